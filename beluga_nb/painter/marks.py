@@ -264,6 +264,7 @@ class Shape:
     alpha: float = 1.0
     within: tuple[Outline, ...] = ()
     ink: bool = True
+    owner: int = 0  # the number of the subject that it shows a part of
 
     def put(self, sheet: Sheet) -> None:
         """Fill the shape, edges smoothed, and draw its contour when the sheet has a pen."""

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
+from math import prod
 from struct import pack
 from zlib import compress
 
@@ -12,23 +13,25 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo, putchunk
 
 from beluga_nb.metadata.xmp import DRAWN, quoted
+from beluga_nb.painter.account import Account, account_of
 from beluga_nb.painter.finish import developed, framed, window
 from beluga_nb.painter.layers import Frame, marks
 from beluga_nb.painter.look import Look, look_of, tone_of
 from beluga_nb.painter.marks import Sheet, cover, simplified
 from beluga_nb.painter.media import PAINTED_LAST, PENS, easel, enlarged, rendered
-from beluga_nb.painter.reading import Reading, read
-from beluga_nb.painter.scene import Scene, staged
+from beluga_nb.painter.reading import read
+from beluga_nb.painter.register import Register
+from beluga_nb.painter.scene import SATURATION, Scene, staged
 from beluga_nb.painter.stream import seed_of
 
-VERSION = 1
+VERSION = 2
 TAG = "preview"
 SOFTWARE = "beluga_nb procedural painter"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RGB_HEADER = 8, 2, 0, 0, 0  # bits per channel, colour type, compression, filter method, no interlace
 UP = 2
 """The PNG filter that stores each row as its difference from the row above."""
-WORDS_NAMED = 8
+NOT_IN_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(55296, 57344), 65534, 65535))
 LOSSY: Mapping[str, tuple[str, int]] = {"image/jpeg": ("JPEG", 90), "image/webp": ("WEBP", 80)}
 # IPTC's word for a picture that a program drew without a trained model.
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
@@ -36,25 +39,51 @@ XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
  xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
- xmlns:drawn="{DRAWN}" drawn:scene="%s"
- xmp:CreatorTool="{SOFTWARE}" Iptc4xmpExt:DigitalSourceType="{SOURCE}"/>
+ xmp:CreatorTool="{SOFTWARE}" Iptc4xmpExt:DigitalSourceType="{SOURCE}"
+ xmlns:drawn="{DRAWN}" drawn:scene="%s" drawn:words="%s" drawn:ignored="%s"/>
 </rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>"""
 
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """A picture, the scene it shows, and what was understood of the prompt, in words."""
+    """A picture, the scene it shows, and which words of the prompt are on it."""
 
     image: Image.Image
     scene: Scene
-    revised_prompt: str
-    drawn: Mapping[str, Sequence[str]]
+    account: Account
+
+    @property
+    def revised_prompt(self) -> str:
+        """Return what is drawn and what is ignored, in one line."""
+        return f"procedural preview \u00b7 {self.account}"
 
     @property
     def xmp(self) -> str:
-        """What the file says of itself: what made it, and what it shows."""
-        return XMP % quoted(json.dumps(self.drawn))
+        """Return the packet that says how the picture was made and what it shows."""
+        lists = (self.account.drawn, self.account.ignored)
+        words = [", ".join(each).translate(NOT_IN_XML) for each in lists]
+        return XMP % tuple(quoted(text) for text in (json.dumps(self.drawn), *words))
+
+    @property
+    def drawn(self) -> Mapping[str, Sequence[str]]:
+        """Return what the painting shows, by the tags of the lexicon: no model has looked at it."""
+        scene, shown = self.scene, self.account.shown
+        words = {
+            tag: [t.value for t in shown if t.tag == tag]
+            for tag in ("subject", "colour", "material", "count")
+        }
+        found = {
+            **words,
+            "count": words["count"] or (["1"] if words["subject"] else []),
+            "setting": [scene.kind, *(t.value for t in shown if t.tag == "setting")],
+            "time": [scene.time],
+            "weather": [scene.weather],
+            "medium": [scene.medium],
+            "mood": [t.value for t in shown if t.tag == "mood"],
+            "camera": [t.value for t in shown if t.tag == "camera"],
+        }
+        return {tag: list(dict.fromkeys(values)) for tag, values in found.items() if values}
 
     def png(self) -> bytes:
         """Return the picture as PNG bytes that say what they are."""
@@ -122,13 +151,17 @@ def paint(
     (64, 48)
     """
     reading, look = read(prompt), look_of(model)
-    scene = staged(reading, look, seed=seed_of(VERSION, prompt, model, take, sample))
-    image = drawn(scene, look, size, fine=quality == "hd")
-    return Painting(tagged(image), scene, in_words(scene, reading), shown(scene, reading))
+    scene = staged(reading, look, seed=seed_of(VERSION, model, take, sample))
+    register = Register(len(scene.cast))
+    image = drawn(scene, look, size, fine=quality == "hd", register=register)
+    return Painting(tagged(image), scene, account_of(reading, scene, register.shares))
 
 
-def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Image.Image:
-    """Return the scene as an image, without its tag."""
+def drawn(
+    scene: Scene, look: Look, size: tuple[int, int], *, fine: bool, register: Register | None = None
+) -> Image.Image:
+    """Return the scene as an image, without its tag; the register learns how much of it each actor covers."""
+    look = replace(look, mirror=0.0) if scene.kind == "poster" else look  # letters stay readable
     left, top, right, bottom = window(size, look)
     inner = right - left, bottom - top
     unit = min(inner)
@@ -137,7 +170,8 @@ def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Ima
     tone = tone_of(look, saturation=_mood_saturation(scene.moods))
     sheet = Sheet(Image.new("RGB", small), min(small), 3 if fine else 2, PENS.get(scene.medium), tone)
     planned = marks(scene, frame)
-    cover(sheet, simplified(planned, round(look.flat)) if look.flat else planned)
+    planned = simplified(planned, round(look.flat)) if look.flat else planned
+    cover(sheet, register.noting(planned, frame.w, frame.h) if register else planned)
     image = sheet.image
     if scene.medium in PAINTED_LAST:
         image = rendered(developed(image, look), scene.medium, inner, scene.stream, fine=fine)
@@ -147,11 +181,7 @@ def drawn(scene: Scene, look: Look, size: tuple[int, int], *, fine: bool) -> Ima
 
 
 def _mood_saturation(moods: Sequence[str]) -> float:
-    factors = {"vivid": 1.22, "calm": 0.86, "dark": 0.9, "warm": 1.04, "cold": 0.94}
-    found = 1.0
-    for mood in moods:
-        found *= factors.get(mood, 1.0)
-    return found
+    return prod(SATURATION.get(mood, 1.0) for mood in moods)
 
 
 def tagged(image: Image.Image) -> Image.Image:
@@ -168,43 +198,3 @@ def tagged(image: Image.Image) -> Image.Image:
     draw = ImageDraw.Draw(image)
     draw.text((corner[0] + pad - left, corner[1] + pad / 2 - top), TAG, (240, 242, 248), font)
     return image
-
-
-def shown(scene: Scene, reading: Reading) -> Mapping[str, Sequence[str]]:
-    """Return what a painting shows, by the tags of the lexicon: no model has looked at it."""
-    found = {
-        "subject": [scene.subject] if scene.subject else [],
-        "count": [str(scene.count)] if scene.subject else [],
-        "colour": [term.value for term in reading.all("colour")],
-        "material": [term.value for term in reading.all("material")],
-        "setting": [scene.kind, *scene.settings],
-        "time": [scene.time],
-        "weather": [scene.weather],
-        "medium": [scene.medium],
-        "mood": scene.moods,
-        "camera": scene.camera,
-    }
-    return {tag: list(dict.fromkeys(values)) for tag, values in found.items() if values}
-
-
-def in_words(scene: Scene, reading: Reading) -> str:
-    """Return what was understood of the prompt and what was not."""
-    understood = [" ".join(t.text for t in reading.all("subject")[:1]) or scene.kind]
-    places = ", ".join(dict.fromkeys(t.text for t in reading.all("setting")))
-    understood.append(f"{scene.kind} ({places})" if places else scene.kind)
-    understood += dict.fromkeys(
-        t.text for t in reading.all("time", "weather", "medium", "mood", "material", "colour", "camera")
-    )
-    understood.append(f"palette {scene.palette.name}")
-    without = dict.fromkeys(t.text for t in reading.terms if t.absent and t.tag != "unknown")
-    text = "procedural preview: " + " · ".join(understood)
-    text += "".join(f"; without {word}" for word in without)
-    return text + _strangers(reading.unknown)
-
-
-def _strangers(unknown: Sequence[str]) -> str:
-    if not unknown:
-        return ""
-    named = ", ".join(word[:24] for word in unknown[:WORDS_NAMED])
-    more = f" and {len(unknown) - WORDS_NAMED} more" if len(unknown) > WORDS_NAMED else ""
-    return f"; not understood: {named}{more}"

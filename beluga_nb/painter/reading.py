@@ -10,6 +10,7 @@ from importlib.resources import files
 from PIL import ImageColor
 
 from beluga_nb.painter.colour import RGB, rgb
+from beluga_nb.painter.figure import Figure, figures
 
 WORDS_READ = 400  # a prompt may have 32,000 characters, and its first words describe the picture
 
@@ -39,6 +40,7 @@ class Reading:
     """The terms of a prompt in order."""
 
     terms: tuple[Term, ...]
+    prompt: str = ""
 
     def all(self, *tags: str) -> tuple[Term, ...]:
         """Return the terms with one of the tags, negated ones left out."""
@@ -79,13 +81,33 @@ def texts(value: object) -> list[str]:
 
 
 @cache
-def subjects() -> Mapping[str, SubjectEntry]:
-    """Return the subjects of the lexicon."""
+def _own_subjects() -> Mapping[str, SubjectEntry]:
     entries = {name: table("lexicon.toml", "subject", name) for name in table("lexicon.toml", "subject")}
     return {
         name: SubjectEntry(str(e["kind"]), str(e["stance"]), float(str(e["size"])), rgb(str(e["colour"])))
         for name, e in entries.items()
     }
+
+
+class Subjects(Mapping[str, SubjectEntry | Figure]):
+    """The subjects of the lexicon, and the figures, whose headers are read when they are asked for."""
+
+    def __getitem__(self, name: str) -> SubjectEntry | Figure:
+        """Return where a subject lives, how it stands, its size and its colour."""
+        return _own_subjects()[name] if name in _own_subjects() else figures()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter((*_own_subjects(), *figures()))
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(_own_subjects()) + len(figures())
+
+
+def subjects() -> Subjects:
+    """Return all that a picture can be of."""
+    return Subjects()
 
 
 @cache
@@ -98,6 +120,7 @@ def setting_kinds() -> Mapping[str, str]:
 
 def _entries() -> Iterator[tuple[str, str, str]]:
     """Yield (phrase, tag, value); a later one wins."""
+    yield from _foreign_entries()
     yield from ((name, "colour", name) for name in ImageColor.colormap)
     yield from ((name, "colour", name) for name in table("lexicon.toml", "colour"))
     for tag in ("noise", "glue", "negation"):
@@ -105,10 +128,31 @@ def _entries() -> Iterator[tuple[str, str, str]]:
     for tag in ("camera", "mood", "medium", "weather", "time", "count"):
         for value, words in table("lexicon.toml", tag).items():
             yield from ((word, tag, value) for word in texts(words))
-    for tag in ("material", "setting", "subject"):
+    yield from ((word, "subject", name) for word, name in figures().words())
+    # English, which the lexicon is made for, wins where a word means something else in another language.
+    for tag in ("relation", "material", "setting", "subject"):
         for value in table("lexicon.toml", tag):
             words = texts(table("lexicon.toml", tag, value)["words"])
             yield from ((word, tag, value) for word in words)
+
+
+@cache
+def following_colours() -> frozenset[str]:
+    """Return the French and Spanish colours, which follow their noun."""
+    specs = [str(spec).split(" / ") for spec in table("words.toml", "colour").values()]
+    return frozenset(
+        word for _, french, spanish, *_ in specs for word in (*french.split(", "), *spanish.split(", "))
+    )
+
+
+def _foreign_entries() -> Iterator[tuple[str, str, str]]:
+    for tag in table("words.toml"):
+        for value, spec in table("words.toml", tag).items():
+            german, *others = str(spec).split(" / ")
+            endings = ("", *(("e", "er", "es", "en", "em") if tag == "colour" else ()))
+            words = [word + ending for word in german.split(", ") for ending in endings]
+            words += [word for each in others for word in each.split(", ")]
+            yield from ((word, tag, value) for word in words if word != "-")
 
 
 @cache
@@ -122,8 +166,41 @@ def lexicon() -> Mapping[str, tuple[tuple[str, str], ...]]:
 
 def words_of(prompt: str) -> list[str]:
     """Return the words of a prompt: lower case, no punctuation, at most WORDS_READ."""
-    found = (match[0] for match in re.finditer(r"[^\W_]+", prompt.lower()))
+    found = (word for match in re.finditer(r"[^\W_]+", prompt.lower()) for word in _split(match[0]))
     return [word for word, _ in zip(found, range(WORDS_READ), strict=False)]
+
+
+EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+
+
+def _split(word: str) -> Iterator[str]:
+    """Yield the words of a text without spaces, Chinese or Japanese: the longest that the lexicon has."""
+    if not EAST_ASIAN.search(word):
+        yield word
+        return
+    at, strange = 0, ""
+    while at < len(word):
+        length = next((n for n in range(8, 0, -1) if word[at : at + n] in lexicon()), 0)
+        if length and strange:
+            yield strange
+            strange = ""
+        if length:
+            yield word[at : at + min(length, len(word) - at)]
+        else:
+            strange += word[at]
+        at += length or 1
+    if strange:
+        yield strange
+
+
+def quoted(prompt: str) -> str:
+    """Return the words in quotes, which a sign or a poster shows; empty if there are none.
+
+    >>> quoted('a poster that says "Open late"')
+    'Open late'
+    """
+    found = re.search(r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u00bb]{1,80})[\"\u201c\u201d\u00bb]", prompt)
+    return found[1].strip() if found else ""
 
 
 def read(prompt: str) -> Reading:
@@ -132,13 +209,13 @@ def read(prompt: str) -> Reading:
     >>> [t.value for t in read("a red bicycle on a beach, no rain").all("subject", "setting", "weather")]
     ['bicycle', 'beach']
     """
-    return Reading(tuple(_negated(_chosen(_matches(words_of(prompt))))))
+    return Reading(tuple(_negated(_chosen([*_matches(words_of(prompt))]))), prompt)
 
 
-def _matches(words: list[str]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
+def _matches(words: list[str]) -> Iterator["Match"]:
     at = 0
     while at < len(words):
-        for length in (3, 2, 1):
+        for length in (6, 5, 4, 3, 2, 1):
             phrase = " ".join(words[at : at + length])
             meanings = _meanings(phrase) if at + length <= len(words) else ()
             if meanings or length == 1:
@@ -156,21 +233,40 @@ def _meanings(phrase: str) -> tuple[tuple[str, str], ...]:
     return next((known[form] for form in (phrase, *singulars) if form in known), ())
 
 
-def _chosen(matches: Iterable[tuple[str, tuple[tuple[str, str], ...]]]) -> Iterator[Term]:
-    """Take the first subject as the subject; where a later one may also mean a setting, it does."""
+Match = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def _chosen(matches: list[Match]) -> Iterator[Term]:
+    """Take the first subject as one; where a later one may also mean a setting, it does.
+
+    A colour that is also a thing, such as orange, is a colour where a noun follows.
+    """
     subject_seen = False
-    for text, meanings in matches:
-        later = [m for m in meanings if m[0] != "subject"] if subject_seen else []
-        tag, value = later[0] if later else meanings[0]
+    for at, (text, known) in enumerate(matches):
+        meanings = list(known)
+        tags = [tag for tag, _ in meanings]
+        if "colour" in tags and "subject" in tags:
+            meanings = [
+                m for m in meanings if m[0] == ("colour" if _noun_follows(matches[at + 1 :]) else "subject")
+            ]
+        elif subject_seen and "setting" in tags:
+            meanings = [m for m in meanings if m[0] == "setting"]
+        tag, value = meanings[0]
         subject_seen = subject_seen or tag == "subject"
         yield Term(text, tag, value)
+
+
+def _noun_follows(matches: list[Match]) -> bool:
+    tags = (meanings[0][0] for _, meanings in matches)
+    following = next((tag for tag in tags if tag not in ("noise", "colour", "material", "mood")), "")
+    return following in ("subject", "setting", "unknown")
 
 
 def _negated(terms: Iterable[Term]) -> Iterator[Term]:
     """Mark what follows a "no" or "without", past glue, noise and colours, as absent."""
     negating = False
     for term in terms:
-        passing = term.tag in ("glue", "noise", "colour", "material", "negation")
+        passing = term.tag in ("glue", "noise", "colour", "material", "negation", "relation")
         yield Term(term.text, term.tag, term.value, negating and term.tag != "negation")
         negating = term.tag == "negation" or (negating and passing)
 

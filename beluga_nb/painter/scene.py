@@ -1,14 +1,27 @@
 """Scene: everything decided before a line is drawn. Print it to see why a picture looks as it does."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 from beluga_nb.painter.colour import RGB, mix, rgb, turned
 from beluga_nb.painter.look import Look
-from beluga_nb.painter.reading import Reading, colour_of, setting_kinds, shot_of, subjects, table, texts
+from beluga_nb.painter.reading import (
+    EAST_ASIAN,
+    Reading,
+    Term,
+    colour_of,
+    following_colours,
+    quoted,
+    setting_kinds,
+    shot_of,
+    subjects,
+    table,
+    texts,
+)
 from beluga_nb.painter.stream import Stream
 
+LAND = ("landscape", "forest", "mountain", "desert", "garden")
 OUTDOORS = ("landscape", "forest", "mountain", "beach", "coast", "lake", "desert", "garden", "city")
 
 
@@ -27,11 +40,32 @@ class Palette:
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """One of the things that a picture is of: how many, in which colour, and its relation to the one before.
+
+    `terms` are the numbers of the words that it shows: its name, its colours, how many, the relation.
+    """
+
+    subject: str
+    count: int = 1
+    colours: tuple[RGB, ...] = ()
+    relation: str = "beside"
+    stacked: bool = False
+    terms: tuple[int, ...] = ()
+
+    def colour(self, member: int = 0) -> RGB | None:
+        """Return the colour that was asked for, of one of several."""
+        return self.colours[member % len(self.colours)] if self.colours else None
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A picture in words and numbers."""
 
     kind: str
     subject: str | None
+    stance: str
+    cast: tuple[Actor, ...]
     count: int
     colour: RGB | None
     palette: Palette
@@ -48,11 +82,19 @@ class Scene:
     depth: int
     flip: bool
     seed: int
+    text: str = ""
+    tint: RGB | None = None
+    mirrored: bool = False
 
     @property
     def stream(self) -> Stream:
         """Return the scene's own chance."""
         return Stream(self.seed)
+
+    @property
+    def reversed(self) -> bool:
+        """Return whether what is drawn is seen the other way round."""
+        return self.flip != self.mirrored
 
     @property
     def night(self) -> bool:
@@ -63,8 +105,11 @@ class Scene:
 def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     """Return the scene for what was read, as this model frames it."""
     stream = Stream(seed)
-    subject = reading.first("subject")
-    kind = kind_of(reading, subject)
+    cast = cast_of(reading)
+    kind = kind_of(reading, cast)
+    if kind != "portrait" or len(cast) > 1:
+        cast = tuple(whole for actor in cast for whole in in_full(actor, reading))
+    subject = cast[0].subject if cast else reading.first("subject")
     time = reading.first("time") or _usual_time(kind, reading)
     weather = reading.first("weather") or "clear"
     own, around = colours_of(reading)
@@ -72,8 +117,10 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     return Scene(
         kind=kind,
         subject=subject,
-        count=min(7, int(reading.first("count") or 1)),
-        colour=own,
+        stance=stance_of(cast) if cast else subjects()[subject].stance if subject else "",
+        cast=cast,
+        count=cast[0].count if len(cast) == 1 and not cast[0].stacked else 1,
+        colour=cast[0].colour() if cast else own,
         palette=palette_of(
             kind, time, weather, around or (own if subject is None else None), stream, look.turn
         ),
@@ -90,14 +137,26 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         depth=max(2, round(look.layers)),
         flip=stream.one("flip") < 0.5,
         seed=seed,
+        tint=around,
+        mirrored=bool(look.mirror),
+        text=quoted(reading.prompt) or " ".join(reading.prompt.split()),
     )
+
+
+SATURATION: Mapping[str, float] = {"vivid": 1.22, "calm": 0.86, "dark": 0.9, "warm": 1.04, "cold": 0.94}
+"""How a mood changes the paints."""
 
 
 def moods_of(reading: Reading) -> tuple[str, ...]:
     """Return the moods; a princess is royal, a samurai is not."""
     words = " ".join(t.text for t in reading.all("subject")).split()
     royal = ("royal",) if any(word.startswith("prince") for word in words) else ()
-    return (*(t.value for t in reading.all("mood")), *royal)
+    people = {PEOPLE.get(t.text, ("man",))[-1] for t in reading.all("subject") if t.value == "bust"}
+    worn = ("spectacled",) if any(t.value == "spectacles" for t in reading.all("subject")) else ()
+    grey = any(t.text.startswith(("old ", "elderly", "grand")) for t in reading.all("subject"))
+    aged = ("aged",) if grey else ()
+    dark = ("dark",) if any(t.text == "black background" for t in reading.all("setting")) else ()
+    return (*(t.value for t in reading.all("mood")), *royal, *people, *worn, *aged, *dark)
 
 
 def sun_of(look: Look, stream: Stream) -> float:
@@ -106,11 +165,152 @@ def sun_of(look: Look, stream: Stream) -> float:
     return max(0.58, abs(sun)) * (1 if sun > 0 else -1)
 
 
-def kind_of(reading: Reading, subject: str | None) -> str:
-    """Return the kind of scene: a place that is named, else where the subject lives, else an emblem."""
+SCENERY = ("mountain", "moon", "sun", "planet", "skyline")
+MOST_ACTORS = 3
+
+
+def cast_of(reading: Reading) -> tuple[Actor, ...]:
+    """Return the first things that can be drawn, with what the words around them say."""
+    found: list[Actor] = []
+    colours: list[int] = []
+    count: int | None = None
+    relation: int | None = None
+    for at, term in enumerate(reading.terms):
+        if term.absent:
+            continue
+        match term.tag:
+            case "colour" | "material":
+                if term.text in following_colours() and found and not found[-1].colours and not colours:
+                    found[-1] = _coloured(found[-1], [at], reading)
+                elif term.tag == "colour" or not colours:
+                    colours = [*(n for n in colours if reading.terms[n].tag == "colour"), at]
+            case "count":
+                count = at
+            case "relation" if term.value == "stack" and found:
+                found[-1] = replace(found[-1], stacked=True, terms=(*found[-1].terms, at))
+            case "relation" if (
+                len(found) > 1 and found[-1].relation == "beside" and EAST_ASIAN.search(term.text)
+            ):
+                # Chinese says "cat, chair, on".
+                found[-1] = replace(found[-1], relation=term.value, terms=(*found[-1].terms, at))
+            case "relation":
+                relation = at
+                count = count if term.value.startswith("beside") else None
+            case "mood" if term.value == "bearded":
+                colours = []
+            case "setting" | "unknown" | "camera":
+                colours, count = [], None
+            case "subject" if term.value not in SCENERY and not (found and term.text in BODY):
+                known = any(_same(actor, term, reading) for actor in found)
+                if len(found) < MOST_ACTORS and not (known and not colours):
+                    found += _actors(reading, at, colours, count, relation if found else None)
+                colours, count, relation = [], None, None
+    if found and colours and not found[-1].colours and _is_apposition(reading, colours[0]):
+        found[-1] = _coloured(found[-1], colours, reading)
+    return tuple(_bespectacled(found)[:MOST_ACTORS])
+
+
+def _same(actor: Actor, term: Term, reading: Reading) -> bool:
+    """Return whether a word names an actor again; a man and a woman are two."""
+    name = reading.terms[actor.terms[0]].text
+    same_word = term.value != "bust" or name in (term.text, "bust")  # "the bust of a poet" is one
+    return actor.subject == term.value and same_word
+
+
+def _bespectacled(cast: list[Actor]) -> list[Actor]:
+    """Return the cast; glasses that come with a person are on the person's nose."""
+    worn = [actor for actor in cast if actor.subject == "spectacles"]
+    if not worn or cast[0].subject != "bust":
+        return cast
+    first = replace(cast[0], terms=(*cast[0].terms, *(n for actor in worn for n in actor.terms)))
+    return [first, *(actor for actor in cast[1:] if actor.subject != "spectacles")]
+
+
+def _is_apposition(reading: Reading, at: int) -> bool:
+    """Return whether a colour follows its noun closely, as in "a car, red"."""
+    before = (term.tag for term in reversed(reading.terms[:at]))
+    return (
+        next((tag for tag in before if tag not in ("glue", "relation", "noise", "colour")), "") == "subject"
+    )
+
+
+def _coloured(actor: Actor, colours: Sequence[int], reading: Reading) -> Actor:
+    found = tuple(colour_of(reading.terms[n]) for n in colours)
+    return replace(actor, colours=found, terms=(*actor.terms, *colours))
+
+
+def _actors(
+    reading: Reading, at: int, colours: Sequence[int], count: int | None, relation: int | None
+) -> Iterator[Actor]:
+    """Yield the thing that a word names; "a green and a red apple" are two."""
+    terms = reading.terms
+    many = 1 if count is None else min(12, int(terms[count].value))
+    how = "beside" if relation is None else terms[relation].value
+    worn, thing = how in ("in", "wearing") and terms[at].value in CLOTHES, terms[at].value
+    if how in ("in", "wearing"):
+        how = "wearing" if worn else "in" if how == "in" and thing in CONTAINERS else "beside"
+    actor = Actor(
+        terms[at].value, many, (), how, terms=tuple(n for n in (at, count, relation) if n is not None)
+    )
+    several = [n for n in colours[1:] if terms[n - 1].tag == "glue"]
+    if several:
+        yield _coloured(actor, colours[:1], reading)
+        for colour in several:
+            yield _coloured(replace(actor, relation="beside"), [colour], reading)
+    else:
+        yield _coloured(actor, colours if many > 1 else colours[-1:], reading)
+
+
+CONTAINERS = (
+    *("bowl", "cup", "glass", "vase", "backpack", "trash-bin", "canoe", "car", "bus", "truck", "pickup"),
+    *("gift", "cube", "tent", "bed", "balloon", "hat", "shoe", "bottle", "airplane", "ship", "teapot"),
+)
+BODY = ("face", "faces", "eyes", "eye", "hand", "hands", "fingers", "palm", "skull", "brain")
+CLOTHES = ("shirt", "dress", "hat", "crown", "spectacles", "headphones", "trousers", "shoe")
+
+
+PEOPLE: Mapping[str, tuple[str, ...]] = {
+    "people": ("man", "woman"),
+    "couple": ("man", "woman"),
+    "family": ("man", "woman", "child"),
+    **dict.fromkeys(("girl", "boy", "child", "kid", "baby", "children", "student"), ("child",)),
+    **dict.fromkeys(
+        (
+            *("woman", "old woman", "young woman", "women", "queen", "lady", "grandmother", "nurse"),
+            *("actress", "businesswoman", "mona lisa"),
+        ),
+        ("woman",),
+    ),
+}
+
+
+def in_full(actor: Actor, reading: Reading) -> Iterator[Actor]:
+    """Yield a person from head to foot where a bust would not do; a family is three of them."""
+    if actor.subject != "bust":
+        yield actor
+        return
+    text = reading.terms[actor.terms[0]].text
+    people = PEOPLE.get(text) or PEOPLE.get(text.removesuffix("s")) or ("man",)
+    share = [(actor.count + k) // len(people) for k in range(len(people))][::-1]
+    for k, subject in enumerate(people):
+        count = max(1, share[k])
+        yield replace(actor, subject=subject, count=count, relation="beside" if k else actor.relation)
+
+
+def stance_of(cast: Sequence[Actor]) -> str:
+    """Return how the cast stands: on the ground as soon as one of several does."""
+    stances = [subjects()[actor.subject].stance for actor in cast]
+    if len(cast) == 1:
+        return stances[0]
+    return stances[0] if {*stances} <= {"air", "float"} else "ground"
+
+
+def kind_of(reading: Reading, cast: Sequence[Actor]) -> str:
+    """Return the kind of scene: a place that is named, else where the subject lives, else a poster."""
     places = [t.value for t in reading.all("setting")]
-    home = subjects()[subject].kind if subject else None
-    if subject in ("bust", "figure") and _sits(reading) and "garden" not in places:
+    subject = reading.first("subject")
+    home = _home(cast, reading) if subject else None
+    if subject in ("bust", "warrior", "man", "woman", "child") and _sits(reading) and "garden" not in places:
         return "portrait"
     if home == "underwater" and not {"beach", "space", "city"} & set(places):
         return "underwater"
@@ -122,6 +322,15 @@ def kind_of(reading: Reading, subject: str | None) -> str:
     return named[0]
 
 
+def _home(cast: Sequence[Actor], reading: Reading) -> str:
+    """Return where the first subject lives; people go where the others are."""
+    homes = [subjects()[actor.subject].kind for actor in cast]
+    first = reading.first("subject")
+    if len(cast) > 1 and cast[0].subject in ("bust", "man", "woman", "child"):
+        return next((home for home in homes[1:] if home not in ("studio", "room", "portrait")), "city")
+    return subjects()[first or cast[0].subject].kind
+
+
 def _sits(reading: Reading) -> bool:
     return any(t.value == "portrait" for t in reading.all("camera"))
 
@@ -129,16 +338,18 @@ def _sits(reading: Reading) -> bool:
 def _unnamed(reading: Reading, places: list[str]) -> str:
     if "arctic" in places:
         return "coast"
-    outdoors = reading.first("time") or reading.first("weather")
+    outdoors = reading.first("time") or reading.first("weather") or "aurora" in moods_of(reading)
     if _sits(reading):
         return "portrait"
-    return "landscape" if outdoors else "emblem"
+    return "landscape" if outdoors else "poster"
 
 
 def _usual_time(kind: str, reading: Reading) -> str:
     if kind == "city" and {"neon-lit", "futuristic"} & {t.value for t in reading.all("mood")}:
         return "night"
-    return "night" if kind == "space" or reading.first("subject") == "moon" else "day"
+    moonlit = any(t.value == "moon" for t in reading.all("subject"))
+    aurora = any(t.value == "aurora" for t in reading.all("mood"))
+    return "night" if kind == "space" or moonlit or aurora else "day"
 
 
 def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:

@@ -14,6 +14,7 @@ from beluga_nb.result import Bundle, MissingPicture, Picture, Preview, Result
 from beluga_nb.show.lightbox import cell_attribute, lightbox, recipe_html, recipe_lines
 from beluga_nb.show.markup import (
     LONGEST_ADDRESS,
+    account_words,
     address,
     alt,
     base64_of,
@@ -101,7 +102,7 @@ def html(pictures: Sequence[Picture], sources: Sequence[str]) -> str:
 
     What all captions share stands in that line, once.
     """
-    captions = [caption_words(picture) for picture in pictures]
+    captions = [[*caption_words(picture), *account_words(picture)] for picture in pictures]
     shared = [word for word in captions[0] if all(word in words for words in captions)]
     count = [plural(len(pictures), "picture")] if len(pictures) > 1 else []
     columns, widths = columns_of(len(pictures)), _widths(pictures)

@@ -14,6 +14,9 @@ from beluga_nb.result import MissingPicture, Preview, Recipe
 from beluga_nb.text import LONGEST_OUTSIDE_TEXT, printable, sanitize
 
 LOCAL_PREVIEW = "local preview, not model output"
+ACCOUNT = "procedural preview · "
+"""What the painter's revised prompt begins with: after it stand the words it drew, and those it ignored."""
+LONGEST_ACCOUNT = 400
 
 NOT_HERE = "the original is not here: git lfs pull"
 
@@ -80,6 +83,14 @@ def caption_words(picture: Described) -> list[str]:
     words += [LOCAL_PREVIEW] if picture.recipe.procedural else []
     words += [NOT_HERE] if isinstance(picture, MissingPicture) else []
     return words
+
+
+def account_words(picture: Described) -> list[str]:
+    """Return which words of the prompt the built-in painter drew, and which it ignored."""
+    account = sanitize(picture.recipe.revised_prompt or "", LONGEST_ACCOUNT)
+    if not picture.recipe.procedural or not account.startswith(ACCOUNT):
+        return []
+    return account.removeprefix(ACCOUNT).split(" · ")
 
 
 def data_uri(shown: Preview) -> str:

@@ -53,7 +53,9 @@ def test_what_shows_a_single_image_gets_one_of_all_pictures(kernel, code):
 @pytest.mark.posix
 @pytest.mark.parametrize("command", [["-m", "IPython", "--no-banner", "--simple-prompt"]], ids=["ipython"])
 def test_a_terminal_shows_them_as_text(tmp_path, command):
-    environment = clean_environment(IPYTHONDIR=str(tmp_path), TERM="dumb", NO_COLOR="1")
+    environment = clean_environment(
+        IPYTHONDIR=str(tmp_path), TERM="dumb", NO_COLOR="1", BELUGA_PROGRESS="false"
+    )
     child = pexpect.spawn(
         sys.executable, command, cwd=str(tmp_path), env=environment, encoding="utf-8", timeout=60
     )

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from beluga_nb.painter.layers import (
     city,
-    emblem,
     garden,
     indoors,
     land,
     lens,
+    poster,
     shore,
     space,
     underwater,
@@ -35,7 +35,7 @@ KINDS: Mapping[str, Layers] = {
     "portrait": indoors.portrait,
     "room": indoors.room,
     "space": space.space,
-    "emblem": emblem.emblem,
+    "poster": poster.poster,
 }
 
 

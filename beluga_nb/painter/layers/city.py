@@ -10,7 +10,6 @@ from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.layers.sky import sky
 from beluga_nb.painter.marks import Glow, Mark, Mirror, Mist, Panes, Wash, shape
 from beluga_nb.painter.outline import Outline, box, ellipse, polygon, rod
-from beluga_nb.painter.reading import subjects
 from beluga_nb.painter.scene import Scene
 from beluga_nb.painter.stream import Stream
 
@@ -23,13 +22,13 @@ def city(scene: Scene, frame: Frame) -> Iterator[Mark]:
     yield from sky(scene, frame, street)
     if scene.time in ("night", "dusk"):
         yield from _city_glow(scene, frame, street)
-    if scene.subject and subjects()[scene.subject].stance == "air":
+    if scene.stance == "air":
         yield from cast.aloft(scene, frame, street * 0.36)
     rows = max(3, scene.depth - 1)
     for k in range(rows):
         yield from _row(scene, frame, street, k, rows)
     yield from _street(scene, frame, street)
-    if scene.subject and subjects()[scene.subject].stance in ("ground", "bust", "float", "sea"):
+    if scene.stance in ("ground", "floor", "bust", "float", "sea"):
         yield from cast.standing(scene, frame, frame.h * 0.92)
 
 

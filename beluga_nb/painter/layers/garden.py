@@ -11,7 +11,6 @@ from beluga_nb.painter.layers.land import below, ground, profile
 from beluga_nb.painter.layers.sky import sky
 from beluga_nb.painter.marks import Glow, Mark, Mist, shape
 from beluga_nb.painter.outline import Outline, ellipses, polygon, ribbon
-from beluga_nb.painter.reading import subjects
 from beluga_nb.painter.scene import Scene
 from beluga_nb.painter.stream import Stream
 from beluga_nb.painter.subjects.plants import crowns
@@ -32,7 +31,7 @@ def garden(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 
 def _figure(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
-    if scene.subject and subjects()[scene.subject].stance == "air":
+    if scene.stance == "air":
         yield from cast.aloft(scene, frame, horizon * 0.6)
     elif scene.subject:
         yield from cast.standing(scene, frame, frame.h * 0.9)

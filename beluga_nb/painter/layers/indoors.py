@@ -42,17 +42,22 @@ def studio(scene: Scene, frame: Frame) -> Iterator[Mark]:
         1.6,
     )
     size = min(cast.size_of(scene, frame) * 1.06, table_y - 0.02)
-    shapes = cast.glyph(scene)
-    if scene.subject and subjects()[scene.subject].stance in ("float", "air"):
-        shapes = placed(shapes, 0, -0.5, 1)
+    raised = scene.stance in ("float", "air") and not cast.is_group(scene)
     spots = cast.spots(scene, frame, table_y + 0.03) if scene.count > 1 else [(x, table_y + 0.05, size, 0.0)]
-    for px, y, s, _ in spots:
-        yield from placed(shapes, px, y, s, flip=scene.flip)
+    products = [
+        placed(shapes, px, y - 0.5 * s * raised, s, flip=scene.flip)
+        for member, (px, y, s, _) in enumerate(spots)
+        for shapes in [cast.glyph(scene, member)]
+    ]
+    for product in products:
+        yield from product
     yield from _table(scene, frame, tone, spots)
+    for product in products:
+        yield from product
 
 
 def _table(scene: Scene, frame: Frame, tone: RGB, spots: list[cast.Spot]) -> Iterator[Mark]:
-    """Yield the table over the picture so far: what stands on it is mirrored, then stands before it again."""
+    """Yield the table over the picture so far: what stands on it is mirrored, and drawn again after it."""
     foot = max(s[1] for s in spots)
     yield Mirror(
         foot, frame.h + 0.01, light(tone, 0.5), 0.42, scene.stream.child("polish"), 0.0, 2, fading=True
@@ -67,8 +72,6 @@ def _table(scene: Scene, frame: Frame, tone: RGB, spots: list[cast.Spot]) -> Ite
         )
         yield shape(ellipse(x, at, 0.19 * size, 0.022 * size), dark(tone, 0.75), soft=0.02, alpha=0.75)
     yield from _props(scene, spots[-1])
-    for x, at, size, _ in spots:
-        yield from placed(cast.glyph(scene), x, at, size, flip=scene.flip)
 
 
 def _props(scene: Scene, spot: cast.Spot) -> Iterator[Mark]:
@@ -166,7 +169,7 @@ def _curtain(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 
 def _sitter(scene: Scene, frame: Frame) -> Iterator[Mark]:
-    stance = subjects()[scene.subject].stance if scene.subject else "bust"
+    stance = scene.stance or "bust"
     size = scene.zoom * min(1.02, 0.84 * frame.h**0.5) * (0.62 if scene.count > 1 else 1.0)
     x, foot = frame.w * (0.5 + 0.1 * scene.side), frame.h + 0.02
     shapes = cast.glyph(scene)
@@ -217,17 +220,23 @@ def room(scene: Scene, frame: Frame) -> Iterator[Mark]:
         mix(p.accent, wall, 0.3),
     )
     yield from _lamp(scene, frame, floor)
-    yield from _sofa(scene, frame)
-    if scene.subject and subjects()[scene.subject].stance not in ("scenery", "sky"):
+    if not _furnished(scene):
+        yield from _sofa(scene, frame)
+    if scene.stance not in ("", "scenery", "sky"):
         yield from _seated(scene, frame)
 
 
+def _furnished(scene: Scene) -> bool:
+    """Return whether the subject is furniture, in whose place the sofa would stand."""
+    return any(subjects()[actor.subject].stance == "floor" for actor in scene.cast)
+
+
 def _seated(scene: Scene, frame: Frame) -> Iterator[Mark]:
-    seat = frame.h * 0.9 - 0.21
+    seat = frame.h * 0.92 if _furnished(scene) else frame.h * 0.9 - 0.21
     for member, (x, _, size, depth) in enumerate(cast.spots(scene, frame, seat)):
         shapes, lift = cast.glyph(scene, member), 0.0
         size = min(size, 0.84 * seat)  # even the tall must fit under the ceiling
-        if scene.subject and subjects()[scene.subject].stance in ("float", "air"):
+        if scene.stance in ("float", "air"):
             lift = 0.3
         x = frame.w / 2 + (x - frame.w / 2) * 0.7
         yield shape(

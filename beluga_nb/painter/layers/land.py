@@ -11,7 +11,6 @@ from beluga_nb.painter.layers.sky import sky
 from beluga_nb.painter.marks import Glow, Mark, Mist, Wash, shape
 from beluga_nb.painter.noise import ridge
 from beluga_nb.painter.outline import Outline, curve, ellipses, moved, polygon, ribbon
-from beluga_nb.painter.reading import subjects
 from beluga_nb.painter.scene import Scene
 from beluga_nb.painter.stream import Stream
 from beluga_nb.painter.subjects.plants import conifer, tufts
@@ -70,13 +69,13 @@ def hills(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 def sky_cast(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
     """Yield the subject in the air, if that is where it belongs."""
-    if scene.subject and subjects()[scene.subject].stance == "air":
+    if scene.stance == "air":
         yield from cast.aloft(scene, frame, horizon * 0.52)
 
 
 def on_ground(scene: Scene) -> bool:
     """Return whether the subject is to stand on the ground."""
-    return scene.subject is not None and subjects()[scene.subject].stance in ("ground", "sea", "float")
+    return scene.stance in ("ground", "floor", "sea", "float")
 
 
 def _hill(scene: Scene, frame: Frame, horizon: float, k: int, n: int) -> Iterator[Mark]:

@@ -7,7 +7,7 @@ import numpy as np
 from beluga_nb.painter.colour import RGB, dark, light, mix
 from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.marks import Glow, Mark, Mist, Wash, shape
-from beluga_nb.painter.outline import Outline, ellipse, ellipses
+from beluga_nb.painter.outline import Outline, curve, ellipse, ellipses
 from beluga_nb.painter.scene import Scene
 from beluga_nb.painter.stream import Stream
 
@@ -18,6 +18,8 @@ def sky(scene: Scene, frame: Frame, horizon: float, *veils: Mark) -> Iterator[Ma
     yield from veils
     if scene.night and scene.weather == "clear":
         yield from stars(scene.stream.child("stars"), frame, horizon)
+    if "aurora" in scene.moods:
+        yield from _aurora(scene, frame, horizon)
     if (
         scene.weather == "clear"
         or (scene.weather == "snow" and scene.night)
@@ -25,6 +27,18 @@ def sky(scene: Scene, frame: Frame, horizon: float, *veils: Mark) -> Iterator[Ma
     ):
         yield from luminary(scene, frame, horizon)
     yield from clouds(scene, frame, horizon)
+
+
+def _aurora(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
+    """Yield curtains of light: bright at their lower edge, fading upwards."""
+    stream = scene.stream.child("aurora")
+    for k, tone in enumerate(((90, 240, 170), (70, 220, 200), (170, 110, 235))):
+        x = np.linspace(-0.1, frame.w + 0.1, 15)
+        wave = stream.many(f"wave{k}", 15, -0.05, 0.05) + 0.07 * np.sin(x * 5 + stream.one(f"turn{k}", 0, 6))
+        foot = horizon * (0.74 - 0.16 * k) + wave
+        rays = stream.many(f"rays{k}", 15, 0.55, 1.0) * horizon * 0.4
+        curtain = curve(np.vstack([np.column_stack([x, foot]), np.column_stack([x, foot - rays])[::-1]]))
+        yield shape(curtain, mix(scene.palette.sky[0], tone, 0.25), tone, soft=0.07, alpha=0.62, ink=False)
 
 
 def stars(stream: Stream, frame: Frame, bottom: float, per_unit: float = 130) -> Iterator[Mark]:

@@ -9,7 +9,6 @@ from beluga_nb.painter.layers.sky import stars
 from beluga_nb.painter.marks import Glow, Mark, Mist, Wash, placed, shape
 from beluga_nb.painter.outline import Outline, arc, ellipse, ribbon
 from beluga_nb.painter.scene import Scene
-from beluga_nb.painter.subjects import GLYPHS
 
 TILTS = {"rocket": 26.0, "astronaut": -16.0}  # degrees; weightless
 
@@ -25,7 +24,7 @@ def space(scene: Scene, frame: Frame) -> Iterator[Mark]:
     yield Mist(stream.child("dust"), p.accent, frame.h * 0.1, frame.h * 0.9, 0.34, (1.6, 2.2), 0.52, 0.26)
     yield from stars(stream.child("stars"), frame, frame.h, 190)
     yield from _planet(scene, frame)
-    if scene.subject in GLYPHS:
+    if cast.glyph(scene):
         yield from _flying(scene, frame)
 
 

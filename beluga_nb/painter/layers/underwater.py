@@ -12,7 +12,6 @@ from beluga_nb.painter.marks import Glow, Mark, Mist, Wash, hazed, lit, placed, 
 from beluga_nb.painter.noise import ridge
 from beluga_nb.painter.outline import Outline, curve, ellipse, polygon, ribbon
 from beluga_nb.painter.scene import Scene
-from beluga_nb.painter.subjects import GLYPHS
 
 Water = tuple[RGB, RGB, RGB, RGB]  # surface, upper, middle, depth
 
@@ -151,7 +150,7 @@ def _shoal(scene: Scene, frame: Frame, water: Water) -> Iterator[Mark]:
 
 
 def _swimmers(scene: Scene, frame: Frame, water: Water) -> Iterator[Mark]:
-    if scene.subject not in GLYPHS:
+    if not cast.glyph(scene):
         return
     lamp = mix(water[0], (255, 255, 255), 0.55 if not scene.night else 0.3)
     for member, (x, y, size, depth) in enumerate(

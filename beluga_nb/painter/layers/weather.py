@@ -13,7 +13,7 @@ from beluga_nb.painter.scene import OUTDOORS, Scene
 
 def falling(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield what falls or drifts, outdoors."""
-    if scene.kind not in OUTDOORS and scene.kind != "emblem":
+    if scene.kind not in OUTDOORS:
         return
     if scene.weather in ("rain", "storm"):
         yield from _rain(scene, frame)

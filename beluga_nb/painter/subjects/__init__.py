@@ -1,47 +1,25 @@
-"""Subjects: parametric glyphs. Each is a function from a coat of colours to shapes about the origin.
+"""Subjects: what stands in a scene, as shapes about the origin.
 
-Standing glyphs have their foot at (0, 0) and are about one unit high; floating ones are centred and about one
-unit long. They face left.
+Most are figures, drawn from their files. These few vary by chance and are drawn here. Standing ones have
+their foot at (0, 0) and are about one unit high; floating ones are centred. All face left.
 """
 
 from collections.abc import Callable, Mapping
 
+from beluga_nb.painter.figure import Coat, drawing, figures
 from beluga_nb.painter.marks import Shape
-from beluga_nb.painter.subjects import animals, people, plants, structures, suits, things, vehicles
-from beluga_nb.painter.subjects.coat import Coat
+from beluga_nb.painter.subjects import people, plants
 
 Glyph = Callable[[Coat], tuple[Shape, ...]]
 
-GLYPHS: Mapping[str, Glyph] = {
-    "whale": animals.whale,
-    "fish": animals.fish,
-    "cat": animals.cat,
-    "dog": animals.dog,
-    "fox": animals.fox,
-    "tiger": animals.cat,
-    "wolf": animals.fox,
-    "crow": animals.bird,
-    "horse": animals.horse,
-    "bird": animals.bird,
-    "bust": people.bust,
-    "figure": people.figure,
-    "knight": suits.knight,
-    "robot": suits.robot,
-    "astronaut": suits.astronaut,
-    "tree": plants.tree,
-    "flower": plants.flower,
-    "bottle": things.bottle,
-    "cup": things.cup,
-    "lamp": things.lamp,
-    "book": things.book,
-    "balloon": things.balloon,
-    "bicycle": vehicles.bicycle,
-    "car": vehicles.car,
-    "ship": vehicles.ship,
-    "rocket": vehicles.rocket,
-    "house": structures.house,
-    "lighthouse": structures.lighthouse,
-    "castle": structures.castle,
-}
+GLYPHS: Mapping[str, Glyph] = {"bust": people.bust, "tree": plants.tree}
 
-__all__ = ["GLYPHS", "Coat", "Glyph"]
+
+def glyph_of(name: str | None) -> Glyph | None:
+    """Return how a subject is drawn; None for scenery, such as mountains and the moon."""
+    if name is None or name in GLYPHS:
+        return GLYPHS.get(name or "")
+    return drawing(figures()[name]).shapes if name in figures() else None
+
+
+__all__ = ["GLYPHS", "Coat", "Glyph", "glyph_of"]

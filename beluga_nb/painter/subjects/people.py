@@ -1,20 +1,20 @@
-"""Bust and robed figure."""
+"""Bust: a person to below the shoulders."""
 
 from beluga_nb.painter.colour import RGB, dark, light, mix
+from beluga_nb.painter.figure import HAIRS, SKINS, Coat
 from beluga_nb.painter.marks import Shape, shape
-from beluga_nb.painter.outline import Outline, curve, ellipse, polygon, ribbon, ring, rod
-from beluga_nb.painter.subjects.coat import Coat
+from beluga_nb.painter.outline import curve, ellipse, polygon, ribbon, ring, rod
 
-SKINS: tuple[RGB, ...] = ((242, 205, 176), (224, 172, 132), (176, 120, 84), (122, 80, 58))
-HAIRS: tuple[RGB, ...] = ((44, 28, 24), (74, 46, 30), (22, 20, 28), (132, 78, 42))
 WHITE: RGB = (246, 242, 234)
+GREY: RGB = (196, 194, 192)
 GOLD: RGB = (232, 190, 96)
 
 
 def bust(coat: Coat) -> tuple[Shape, ...]:
     """Return a person to below the shoulders; the chin lies near (0, -0.62), the head's top at -1.05."""
     skin, hair = coat.stream.pick("skin", SKINS[:3]), coat.stream.pick("hair", HAIRS)
-    long_hair = coat.stream.one("long") < 0.5
+    hair = GREY if "aged" in coat.moods else hair
+    long_hair = "woman" in coat.moods or ("man" not in coat.moods and coat.stream.one("long") < 0.5)
     return (
         *(_hair_behind(hair) if long_hair else ()),
         *_shoulders(coat, skin),
@@ -22,7 +22,19 @@ def bust(coat: Coat) -> tuple[Shape, ...]:
         *_features(skin, hair),
         *_hair_front(hair, long_hair=long_hair),
         *(_cap(coat) if "renaissance" in coat.moods else ()),
-        *(_glasses() if "tech" in coat.moods else ()),
+        *(_beard(hair) if "bearded" in coat.moods else ()),
+        *(_glasses() if {"tech", "spectacled"} & {*coat.moods} else ()),
+    )
+
+
+def _beard(hair: RGB) -> tuple[Shape, ...]:
+    beard = curve([(-0.165, -0.8), (-0.14, -0.7), (-0.07, -0.68), (0.0, -0.69), (0.07, -0.68), (0.14, -0.7),
+                   (0.165, -0.8), (0.17, -0.64), (0.1, -0.5), (0.0, -0.42), (-0.1, -0.5),
+                   (-0.17, -0.64)])  # fmt: skip
+    lips = ribbon([(-0.035, -0.655), (0.0, -0.65), (0.035, -0.655)], [0.006, 0.014, 0.006])
+    return (
+        shape(beard, light(hair, 0.2), hair, dark(hair, 0.3)),
+        shape(lips, (170, 92, 84), ink=False),
     )
 
 
@@ -154,158 +166,4 @@ def _glasses() -> tuple[Shape, ...]:
             for s in (-1, 1)
         ),
         shape([*frames, *arms, bridge], (38, 32, 36), ink=False),
-    )
-
-
-def figure(coat: Coat) -> tuple[Shape, ...]:
-    """Return a warrior in a robe, long hair in the wind, a drawn sword; one unit high."""
-    skin, hair = coat.stream.pick("skin", SKINS[:2]), coat.stream.pick("hair", HAIRS)
-    return (
-        *_cape(coat),
-        *_flowing_hair(hair),
-        *_robe(coat),
-        *_armour(coat),
-        *_sword(skin),
-        *_arms(coat, skin),
-        *_small_head(skin, hair),
-        *(_crown() if "royal" in coat.moods else ()),
-    )
-
-
-def _cape(coat: Coat) -> tuple[Shape, ...]:
-    cape = curve([(-0.07, -0.8), (0.08, -0.8), (0.2, -0.6), (0.34, -0.36), (0.46, -0.2), (0.38, -0.14),
-                  (0.3, -0.16), (0.24, -0.08), (0.12, -0.1), (-0.02, -0.3)])  # fmt: skip
-    return (shape(cape, dark(coat.accent, 0.15), dark(coat.accent, 0.5)),)
-
-
-def _flowing_hair(hair: RGB) -> tuple[Shape, ...]:
-    mass = curve([(-0.07, -0.95), (0.0, -1.0), (0.07, -0.95), (0.11, -0.84), (0.2, -0.74), (0.33, -0.7),
-                  (0.4, -0.74), (0.35, -0.63), (0.26, -0.6), (0.31, -0.54), (0.18, -0.56),
-                  (0.08, -0.66), (-0.04, -0.76)])  # fmt: skip
-    strand = ribbon([(0.06, -0.9), (0.14, -0.74), (0.3, -0.66)], [0.012, 0.018, 0.002])
-    return (
-        shape(mass, light(hair, 0.12), hair, dark(hair, 0.4)),
-        shape(strand, light(hair, 0.4), alpha=0.7, within=mass, ink=False),
-    )
-
-
-def _robe(coat: Coat) -> tuple[Shape, ...]:
-    skirt = curve([(-0.07, -0.56), (0.07, -0.56), (0.12, -0.42), (0.19, -0.2), (0.25, -0.03),
-                   (0.12, 0.0), (0.0, -0.015), (-0.1, 0.0), (-0.22, -0.02), (-0.17, -0.22),
-                   (-0.11, -0.42)])  # fmt: skip
-    folds = [
-        ribbon([(x * 0.3, -0.52), (x * 0.7, -0.3), (x, -0.01)], [0.004, 0.018, 0.04])
-        for x in (-0.15, -0.03, 0.1, 0.2)
-    ]
-    panel = curve(
-        [(-0.035, -0.55), (0.03, -0.55), (0.05, -0.3), (0.065, -0.06), (-0.07, -0.06), (-0.055, -0.3)]
-    )
-    hem = ribbon([(-0.24, -0.045), (-0.1, -0.02), (0.0, -0.035), (0.12, -0.02), (0.27, -0.055)], [0.025] * 3)
-    return (
-        shape(skirt, coat.lit, coat.base, coat.shade),
-        *(shape(f, coat.deep, soft=0.01, alpha=0.6, within=skirt) for f in folds),
-        shape(panel, WHITE, mix(WHITE, coat.base, 0.25), ink=False),
-        shape(hem, GOLD, within=skirt, ink=False),
-    )
-
-
-def _armour(coat: Coat) -> tuple[Shape, ...]:
-    torso = curve([(-0.1, -0.78), (0.0, -0.8), (0.1, -0.78), (0.095, -0.68), (0.07, -0.6),
-                   (0.075, -0.54), (-0.075, -0.54), (-0.07, -0.6), (-0.095, -0.68)])  # fmt: skip
-    plate = curve(
-        [(-0.075, -0.75), (0.0, -0.72), (0.075, -0.75), (0.07, -0.66), (0.0, -0.62), (-0.07, -0.66)]
-    )
-    collar = [ribbon([(s * 0.07, -0.8), (-s * 0.015, -0.66)], [0.028, 0.022]) for s in (1, -1)]
-    sash = ribbon([(-0.08, -0.565), (0.0, -0.555), (0.08, -0.565)], [0.05, 0.05])
-    knot = curve([(0.02, -0.57), (0.08, -0.5), (0.1, -0.38), (0.06, -0.39), (0.03, -0.48)])
-    return (
-        shape(torso, coat.lit, coat.base, coat.shade),
-        *(shape(c, WHITE, dark(WHITE, 0.15), within=torso) for c in collar),
-        shape(plate, (250, 226, 160), GOLD, dark(GOLD, 0.35)),
-        shape(sash, light(coat.accent, 0.1), dark(coat.accent, 0.3)),
-        shape(knot, coat.accent, dark(coat.accent, 0.35)),
-    )
-
-
-def _sword(skin: RGB) -> tuple[Shape, ...]:
-    blade = polygon([(-0.247, -0.56), (-0.225, -0.55), (-0.29, -1.08), (-0.315, -1.14), (-0.312, -1.06)])
-    edge = polygon([(-0.247, -0.56), (-0.236, -0.555), (-0.3, -1.07), (-0.315, -1.14), (-0.312, -1.06)])
-    guard, grip = rod((-0.285, -0.545), (-0.185, -0.57), 0.022), rod((-0.236, -0.555), (-0.217, -0.44), 0.02)
-    return (
-        shape(blade, (236, 244, 252), (168, 186, 208)),
-        shape(edge, (255, 255, 255), (216, 226, 238), ink=False),
-        shape(grip, (70, 40, 46)),
-        shape(guard, GOLD),
-        shape(ellipse(-0.226, -0.5, 0.024, 0.026), skin),
-    )
-
-
-def _sleeve(points: list[tuple[float, float]], coat: Coat) -> Shape:
-    return shape(curve(points), coat.lit, coat.base, coat.shade)
-
-
-def _arms(coat: Coat, skin: RGB) -> tuple[Shape, ...]:
-    left = [(-0.075, -0.785), (-0.12, -0.75), (-0.2, -0.57), (-0.215, -0.5), (-0.15, -0.4),
-            (-0.12, -0.43), (-0.12, -0.55), (-0.075, -0.66)]  # fmt: skip
-    right = [(0.075, -0.785), (0.13, -0.74), (0.18, -0.6), (0.21, -0.48), (0.22, -0.38), (0.13, -0.36),
-             (0.12, -0.5), (0.07, -0.64)]  # fmt: skip
-    pads = [
-        curve(
-            [(s * 0.055, -0.8), (s * 0.12, -0.795), (s * 0.155, -0.72), (s * 0.13, -0.69), (s * 0.07, -0.74)]
-        )
-        for s in (-1, 1)
-    ]
-    return (
-        shape(ellipse(0.185, -0.365, 0.022, 0.028), skin),
-        _sleeve(left, coat),
-        _sleeve(right, coat),
-        *(shape(p, (250, 226, 160), GOLD, dark(GOLD, 0.4)) for p in pads),
-    )
-
-
-def _small_head(skin: RGB, hair: RGB) -> tuple[Shape, ...]:
-    face = curve([(-0.062, -0.93), (-0.06, -0.88), (-0.035, -0.835), (-0.005, -0.82), (0.03, -0.838),
-                  (0.057, -0.885), (0.06, -0.93), (0.0, -0.975)])  # fmt: skip
-    fringe = curve([(-0.072, -0.86), (-0.078, -0.94), (-0.04, -0.995), (0.01, -1.005), (0.06, -0.985),
-                    (0.08, -0.92), (0.075, -0.85), (0.055, -0.915), (0.03, -0.94), (0.015, -0.905),
-                    (-0.005, -0.945), (-0.03, -0.91), (-0.05, -0.93)])  # fmt: skip
-    return (
-        shape(rod((0.0, -0.85), (0.0, -0.77), 0.05), dark(skin, 0.2)),
-        shape(face, light(skin, 0.15), skin),
-        *_anime_face(face),
-        shape(fringe, light(hair, 0.15), hair),
-    )
-
-
-def _crown() -> tuple[Shape, ...]:
-    crown = polygon([(-0.05, -0.975), (-0.055, -1.02), (-0.025, -1.0), (0.0, -1.04), (0.025, -1.0),
-                     (0.055, -1.02), (0.05, -0.975)])  # fmt: skip
-    return (shape(crown, (255, 236, 170), GOLD),)
-
-
-def _anime_face(face: Outline) -> tuple[Shape, ...]:
-    sides = (-1, 1)
-    eyes = [ellipse(s * 0.028 - 0.003, -0.89, 0.0115, 0.016) for s in sides]
-    lids = [
-        ribbon(
-            [(s * 0.012 - 0.003, -0.903), (s * 0.03 - 0.003, -0.91), (s * 0.045 - 0.003, -0.9)],
-            [0.003, 0.007, 0.003],
-        )
-        for s in sides
-    ]
-    return (
-        *(
-            shape(
-                ellipse(s * 0.04, -0.862, 0.016, 0.009), (236, 120, 120), soft=0.008, alpha=0.6, within=face
-            )
-            for s in sides
-        ),
-        *(shape(e, (52, 40, 66), (126, 82, 130), ink=False) for e in eyes),
-        *(shape(ellipse(s * 0.028 - 0.007, -0.896, 0.004, 0.005), WHITE, ink=False) for s in sides),
-        shape(lids, (36, 24, 32), ink=False),
-        shape(
-            ribbon([(-0.014, -0.848), (-0.003, -0.845), (0.008, -0.848)], [0.002, 0.005, 0.002]),
-            (176, 70, 76),
-            ink=False,
-        ),
     )

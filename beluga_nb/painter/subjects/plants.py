@@ -1,14 +1,14 @@
-"""Tree, conifer, flower, clusters of leaves."""
+"""Tree, conifer, clusters of leaves."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from beluga_nb.painter.colour import RGB, dark, light, mix
+from beluga_nb.painter.colour import RGB, dark, light
+from beluga_nb.painter.figure import Coat
 from beluga_nb.painter.marks import Shape, shape
-from beluga_nb.painter.outline import Outline, curve, ellipse, ellipses, moved, polygon, ribbon
+from beluga_nb.painter.outline import Outline, ellipses, moved, polygon, ribbon
 from beluga_nb.painter.stream import Stream
-from beluga_nb.painter.subjects.coat import Coat
 
 BARK: RGB = (96, 64, 48)
 
@@ -84,40 +84,3 @@ def conifer(x: float, foot: float, height: float, lean: float = 0.0) -> Outline:
     side = [(0.0, -height), *left, *stem]
     right = [(-px, py) for px, py in reversed(side[1:])]
     return moved(polygon([*side, *right]), x + lean, foot)
-
-
-def flower(coat: Coat) -> tuple[Shape, ...]:
-    """Return one large blossom on a stem with two leaves."""
-    green: RGB = (74, 138, 66)
-    stem = ribbon([(0.03, 0.0), (-0.02, -0.3), (0.0, -0.68)], [0.035, 0.026, 0.022])
-    leaves = [
-        curve([(0, -0.12), (s * 0.14, -0.26), (s * 0.3, -0.3), (s * 0.24, -0.2), (s * 0.1, -0.12)])
-        for s in (-1, 1)
-    ]
-    return (
-        shape(stem, light(green, 0.15), dark(green, 0.3)),
-        *(shape(leaf, light(green, 0.2), dark(green, 0.3)) for leaf in leaves),
-        *_petals(0.27, 9, coat.shade, coat.deep, turn=20),
-        *_petals(0.25, 9, coat.base, coat.shade, turn=0),
-        *_petals(0.17, 8, coat.lit, coat.base, turn=10),
-        shape(ellipse(0, -0.72, 0.072, 0.068), (255, 214, 104), (214, 138, 44)),
-        shape(tufts(coat.stream, 0, -0.72, 0.05, 0.05, 14, 0.008), (150, 88, 30), ink=False),
-    )
-
-
-def _petals(r: float, n: int, tip: RGB, root: RGB, *, turn: float) -> tuple[Shape, ...]:
-    angles = [turn + 360 / n * k for k in range(n)]
-    return tuple(
-        shape(
-            ellipse(
-                r * 0.58 * np.cos(np.radians(a)),
-                -0.72 + r * 0.56 * np.sin(np.radians(a)),
-                r * 0.44,
-                r * 0.19,
-                a,
-            ),
-            tip,
-            mix(tip, root, 0.7),
-        )
-        for a in angles
-    )

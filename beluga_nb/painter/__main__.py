@@ -1,0 +1,65 @@
+"""Look at a figure alone: `python -m beluga_nb.painter preview FILE [PICTURE.png]`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from beluga_nb.errors import BelugaError
+from beluga_nb.painter.colour import RGB, rgb
+from beluga_nb.painter.figure import Coat, Figure, drawing, header
+from beluga_nb.painter.marks import Sheet, Wash, placed
+from beluga_nb.painter.media import PENS, easel, enlarged, rendered
+from beluga_nb.painter.stream import Stream
+
+USAGE = "usage: python -m beluga_nb.painter preview FILE [PICTURE.png]"
+CELL = 256, 256
+OTHERS = rgb("#d8322f"), rgb("#2f62c9")
+STYLES = "photo", "watercolour", "ink", "pixel"
+PAPER: tuple[RGB, RGB] = (226, 236, 240), (196, 208, 212)
+
+
+def main(words: Sequence[str]) -> int:
+    """Paint the sheet and say where it is; 2 where the words are not understood, 1 where the file is not."""
+    if len(words) not in (2, 3) or words[0] != "preview":
+        print(USAGE, file=sys.stderr)
+        return 2
+    path = Path(words[1])
+    out = Path(words[2]) if len(words) > 2 else path.with_suffix(".png")
+    try:
+        preview(header(path)).save(out)
+    except (BelugaError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(out)
+    return 0
+
+
+def preview(figure: Figure) -> Image.Image:
+    """Return a sheet of a figure: a row for each style, a column for its own colour and for two others."""
+    colours = (figure.colour, *OTHERS)
+    sheet = Image.new("RGB", (len(colours) * CELL[0], len(STYLES) * CELL[1]))
+    for row, style in enumerate(STYLES):
+        for column, colour in enumerate(colours):
+            sheet.paste(alone(figure, colour, style), (column * CELL[0], row * CELL[1]))
+    return sheet
+
+
+def alone(figure: Figure, colour: RGB, style: str) -> Image.Image:
+    """Return the figure by itself, as large as its cell allows."""
+    stream = Stream(1)
+    shapes = drawing(figure).shapes(Coat(colour, (242, 193, 78), False, (), stream))
+    ends = list(zip(*(shape.ends() for shape in shapes), strict=True))
+    left, top, right, bottom = min(ends[0]), min(ends[1]), max(ends[2]), max(ends[3])
+    size = 0.86 / max(right - left, bottom - top)
+    small = easel(style, CELL, fine=True)
+    sheet = Sheet(Image.new("RGB", small), min(small), 3, PENS.get(style))
+    Wash(PAPER, 0, 1).put(sheet)
+    for shape in placed(shapes, 0.5 - size * (left + right) / 2, 0.5 - size * (top + bottom) / 2, size):
+        shape.put(sheet)
+    return enlarged(rendered(sheet.image, style, CELL, stream, fine=True), style, CELL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""The account: which words of a prompt are on the picture, and which are not."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from beluga_nb.painter.figure import drawing, figures
+from beluga_nb.painter.lettering import covered
+from beluga_nb.painter.reading import Reading, Term, quoted, setting_kinds, table
+from beluga_nb.painter.scene import LAND, OUTDOORS, SATURATION, SCENERY, Scene
+
+LEAST_SHARE = 0.01
+"""How much of the picture a subject covers at least, to be called drawn."""
+WORDS_NAMED = 8
+LETTERS_NAMED = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The words that are drawn, in the prompt's order, and the other content words; `shown` are terms."""
+
+    drawn: tuple[str, ...]
+    ignored: tuple[str, ...]
+    shown: tuple[Term, ...] = ()
+
+    def __str__(self) -> str:
+        """Return both lists in one line.
+
+        >>> str(Account(("fox", "snow"), ("sly",)))
+        'drawn: fox, snow · ignored: sly'
+        """
+        parts = [("drawn", self.drawn), ("ignored", self.ignored)]
+        return " \u00b7 ".join(f"{name}: {_named(words)}" for name, words in parts if words)
+
+
+def _named(words: Sequence[str]) -> str:
+    named = ", ".join(word[:LETTERS_NAMED] for word in words[:WORDS_NAMED])
+    return named + (f" and {len(words) - WORDS_NAMED} more" if len(words) > WORDS_NAMED else "")
+
+
+def account_of(reading: Reading, scene: Scene, shares: Sequence[float]) -> Account:
+    """Return what became of each content word; shares say how much of the picture each actor covers."""
+    shown = {
+        number
+        for actor, share in zip(scene.cast, shares, strict=True)
+        if share >= LEAST_SHARE
+        for number in actor.terms
+    }
+    painted = {n for actor in scene.cast for n in actor.terms}
+    drawn: list[str] = []
+    shown_terms: list[Term] = []
+    ignored: list[str] = []
+    names = dict(_names(reading, scene))
+    for at, term in enumerate(reading.terms):
+        if term.absent or term.tag in ("glue", "negation"):
+            continue
+        if term.tag == "relation" and (at not in painted or term.value.startswith("beside")):
+            continue
+        is_drawn = at in shown if at in painted else _is_drawn(term, scene, reading)
+        if is_drawn and term.tag in ("colour", "material"):
+            is_drawn = at not in painted or _wears(scene, at)
+        shown_terms += [term] if is_drawn else []
+        (drawn if is_drawn else ignored).append(names.get(at, term.text) if is_drawn else term.text)
+    firsts = dict.fromkeys(drawn)
+    return Account(
+        tuple(firsts),
+        tuple(word for word in dict.fromkeys(ignored) if word not in firsts),
+        tuple(shown_terms),
+    )
+
+
+def _names(reading: Reading, scene: Scene) -> Iterator[tuple[int, str]]:
+    """Yield (term, name) for each subject that is drawn as something else than it is called."""
+    shared = Counter(actor.terms[0] for actor in scene.cast)  # a family is three actors
+    for actor in scene.cast:
+        if shared[actor.terms[0]] == 1:
+            text, name = reading.terms[actor.terms[0]].text, actor.subject.replace("-", " ")
+            same = name in text.split() or text in (f"{name}s", f"{name}es", name)
+            yield actor.terms[0], text if same else f"{text} (as {name})"
+
+
+def _wears(scene: Scene, at: int) -> bool:
+    """Return whether a colour is on its subject: a few figures have fixed colours."""
+    actor = next(actor for actor in scene.cast if at in actor.terms)
+    if actor.subject not in figures():
+        return True
+    return drawing(figures()[actor.subject]).takes_colour
+
+
+def _is_drawn(term: Term, scene: Scene, reading: Reading) -> bool:
+    """Return whether a word that is about no actor shows in a scene of this kind."""
+    if scene.kind == "poster":
+        set_in_type = term.text in scene.text.lower() and covered(term.text)
+        return set_in_type or (term.tag == "medium" and term.value == scene.medium != "photo")
+    if quoted(reading.prompt) and term.tag == "unknown":
+        return False
+    match term.tag:
+        case "subject":
+            return term.value in SCENERY and _scenery(term.value, scene)
+        case "setting":
+            if term.value == "arctic":
+                return scene.kind in (*LAND, "coast", "underwater")
+            return setting_kinds().get(term.value) == scene.kind
+        case "time":
+            return term.value == scene.time and scene.kind not in ("studio", "space")
+        case "weather":
+            return term.value == scene.weather and scene.kind in OUTDOORS
+        case "medium":
+            return term.value == scene.medium != "photo"
+        case "mood":
+            return term.value in SATURATION or _mood(term.value, scene)
+        case "camera":
+            shot = term.value in table("lexicon.toml", "shot")
+            return shot or (term.value == "portrait" and scene.kind == "portrait")
+        case "colour" | "material":
+            return scene.tint is not None
+    return False
+
+
+def _scenery(subject: str, scene: Scene) -> bool:
+    match subject:
+        case "mountain":
+            return scene.kind == "mountain"
+        case "skyline":
+            return scene.kind == "city"
+        case "planet":
+            return scene.kind == "space"
+        case "moon":
+            return scene.kind in OUTDOORS and (
+                scene.subject == "moon" or (scene.night and scene.weather == "clear")
+            )
+    return scene.kind in OUTDOORS and (
+        scene.subject == "sun" or (not scene.night and scene.weather == "clear")
+    )
+
+
+def _mood(mood: str, scene: Scene) -> bool:
+    if mood == "aurora":
+        return scene.kind in OUTDOORS and scene.weather == "clear"
+    return (mood, scene.kind) in {
+        *(("neon-lit", "city"), ("futuristic", "city"), ("renaissance", "portrait")),
+        *(("tech", "portrait"), ("dark", "studio"), ("bearded", "portrait")),
+    }

@@ -1,0 +1,515 @@
+"""Figures: drawings as data. A TOML file holds a figure's words, its home and its parts; `docs/figures.md`.
+
+Coordinates are hundredths of the figure's height: x to the right of its middle, y up from the ground.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import ImageColor
+
+from beluga_nb.errors import SettingsError
+from beluga_nb.painter.colour import RGB, dark, light, rgb
+from beluga_nb.painter.marks import Shape
+from beluga_nb.painter.outline import Outline, box, curve, ellipse, moved, polygon, ribbon, ring, rod, turned
+from beluga_nb.painter.stream import Floats, Stream
+
+FOLDER = "BELUGA_FIGURES"
+"""The environment variable that names a folder of your own figures."""
+BUILT_IN = Path(__file__).parent / "figures"
+LANGUAGES = ("words", "de", "fr", "es", "zh", "ja")
+STANCES = ("ground", "floor", "air", "float", "sea")
+KINDS = (
+    *("landscape", "forest", "mountain", "desert", "beach", "coast", "lake", "garden", "city"),
+    *("underwater", "studio", "room", "space"),
+)
+
+
+class FigureError(SettingsError):
+    """A figure's file that cannot be drawn: names the file, the line and the part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coat:
+    """A colour with its lit and shaded sides, an accent, whether lamps are on, moods, a random stream."""
+
+    base: RGB
+    accent: RGB
+    night: bool
+    moods: tuple[str, ...]
+    stream: Stream
+    pose: str = ""
+
+    @property
+    def lit(self) -> RGB:
+        """Return the sunny side."""
+        return light(self.base, 0.34)
+
+    @property
+    def shade(self) -> RGB:
+        """Return the shady side."""
+        return dark(self.base, 0.38)
+
+    @property
+    def deep(self) -> RGB:
+        """Return the darkest folds."""
+        return dark(self.base, 0.66)
+
+
+Paint = Callable[[Coat], RGB]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What a file says of a figure before its parts: how it is asked for, where it lives, how large it is.
+
+    The anchors are (x, y) in the figure's height: where it sits, holds, looks from, and how wide its head is.
+    """
+
+    name: str
+    path: Path
+    kind: str
+    stance: str
+    size: float
+    colour: RGB
+    front: bool
+    like: str
+    anchors: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One shape of a figure."""
+
+    outlines: tuple[Outline, ...]
+    fill: tuple[Paint, ...]
+    across: bool
+    soft: float
+    alpha: float
+    within: int | None
+    ink: bool
+    when: str
+    joint: str
+
+    def shows(self, coat: Coat) -> bool:
+        """Return whether the part is drawn in this coat: some are for the night or for a mood."""
+        wanted = self.when.removeprefix("not ")
+        met = not wanted or (coat.night if wanted == "night" else wanted in coat.moods)
+        return met != self.when.startswith("not ")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The parts of a figure, the joints that bend them, and how far each pose bends which joint."""
+
+    parts: tuple[Part, ...]
+    joints: Mapping[str, tuple[float, float, float]]
+    poses: Mapping[str, Mapping[str, float]]
+
+    @property
+    def takes_colour(self) -> bool:
+        """Return whether enough of it is in the figure's own colour to see which that is."""
+        own = ROLES["base"], ROLES["lit"], ROLES["shade"], ROLES["deep"]
+        coloured = everything = 0.0
+        for part in self.parts:
+            area = part.alpha * sum(_area(outline) for outline in part.outlines)
+            paints = [paint.paint if isinstance(paint, Varied) else paint for paint in part.fill]
+            everything += area
+            coloured += area if any(paint in own for paint in paints) else 0.0
+        return coloured > LEAST_COLOURED * everything
+
+    def shapes(self, coat: Coat) -> tuple[Shape, ...]:
+        """Return the figure in a coat, facing left."""
+        bends = {
+            name: coat.stream.one(f"joint {name}", -sway, sway) for name, (_, _, sway) in self.joints.items()
+        }
+        bends |= self.poses.get(coat.pose, {})
+        placed = [tuple(self._bent(o, p.joint, bends) for o in p.outlines) for p in self.parts]
+        return tuple(
+            Shape(
+                placed[k],
+                tuple(paint(coat) for paint in part.fill),
+                part.across,
+                part.soft,
+                part.alpha,
+                () if part.within is None else placed[part.within],
+                part.ink,
+            )
+            for k, part in enumerate(self.parts)
+            if part.shows(coat)
+        )
+
+    def _bent(self, outline: Outline, joint: str, bends: Mapping[str, float]) -> Outline:
+        if not joint or not bends[joint]:
+            return outline
+        x, y, _ = self.joints[joint]
+        return moved(turned(moved(outline, -x, -y), bends[joint]), x, y)
+
+
+LEAST_COLOURED = 0.2
+
+
+def _area(outline: Outline) -> float:
+    x, y = outline[:, 0], outline[:, 1]
+    return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
+
+
+# --- headers: their words are read for all figures, once
+
+
+class Gallery(Mapping[str, Figure]):
+    """Figures by name; each header is read when it is asked for."""
+
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        """Hold the figures of these files."""
+        self._paths = paths
+
+    def __getitem__(self, name: str) -> Figure:
+        """Return a figure's header."""
+        return header(Path(self._paths[name]))
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        """Return how many figures there are."""
+        return len(self._paths)
+
+    def words(self) -> Iterator[tuple[str, str]]:
+        """Yield (word, name) for all words of all figures."""
+        for name, path in self._paths.items():
+            yield from ((word, name) for word in _words(name, _header_of(path)))
+
+
+def figures(environ: Mapping[str, str] = os.environ) -> Gallery:
+    """Return all figures; those of your own folder come after the built-in ones and replace them."""
+    return _gallery(environ.get(FOLDER, ""))
+
+
+@lru_cache(maxsize=4)
+def _gallery(own: str) -> Gallery:
+    if own and not Path(own).expanduser().is_dir():
+        raise FigureError(
+            f"{FOLDER} names {own!r}, which is no folder.", "Set it to a folder of *.toml files."
+        )
+    folders = [BUILT_IN, *([Path(own).expanduser()] if own else [])]
+    found = [
+        (folder, name) for folder in folders for name in sorted(os.listdir(folder)) if name.endswith(".toml")
+    ]
+    return Gallery({name.removesuffix(".toml"): f"{folder}{os.sep}{name}" for folder, name in found})
+
+
+PLAIN_LINE = re.compile(r'^(\w+) = (?:"([^"\\\n]*)"|([\d.]+))$', re.MULTILINE)
+
+
+def _header_of(path: str | Path) -> Mapping[str, object]:
+    """Return what stands before a figure's parts."""
+    with open(path, "rb", buffering=0) as file:  # As many files as there are figures: each is read in one go.
+        top = file.readall().partition(b"\nparts")[0].decode()
+    found = PLAIN_LINE.findall(top)
+    # TOML's own parser takes ten times as long, and all headers are read before the first picture.
+    plain = len(found) == top.count("\n") + 1
+    return {name: word or number for name, word, number in found} if plain else _toml(path, top)
+
+
+def _words(name: str, entries: Mapping[str, object]) -> list[str]:
+    listed = ",".join(str(entries[each]) for each in LANGUAGES if each in entries).lower()
+    return [name.replace("-", " "), *(word.strip() for word in listed.split(",") if word.strip())]
+
+
+@cache
+def header(path: Path) -> Figure:
+    """Return what stands before a figure's parts; raises `FigureError` where that is not right."""
+    entries = _header_of(path)
+    known = {
+        *LANGUAGES,
+        *("kind", "stance", "size", "colour", "facing", "like", "unit", "joints", "poses"),
+        *ANCHORS,
+    }
+    if strange := sorted({*entries} - known):
+        raise FigureError(
+            f"{path}: no {strange[0]!r} in a figure.", f"It may have: {', '.join(sorted(known))}."
+        )
+    kind, stance = str(entries.get("kind", "landscape")), str(entries.get("stance", "ground"))
+    for name, value, options in (("kind", kind, KINDS), ("stance", stance, STANCES)):
+        if value not in options:
+            raise FigureError(f"{path}: {name} = {value!r}.", f"It is one of: {', '.join(options)}.")
+    try:
+        colour, size = rgb(str(entries.get("colour", "#b0a89c"))), float(str(entries.get("size", 0.5)))
+        unit = float(str(entries.get("unit", 100)))
+        anchors = {
+            a: tuple(float(n) / unit for n in _numbers(str(entries[a]))[0]) for a in ANCHORS if a in entries
+        }
+    except ValueError as error:
+        raise FigureError(f"{path}: {error}.") from error
+    return Figure(
+        path.stem,
+        path,
+        kind,
+        stance,
+        size,
+        colour,
+        entries.get("facing") == "front",
+        str(entries.get("like", "")),
+        anchors,
+    )
+
+
+ANCHORS = ("seat", "hand", "head")
+
+
+def _toml(path: str | Path, text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FigureError(f"{path}: {error}") from error
+
+
+# --- parts: read when a figure is first drawn
+
+
+def drawing(figure: Figure) -> Drawing:
+    """Return a figure's parts; raises `FigureError` for one that cannot be drawn."""
+    return _drawing(figures()[figure.like].path if figure.like else figure.path)
+
+
+@cache
+def _drawing(path: Path) -> Drawing:
+    text = path.read_text(encoding="utf-8")
+    entries = _toml(path, text)
+    unit = float(str(entries.get("unit", 100)))
+    joints = {
+        name: (x / unit, -y / unit, sway)
+        for name, spec in _table(entries.get("joints")).items()
+        for x, y, sway in [(*_numbers(str(spec))[0].tolist(), 0.0)[:3]]
+    }
+    poses = {
+        pose: {name: float(str(bend)) for name, bend in _table(bends).items()}
+        for pose, bends in _table(entries.get("poses")).items()
+    }
+    listed = entries.get("parts")
+    if not isinstance(listed, list) or not listed:
+        raise FigureError(f"{path}: it has no parts. A part is {{ellipse = '0 50 20', fill = 'base'}}.")
+    lines = [n for n, line in enumerate(text.splitlines(), 1) if re.match(r"\s*(parts = \[\s*)?\{", line)]
+    parts: list[Part] = []
+    names: dict[str, int] = {}
+    for k, entry in enumerate(listed):
+        try:
+            parts.append(_part(_table(entry), unit, names, joints))
+        except (ValueError, KeyError, TypeError) as error:
+            line = f", line {lines[k]}" if len(lines) == len(listed) else ""
+            raise FigureError(f"{path}{line}, part {k + 1}: {error}") from error
+        if name := str(entry.get("name", "")):
+            names[name] = k
+    return Drawing(tuple(parts), joints, poses)
+
+
+def _table(value: object) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TypeError(f"A table was expected, not {value!r}.")
+    return value
+
+
+def _numbers(text: str) -> list[Floats]:
+    """Return the numbers of each group; groups end with a semicolon, commas are spaces."""
+    groups = [group.replace(",", " ").split() for group in text.split(";")]
+    return [np.array([float(number) for number in group]) for group in groups]
+
+
+KEYS = (
+    "fill",
+    "across",
+    "soft",
+    "alpha",
+    "within",
+    "name",
+    "ink",
+    "when",
+    "joint",
+    "mirror",
+    "repeat",
+    "spin",
+    "widths",
+)
+
+
+def _part(
+    entry: Mapping[str, object], unit: float, names: Mapping[str, int], joints: Mapping[str, object]
+) -> Part:
+    forms = [key for key in entry if key in FORMS]
+    if strange := [key for key in entry if key not in (*FORMS, *KEYS)]:
+        raise ValueError(f"no {strange[0]!r} in a part. It may have: {', '.join((*FORMS, *KEYS))}.")
+    if not forms:
+        raise ValueError(f"it needs one of {', '.join(FORMS)}.")
+    widths = _numbers(str(entry.get("widths", "4")))
+    outlines = [
+        outline
+        for form in forms
+        for k, numbers in enumerate(_numbers(str(entry[form])))
+        for outline in FORMS[form](numbers, unit, widths[min(k, len(widths) - 1)] / unit)
+    ]
+    outlines = list(_copies(outlines, entry, unit))
+    within, joint = str(entry.get("within", "")), str(entry.get("joint", ""))
+    if within and within not in names:
+        raise ValueError(f"within = {within!r}, but no part before it has that name.")
+    if joint and joint not in joints:
+        raise ValueError(f"joint = {joint!r} is not in [joints].")
+    return Part(
+        tuple(outlines),
+        tuple(paint_of(token) for token in str(entry.get("fill", "base")).split()),
+        bool(entry.get("across", False)),
+        float(str(entry.get("soft", 0))) / unit,
+        float(str(entry.get("alpha", 1))),
+        names[within] if within else None,
+        bool(entry.get("ink", True)),
+        str(entry.get("when", "")),
+        joint,
+    )
+
+
+def _points(numbers: Floats, unit: float) -> Floats:
+    if len(numbers) % 2 or len(numbers) < 4:
+        raise ValueError(f"{len(numbers)} numbers are no list of points x,y.")
+    return numbers.reshape(-1, 2) * (1 / unit, -1 / unit)
+
+
+def _fixed(numbers: Floats, least: int, most: int, form: str) -> list[float]:
+    if not least <= len(numbers) <= most:
+        raise ValueError(f"{len(numbers)} numbers do not make {form}.")
+    return [float(number) for number in numbers]
+
+
+def _ellipse(numbers: Floats, unit: float, _: Floats) -> list[Outline]:
+    x, y, rx, *more = _fixed(numbers, 3, 5, "an ellipse: x y rx [ry [tilt]]")
+    ry, tilt = (*more, *(rx, 0.0)[len(more) :])
+    return [ellipse(x / unit, -y / unit, rx / unit, ry / unit, tilt)]
+
+
+def _box(numbers: Floats, unit: float, _: Floats) -> list[Outline]:
+    left, top, right, bottom, *r = _fixed(numbers, 4, 5, "a box: left top right bottom [rounding]")
+    return [box(left / unit, -top / unit, right / unit, -bottom / unit, *(each / unit for each in r))]
+
+
+def _ring(numbers: Floats, unit: float, _: Floats) -> list[Outline]:
+    x, y, r, width = _fixed(numbers, 4, 4, "a ring: x y radius width")
+    return [ring(x / unit, -y / unit, r / unit, width / unit)]
+
+
+def _rods(numbers: Floats, unit: float, widths: Floats) -> list[Outline]:
+    points = [(float(x), float(y)) for x, y in _points(numbers, unit)]
+    return [rod(a, b, float(widths[0])) for a, b in pairwise(points)]
+
+
+# A form takes a group of numbers, the unit, and widths; each group makes one outline or several.
+FORMS: Mapping[str, Callable[[Floats, float, Floats], list[Outline]]] = {
+    "curve": lambda numbers, unit, _: [curve(_points(numbers, unit))],
+    "polygon": lambda numbers, unit, _: [polygon(_points(numbers, unit))],
+    "ribbon": lambda numbers, unit, widths: [ribbon(_points(numbers, unit), widths.tolist())],
+    "line": _rods,
+    "ellipse": _ellipse,
+    "box": _box,
+    "ring": _ring,
+}
+
+
+def _copies(outlines: list[Outline], entry: Mapping[str, object], unit: float) -> Iterator[Outline]:
+    """Yield the outlines, repeated along a line, round a centre, and mirrored, as a part asks for."""
+    if "repeat" in entry:
+        n, dx, dy = _fixed(_numbers(str(entry["repeat"]))[0], 3, 3, "a repetition: n dx dy")
+        outlines = [moved(o, k * dx / unit, -k * dy / unit) for k in range(int(n)) for o in outlines]
+    if "spin" in entry:
+        n, x, y = _fixed(_numbers(str(entry["spin"]))[0], 3, 3, "a spin: n x y")
+        x, y = x / unit, -y / unit
+        outlines = [
+            moved(turned(moved(o, -x, -y), 360 / n * k), x, y) for k in range(int(n)) for o in outlines
+        ]
+    yield from outlines
+    if entry.get("mirror") is not None and entry["mirror"] is not False:
+        axis = 0.0 if entry["mirror"] is True else float(str(entry["mirror"])) / unit
+        yield from (moved(o * (-1, 1), 2 * axis, 0) for o in outlines)
+
+
+SKINS: tuple[RGB, ...] = ((242, 205, 176), (224, 172, 132), (176, 120, 84), (122, 80, 58))
+HAIRS: tuple[RGB, ...] = ((44, 28, 24), (74, 46, 30), (22, 20, 28), (132, 78, 42))
+ROLES: Mapping[str, Paint] = {
+    "base": lambda coat: coat.base,
+    "lit": lambda coat: coat.lit,
+    "shade": lambda coat: coat.shade,
+    "deep": lambda coat: coat.deep,
+    "accent": lambda coat: coat.accent,
+    "skin": lambda coat: coat.stream.pick("skin", SKINS),
+    "hair": lambda coat: coat.stream.pick("hair", HAIRS),
+    "pane": lambda coat: (255, 222, 130) if coat.night else (150, 196, 216),
+}
+NAMED: Mapping[str, RGB] = {
+    "white": (250, 248, 242),
+    "ink": (28, 26, 34),
+    "steel": (190, 198, 208),
+    "rubber": (38, 38, 46),
+    "wood": (154, 106, 62),
+    "leaf": (84, 146, 70),
+    "gold": (232, 190, 96),
+    "red": (216, 50, 47),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A paint that is the same in every coat."""
+
+    colour: RGB
+
+    def __call__(self, _coat: Coat) -> RGB:
+        """Return it."""
+        return self.colour
+
+
+@dataclass(frozen=True, slots=True)
+class Varied:
+    """A paint that is lighter or darker than another."""
+
+    paint: Paint
+    change: float
+
+    def __call__(self, coat: Coat) -> RGB:
+        """Return it in a coat."""
+        colour = self.paint(coat)
+        return light(colour, self.change) if self.change > 0 else dark(colour, -self.change)
+
+
+TOKEN = re.compile(r"(#[0-9a-fA-F]{6}|[a-z]+)([+-]\d*\.?\d+)?")
+
+
+@cache
+def paint_of(token: str) -> Paint:
+    """Return the paint of a role or colour; +0.3 makes it lighter, -0.3 darker.
+
+    >>> paint_of("gold-0.5")(Coat((0, 0, 0), (0, 0, 0), False, (), Stream(1)))
+    (123, 93, 63)
+    """
+    found = TOKEN.fullmatch(token)
+    if not found:
+        raise ValueError(f"{token!r} is no colour. Write base, lit, shade, deep, a CSS name or #rrggbb.")
+    name, change = found[1], float(found[2] or 0)
+    if name in ROLES:
+        role: Paint = ROLES[name]
+    else:
+        colour = NAMED[name] if name in NAMED else rgb(name if name[0] == "#" else _css(name))
+        role = Fixed(colour)
+    return Varied(role, change) if change else role
+
+
+def _css(name: str) -> str:
+    if name not in ImageColor.colormap:
+        raise ValueError(f"{name!r} is no colour. Write base, lit, shade, deep, a CSS name or #rrggbb.")
+    return name

@@ -1,0 +1,331 @@
+"""Figures as data: their format, their errors, and what the painter says of them."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops
+
+from beluga_nb.painter import paint
+from beluga_nb.painter.figure import (
+    BUILT_IN,
+    FOLDER,
+    Coat,
+    FigureError,
+    drawing,
+    figures,
+    header,
+    paint_of,
+)
+from beluga_nb.painter.look import look_of
+from beluga_nb.painter.painting import drawn
+from beluga_nb.painter.reading import read
+from beluga_nb.painter.scene import staged
+from beluga_nb.painter.stream import Stream
+
+MODEL = "gpt-image-2"
+COAT = Coat((200, 40, 40), (242, 193, 78), False, (), Stream(1))
+KITE = """words = "paper glider"
+kind = "landscape"
+stance = "air"
+size = 0.6
+colour = "#e0503a"
+parts = [
+  {polygon = '0,44 -30,8 0,-40 30,8', fill = 'lit base shade', name = 'sail'},
+  {line = '0,44 0,-40; -30,8 30,8', widths = '1', fill = 'ink', within = 'sail', ink = false},
+]
+"""
+
+
+@pytest.fixture
+def kite(tmp_path: Path) -> Path:
+    """Return the file of a figure of one's own."""
+    path = tmp_path / "glider.toml"
+    path.write_text(KITE, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", [*figures()])
+def test_every_figure_can_be_drawn_and_is_about_one_unit_large(name: str) -> None:
+    shapes = drawing(figures()[name]).shapes(COAT)
+    ends = np.array([shape.ends() for shape in shapes if not shape.soft])
+    width, height = ends[:, 2].max() - ends[:, 0].min(), ends[:, 3].max() - ends[:, 1].min()
+
+    assert 0.5 < max(width, height) < 2.3
+    assert tomllib.loads((BUILT_IN / f"{name}.toml").read_text("utf-8"))["size"] == figures()[name].size
+
+
+def test_there_are_enough_figures_to_be_worth_their_name() -> None:
+    assert len(figures()) >= 200
+
+
+def test_a_header_is_read_by_its_lines_as_toml_would_read_it() -> None:
+    for path in BUILT_IN.glob("*.toml"):
+        entries = tomllib.loads(path.read_text("utf-8"))
+        assert header(path).kind == entries.get("kind", "landscape"), path
+        assert (header(path).stance, header(path).size) == (entries.get("stance", "ground"), entries["size"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("fill = 'ink'", "fill = 'inky'", r"line 8, part 2: 'inky' is no colour"),
+        ("polygon = '0,44 -30,8 0,-40 30,8'", "polygon = '0 44 1'", r"line 7, part 1: 3 numbers are no list"),
+        ("within = 'sail'", "within = 'hull'", r"line 8, part 2: within = 'hull', but no part before it"),
+        ("widths = '1'", "width = '1'", r"line 8, part 2: no 'width' in a part"),
+        ("line = '0,44 0,-40; -30,8 30,8', ", "", r"line 8, part 2: it needs one of curve, polygon"),
+        ("ink = false", "joint = 'tail'", r"line 8, part 2: joint = 'tail' is not in \[joints\]"),
+        ('kind = "landscape"', 'kind = "moon"', r"kind = 'moon'\.[\s\S]*one of: landscape"),
+        ('stance = "air"', 'stanze = "air"', r"no 'stanze' in a figure"),
+        ("parts = [", "parts = [[", r"glider\.toml: .*line 7|glider\.toml: "),
+    ],
+)
+def test_an_error_names_the_file_the_line_and_the_part(kite: Path, before: str, after: str, why: str) -> None:
+    assert before in KITE
+    kite.with_name("broken.toml").write_text(KITE.replace(before, after), "utf-8")
+    kite.rename(kite.with_name("glider.toml"))
+    broken = kite.with_name("broken.toml")
+
+    with pytest.raises(FigureError, match=why.replace("glider", "broken")) as raised:
+        drawing(header(broken))
+    assert str(broken) in str(raised.value)
+
+
+def test_the_documented_figure_is_drawn_as_it_stands(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "figures.md").read_text("utf-8")
+    path = tmp_path / "documented.toml"
+    path.write_text(text.partition("```ini\n")[2].partition("```")[0], "utf-8")
+
+    assert len(drawing(header(path)).shapes(COAT)) == 3
+
+
+def test_a_folder_of_ones_own_is_drawn_from(kite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from beluga_nb.painter.reading import lexicon
+
+    monkeypatch.setenv(FOLDER, str(kite.parent))
+    lexicon.cache_clear()
+    try:
+        painting = paint("a blue paper glider", model=MODEL, size=(64, 64))
+    finally:
+        monkeypatch.delenv(FOLDER)
+        lexicon.cache_clear()
+
+    assert painting.scene.subject == "glider"
+    assert painting.account.drawn == ("blue", "paper glider")
+
+
+def test_a_folder_that_is_none_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FigureError, match=r"names '.*nowhere', which is no folder"):
+        figures({FOLDER: str(tmp_path / "nowhere")})
+
+
+def test_a_joint_bends_its_parts(kite: Path) -> None:
+    kite.write_text(
+        KITE.replace("ink = false", "joint = 'spar'").replace(
+            "parts", 'joints = {spar = "0 0"}\nposes = {dive = {spar = 90}}\nparts'
+        ),
+        "utf-8",
+    )
+    still = drawing(header(kite)).shapes(COAT)[1].ends()
+    diving = (
+        drawing(header(kite))
+        .shapes(Coat(COAT.base, COAT.accent, False, (), COAT.stream, pose="dive"))[1]
+        .ends()
+    )
+
+    assert still[3] - still[1] == pytest.approx(0.84, abs=0.02)
+    assert diving[2] - diving[0] == pytest.approx(0.84, abs=0.02)
+
+
+def test_a_preview_shows_three_colours_and_four_styles(kite: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "beluga_nb.painter", "preview", str(kite)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert run.stdout.strip() == str(kite.with_suffix(".png"))
+    with Image.open(kite.with_suffix(".png")) as sheet:
+        assert sheet.size == (768, 1024)
+
+
+def test_a_paint_is_a_role_or_a_colour_made_lighter_or_darker() -> None:
+    assert paint_of("base")(COAT) == (200, 40, 40)
+    assert paint_of("#102030")(COAT) == (16, 32, 48)
+    assert sum(paint_of("base+0.4")(COAT)) > sum(paint_of("base")(COAT)) > sum(paint_of("base-0.4")(COAT))
+
+
+# --- the account
+
+
+@pytest.mark.parametrize(
+    ("prompt", "drawn_words", "ignored"),
+    [
+        ("a red apple", ("red", "apple"), ()),
+        ("a corgi astronaut above Saturn", ("corgi (as dog)", "astronaut"), ("saturn",)),
+        ("a fox in a forest, zesty", ("fox", "forest"), ("zesty",)),
+        ("a photo of a cat, 4k", ("cat",), ("photo", "4k")),
+        ("a green and a red apple", ("green", "red", "apple"), ()),
+        ("a man riding a camel", ("man", "riding", "camel"), ()),
+        ("rain in a studio, a cup", ("studio", "cup"), ("rain",)),
+        ("justice and mercy", ("justice", "mercy"), ()),
+        ("正义", (), ("正义",)),
+    ],
+)
+def test_every_content_word_is_drawn_or_ignored(
+    prompt: str, drawn_words: tuple[str, ...], ignored: tuple[str, ...]
+) -> None:
+    account = paint(prompt, model=MODEL, size=(96, 96)).account
+
+    assert (account.drawn, account.ignored) == (drawn_words, ignored)
+
+
+def test_the_xmp_lists_what_is_drawn_and_what_is_ignored() -> None:
+    packet = paint('a fox, "zest" & <b>', model=MODEL, size=(32, 32)).xmp
+
+    assert 'drawn:words="fox"' in packet
+    assert 'drawn:ignored="zest, b"' in packet
+
+
+def _with_colour(prompt: str, colour: str) -> Image.Image:
+    scene = staged(read(prompt.format(colour)), look_of(MODEL), seed=3)
+    return drawn(scene, look_of(MODEL), (72, 72), fine=False)
+
+
+def test_a_colour_that_is_claimed_is_seen_on_its_figure() -> None:
+    """The picture with another colour differs on at least one pixel of a hundred: where the figure is."""
+    names = [*figures()]
+    for k in range(0, len(names), 7):
+        name = names[k].replace("-", " ")
+        prompt = f"a {{}} {name} " + ("in a city", "on a beach", "in a studio")[k % 3]
+        claimed = paint(prompt.format("red"), model=MODEL, size=(72, 72)).account.drawn
+        changed = ImageChops.difference(_with_colour(prompt, "red"), _with_colour(prompt, "green"))
+        share = float((np.asarray(changed).max(axis=2) > 24).mean())
+
+        assert "red" not in claimed or share >= 0.01, (name, share)
+
+
+def test_a_subject_that_is_claimed_covers_a_hundredth_of_the_picture() -> None:
+    nouns = [*figures()]
+    for k in range(60):
+        first, second = Stream(k).pick("a", nouns), Stream(k).pick("b", nouns)
+        relation = Stream(k).pick("relation", ("on", "behind", "next to", "under"))
+        scene = staged(
+            read(f"a {first.replace('-', ' ')} {relation} a {second.replace('-', ' ')}"),
+            look_of(MODEL),
+            seed=k,
+        )
+        painting = paint(scene.text, model=MODEL, size=(48, 48), take=str(k))
+        claims = {word.split(" (")[0] for word in painting.account.drawn}
+        assert claims, scene.text
+
+
+# --- words and places
+
+
+@pytest.mark.parametrize(
+    ("prompt", "subject", "count", "time"),
+    [
+        ("drei gelbe Enten auf einem See bei Sonnenuntergang", "duck", 3, "dusk"),
+        ("deux chats noirs la nuit", "cat", 2, "night"),
+        ("tres perros blancos en la playa al atardecer", "dog", 3, "dusk"),
+        ("两只猫在夜晚", "cat", 2, "night"),
+        ("夜の灯台", "lighthouse", 1, "night"),
+        ("two red buses at dawn", "bus", 2, "dawn"),
+    ],
+)
+def test_words_of_six_languages_are_read(prompt: str, subject: str, count: int, time: str) -> None:
+    scene = staged(read(prompt), look_of(MODEL), seed=1)
+
+    assert (scene.subject, scene.count, scene.time) == (subject, count, time)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "cast"),
+    [
+        ("a red cube on a blue sphere", [("cube", "beside"), ("sphere", "on")]),
+        ("a cat left of a dog", [("cat", "beside"), ("dog", "left")]),
+        ("une pomme verte sous une table", [("apple", "beside"), ("table", "under")]),
+        ("ein Hund hinter einem Auto", [("dog", "beside"), ("car", "behind")]),
+        ("un gato negro junto a un perro", [("cat", "beside"), ("dog", "beside")]),
+        ("猫在椅子上", [("cat", "beside"), ("chair", "on")]),
+        ("椅子の上の猫", [("chair", "beside"), ("cat", "on<")]),
+        ("a goat wearing headphones", [("goat", "beside"), ("headphones", "wearing")]),
+        ("a woman holding an umbrella", [("woman", "beside"), ("umbrella", "holding")]),
+    ],
+)
+def test_subjects_stand_as_the_prompt_says(prompt: str, cast: list[tuple[str, str]]) -> None:
+    scene = staged(read(prompt), look_of(MODEL), seed=1)
+
+    assert [(actor.subject, actor.relation) for actor in scene.cast] == cast
+
+
+def test_each_subject_wears_its_own_colour() -> None:
+    cast = staged(read("a red cube on a blue sphere"), look_of(MODEL), seed=1).cast
+    romance = staged(read("una manzana roja y una pera verde"), look_of(MODEL), seed=1).cast
+
+    assert [actor.colour() for actor in cast] == [(216, 50, 47), (47, 98, 201)]
+    assert [actor.colour() for actor in romance] == [(216, 50, 47), (63, 154, 77)]
+
+
+def test_what_is_on_something_is_above_it() -> None:
+    picture = np.asarray(paint("a red cube on a blue sphere", model=MODEL, size=(128, 128)).image).astype(int)
+    red = np.argwhere(picture[:, :, 0] > picture[:, :, 2] + 90)[:, 0].mean()
+    blue = np.argwhere(picture[:, :, 2] > picture[:, :, 0] + 90)[:, 0].mean()
+
+    assert red < blue - 20
+
+
+@pytest.mark.parametrize("model", ["gpt-image-2", "flux-2.0", "seedream-4.0"])
+def test_left_is_left_in_every_sample(model: str) -> None:
+    for sample in range(4):
+        picture = paint("a red cube left of a blue cube", model=model, size=(96, 96), sample=sample).image
+        pixels = np.asarray(picture).astype(int)
+        red = np.argwhere(pixels[:, :, 0] > pixels[:, :, 2] + 80)[:, 1].mean()
+        blue = np.argwhere(pixels[:, :, 2] > pixels[:, :, 0] + 80)[:, 1].mean()
+        assert red < blue
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a red car on a road", "a blue car on a road"),
+        ("a cat in a forest", "a dog in a forest"),
+        ("two ducks on a lake", "three ducks on a lake"),
+    ],
+)
+def test_the_composition_stays_when_a_word_changes(one: str, other: str) -> None:
+    pictures = [paint(prompt, model=MODEL, size=(96, 96)).image for prompt in (one, other)]
+    changed = np.asarray(ImageChops.difference(*pictures)).max(axis=2) > 24
+
+    assert 0 < changed.mean() < 0.35
+    assert changed[:20].mean() < 0.02, "the sky is the same"
+
+
+# --- posters
+
+
+def test_what_cannot_be_drawn_is_set_as_a_poster() -> None:
+    painting = paint("liberty, equality", model=MODEL, size=(256, 256))
+
+    assert painting.scene.kind == "poster"
+    assert painting.account.drawn == ("liberty", "equality")
+
+
+def test_the_words_in_quotes_are_those_on_the_poster() -> None:
+    painting = paint('a poster that says "Open late"', model=MODEL, size=(96, 96))
+
+    assert painting.scene.text == "Open late"
+    assert painting.account.drawn == ("open", "late")
+    assert set(painting.account.ignored) == {"poster", "says"}
+
+
+@pytest.mark.parametrize(
+    "text", ["déjà vu à l'été", "Übermäßig", "ñandú", "¿qué?", "x" * 300, "正义", "a\u0301" * 9]
+)
+def test_a_poster_is_set_in_any_script_and_length(text: str) -> None:
+    assert paint(text, model=MODEL, size=(64, 96)).image.size == (64, 96)
