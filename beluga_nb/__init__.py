@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         RequestError,
         SettingsError,
         StoreError,
+        UnknownArgumentError,
         UnknownNameError,
     )
     from beluga_nb.request import Request
@@ -93,6 +94,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StoreError",
+    "UnknownArgumentError",
     "UnknownNameError",
     "agenerate",
     "check",

@@ -1,8 +1,9 @@
-"""What can go wrong, as a tree. Each error tells what happened and what to do, in two lines.
+"""What can go wrong, as a tree. Each error says what happened and what to do, in two lines.
 
 * BelugaError
   * RequestError                    refused here, before anything was sent (also a ValueError)
     * UnknownNameError              no such model, size, quality, option … with the nearest that exists
+    * UnknownArgumentError          a function has no argument of this name (also a TypeError)
     * NotConfirmedError             many pictures, or something to be forgotten, and it was not confirmed
     * OverBudgetError               more than max_images or max_cost allows
     * ImpossibleCombinationError    combinations of a grid that cannot be asked for, all at once
@@ -22,7 +23,7 @@
     * OutcomeUnknownError           sent, and its outcome is unknown: it may have been billed
       * APITimeoutError             … within the time limit
     * InvalidResponseError          the answer is not what the contract promises
-      * InvalidImageError           … a picture in it cannot be decoded; its bytes are kept
+      * InvalidImageError           … a picture cannot be decoded; its bytes are kept
     * IncompleteError               some pictures arrived, the rest did not (defined in `result.py`)
 """
 
@@ -44,7 +45,7 @@ SHORT_ID = 8
 """Characters of an id that people see; commands take them for the whole."""
 
 Outcome = Literal["not_sent", "refused", "unknown"]
-"""What came of a request: it did not leave, a status proves that it was not executed, or neither is known."""
+"""What came of a request: it was not sent, its answer proves that it was not executed, or this is unknown."""
 
 BILLING: Mapping[Outcome | None, str] = {
     "not_sent": "not billed",
@@ -54,7 +55,11 @@ BILLING: Mapping[Outcome | None, str] = {
 """What each outcome means for the bill, in the words of the badge."""
 
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
-_BADGES = {"not billed": "\x1b[7m", "may have been billed": "\x1b[30;43m"}
+_BADGES: Mapping[Outcome | None, str] = {
+    "not_sent": "\x1b[7m",
+    "refused": "\x1b[7m",
+    "unknown": "\x1b[30;43m",
+}
 
 
 def _is_asked_by_tb(frame: FrameType | None) -> bool:
@@ -130,7 +135,7 @@ class BelugaError(Exception):
 
     @property
     def billing(self) -> str:
-        """Whether the request was billed, in words; empty where the error does not tell."""
+        """Whether the request was billed, in words; empty where this error does not know it."""
         return "" if self.is_of_a_run else BILLING.get(self.outcome, "")
 
     def _lines(self) -> list[str]:
@@ -139,7 +144,7 @@ class BelugaError(Exception):
 
     def _coloured(self) -> list[str]:
         title, *details = self.lines()[0].split("\n")
-        badge = f" {_BADGES[self.billing]} {self.billing} {_PLAIN}" if self.billing else ""
+        badge = f" {_BADGES[self.outcome]} {self.billing} {_PLAIN}" if self.billing else ""
         hint = on(self.hint, self.surface, code=lambda text: f"{_BOLD}{redact(text)}{_PLAIN}", words=redact)
         first = "\n".join([f"{_BOLD}{title}{_PLAIN}{badge}", *details])
         return [first, *([hint] if hint else [])]
@@ -197,10 +202,12 @@ class UnknownNameError(RequestError):
 class UnknownArgumentError(RequestError, TypeError):
     """A function has no argument of this name. It is a `TypeError` too, as where Python itself finds it."""
 
-    def __init__(self, name: str, choices: Iterable[str]) -> None:
-        meant = nearest(name, tuple(choices))
+    def __init__(self, name: str, choices: Iterable[str], *, of: str) -> None:
+        known = tuple(choices)
+        meant = nearest(name, known)
         question = Hint("Did you mean ", Code(f"'{meant}'"), "?") if meant else ""
-        super().__init__(f"There is no argument '{sanitize(name, 80)}'.", question)
+        advice = question or f"It takes {', '.join(known) or 'none'}."
+        super().__init__(f"{of}() has no argument '{sanitize(name, 80)}'.", advice)
 
 
 class NotConfirmedError(RequestError):
@@ -290,19 +297,19 @@ class Address:
 class EngineError(BelugaError):
     """An engine gave no pictures.
 
-    `outcome` is whether the request may have been billed: only "unknown" may. It is set where the request
-    is sent (api/transport.py), and only read elsewhere. `temporary`: the same request may succeed a little
-    later. `status`, `type`, `code`, `param` and `request_id` are what the service sent
-    (`answered`), or what the embedded server answers when an engine behind it raises this. `idempotency_key`
-    is the id of the call. `addresses` are those of pictures that were made and did not arrive, and `job` is
-    the service's own name for the work that it has accepted. `sample` is the number of the picture that it is
-    about, if it is about one; `others` are the bad replies about the call's further pictures where none
-    arrived.
+    `outcome` is whether the request may have been billed: only "unknown" may. Each class has its own, which
+    an error replaces where more is known, as for a 503, or a task that has failed. `temporary`: the same
+    request may succeed a little later. `status`, `type`, `code`, `param`, `request_id` are what the service
+    sent (`answered`), or what the embedded server answers when an engine behind it raises this.
+    `idempotency_key` is the id of the call. `addresses` are those of pictures that were made and did not
+    arrive, and `job` is the service's own name for the work that it has accepted. `sample` is the number of
+    the picture that it is about, if it is about one; `others` are the bad replies about the call's further
+    pictures where none arrived.
     """
 
     status: int
     default_status: int = 500
-    outcome: Outcome = "unknown"
+    outcome: Outcome | None = "unknown"
     temporary: bool = False
 
     def __init__(
@@ -362,7 +369,7 @@ DECLINED = {"moderation_blocked", "content_policy_violation", "sensitive_content
 
 
 class APIStatusError(EngineError):
-    """The service refused the request, by a status that proves it; it is not billed."""
+    """The service refused the request, by its status; it is not billed, but for a 503 (`RateLimitError`)."""
 
     default_status = 400
     outcome: Outcome = "refused"
@@ -380,7 +387,10 @@ class AuthenticationError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """The service is busy (429, 503); `retry_after` is its own word, in seconds."""
+    """The service is busy (429, 503); `retry_after` is how long it asks to wait, in seconds.
+
+    A 503 without it may have been billed.
+    """
 
     default_status = 429
 
@@ -413,12 +423,22 @@ class InvalidResponseError(EngineError):
 
 
 class InvalidImageError(InvalidResponseError):
-    """A picture in the answer cannot be decoded; `data` holds the bytes as they came.
+    """A picture cannot be decoded; `data` holds the bytes as they came.
 
-    `whole`: nothing is wrong with it, but it is not decoded here, and another would be no better.
+    `outcome` is None where no answer is known to have held it. `whole`: nothing is wrong with it, but it is
+    not decoded here, and another would be no better.
     """
 
-    def __init__(self, message: str, hint: str = "", *, data: bytes = b"", whole: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        data: bytes = b"",
+        whole: bool = False,
+        outcome: Outcome | None = "unknown",
+    ) -> None:
         super().__init__(message, hint)
+        self.outcome = outcome
         self.whole = whole
         self.data = redact_bytes(data)  # other data may hold a key

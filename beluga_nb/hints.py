@@ -75,7 +75,7 @@ ACTIONS: Mapping[str, Words] = {
     "login": Words("Session.login()", "%beluga login"),
     "stop serving": Words("Session.stop_serving()", "%beluga serve --stop"),
 }
-"""What a hint can tell to do, in the words of each surface."""
+"""What a hint can recommend, in the words of each surface."""
 
 
 class Remedy(NamedTuple):

@@ -152,18 +152,18 @@ def _too_large(
         "It is not decoded; its bytes are kept as they came.",
         data=data,
         whole=True,
+        outcome=None,
     )
 
 
 def _bad_image(data: bytes, error: Exception) -> InvalidImageError:
-    if not data:
-        return InvalidImageError("The answer holds an empty picture.", "It may have been billed.", data=data)
+    what = f"The picture's {len(data):,} bytes are no readable PNG, JPEG or WebP ({type(error).__name__})."
     return InvalidImageError(
-        f"The answer holds {len(data):,} bytes that are no readable PNG, JPEG or WebP"
-        f" ({type(error).__name__}).",
-        "It may have been billed; the bytes are kept as they came.",
+        what if data else "The picture is empty.",
+        "Give the bytes of a PNG, JPEG or WebP.",
         data=data,
         whole=is_of_another_format(data),
+        outcome=None,
     )
 
 

@@ -452,7 +452,9 @@ _PICTURES = "Give a list of PIL images or bytes: [Image.fromarray(array)]."
 def _each(answers: object) -> Iterable[object]:
     if isinstance(answers, bytes | str) or not isinstance(answers, Iterable):  # a single picture
         raise InvalidImageError(
-            f"An object of the type {type(answers).__name__} is not a list of pictures.", _PICTURES
+            f"An object of the type {type(answers).__name__} is not a list of pictures.",
+            _PICTURES,
+            outcome=None,
         )
     return answers
 
@@ -466,7 +468,7 @@ def _answer(picture: object) -> ImagePayload:
 
     if not isinstance(picture, Image):
         raise InvalidImageError(
-            f"An object of the type {type(picture).__name__} is not a picture.", _PICTURES
+            f"An object of the type {type(picture).__name__} is not a picture.", _PICTURES, outcome=None
         )
     try:
         return ImagePayload(encode(picture, "PNG"))
@@ -474,25 +476,28 @@ def _answer(picture: object) -> ImagePayload:
         raise InvalidImageError(
             f"An image of the mode {picture.mode} cannot be written as a PNG.",
             'Convert it: image.convert("RGB").',
+            outcome=None,
         ) from error
 
+
+_BILLED = "It may have been billed; the bytes are kept as they came."
 
 PreviewMaker = Callable[["Image"], Preview]
 """Makes the small copy of a decoded picture, which it leaves as it is."""
 
 
 def validate(data: bytes, make_preview: PreviewMaker | None = None) -> tuple[str, Preview | None]:
-    """Return the media type of a picture that is whole and decodes; else raise `InvalidImageError`.
+    """Return the media type of an answer's picture that is whole and decodes; else raise `InvalidImageError`.
 
     With `make_preview`, the small copy is returned too: decoding is most of its work.
     """
     if is_truncated(data):  # Pillow loads some truncated files, such as a PNG without its last twenty bytes
-        raise InvalidImageError(
-            "The answer's picture is cut short.",
-            "It may have been billed; the bytes are kept as they came.",
-            data=data,
-        )
-    image, preview = shared(data), None
+        raise InvalidImageError("The answer's picture is cut short.", _BILLED, data=data)
+    try:
+        image, preview = shared(data), None
+    except InvalidImageError as error:
+        error.outcome, error.hint = "unknown", _BILLED
+        raise
     if make_preview:
         # A codec may fail here. The preview is tried again where it is needed, and the error shown there.
         with contextlib.suppress(Exception):
@@ -535,7 +540,9 @@ class IncompleteError(EngineError):
             f"{len(result)} of {wanted} {result.request.unit}s arrived; the rest failed: {cause.message}",
             Hint(cause.hint, again if cause.hint else again.lstrip()),
         )
-        self.outcome = "unknown" if any(cause.may_be_billed for cause in self.causes) else "refused"
+        # A picture that cannot be decoded was made, whether or not its error knows of an answer.
+        billed = any(cause.may_be_billed or isinstance(cause, InvalidImageError) for cause in self.causes)
+        self.outcome = "unknown" if billed else "refused"
 
     @property
     def billing(self) -> str:

@@ -34,6 +34,7 @@ from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Code, Hint
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.process.workers import Holding, Workers
+from beluga_nb.signatures import called_as
 from beluga_nb.text import sanitize
 
 T = TypeVar("T")
@@ -155,10 +156,10 @@ def blocking(
         start_it: list[Callable[..., Job[T]]] = [partial(start, self, *args, **kwargs)]
         del args, kwargs  # An error's frames would keep them, and a key may be among them.
         if watch is None:
-            with interrupts_stop():
+            with called_as(name, start), interrupts_stop():
                 return start_it.pop()().result()
         try:
-            with watch(self, tally) as (tally, beat), interrupts_stop():
+            with called_as(name, start), watch(self, tally) as (tally, beat), interrupts_stop():
                 return start_it.pop()(tally=tally).result(beat)
         except KeyboardInterrupt as interrupt:
             # The traceback of a script need not show how this waits.
@@ -180,7 +181,8 @@ def awaitable(
     async def wait(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         start_it = [partial(start, self, *args, **kwargs)]
         del args, kwargs  # An error's frames would keep them, and a key may be among them.
-        return await start_it.pop()()
+        with called_as(name, start):
+            return await start_it.pop()()
 
     coroutine = _named(name, wait, start, "Await")
     coroutine.__doc__ = f"{inspect.cleandoc(coroutine.__doc__ or '')}\n\n{_PREPARED_HERE}"

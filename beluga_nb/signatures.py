@@ -9,7 +9,8 @@ own check for unknown names read the signature instead, so `named_options` write
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -48,10 +49,23 @@ def _checked(function: Callable[P, T], known: set[str]) -> Callable[P, T]:
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         for name in kwargs:
             if name not in known:
-                raise UnknownArgumentError(name, sorted(known - {"self"}))
+                raise UnknownArgumentError(name, sorted(known - {"self"}), of=function.__name__)
         return function(*args, **kwargs)
 
     return checked
+
+
+@contextmanager
+def called_as(name: str, start: Callable[..., object]) -> Iterator[None]:
+    """Name the function that was called in an error about an argument, and not `start`, which it calls."""
+    try:
+        yield
+    except UnknownArgumentError as error:
+        function, words = error.message.split(maxsplit=1)
+        if function == f"{start.__name__}()":
+            error.message = f"{name}() {words}"
+            error.args = (error.message, error.hint)
+        raise
 
 
 def named_options(options: type) -> Callable[[Callable[P, T]], Callable[P, T]]:

@@ -861,7 +861,7 @@ def test_b14_a_picture_that_moves(play, kind):
 )
 def test_b15_what_is_no_png_jpeg_or_webp(play, data):
     played = play(ONE, http(data, content_type="image/png"))
-    failed = played.failed(InvalidImageError, "The answer holds ", billed=True, gets=1)
+    failed = played.failed(InvalidImageError, "The picture", billed=True, gets=1)
     assert failed.data == data
 
 

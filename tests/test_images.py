@@ -17,7 +17,7 @@ from beluga_nb.result import Picture, Recipe, validate
 from beluga_nb.session.session import Session
 from beluga_nb.show.blind import blind
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table
-from beluga_nb.show.preview import enlarged, montage, preview, thumbnail, tile
+from beluga_nb.show.preview import LISTED_EDGE, TILE_EDGE, enlarged, montage, preview, thumbnail
 from beluga_nb.show.sheet import small_sheet
 
 SIZE = (96, 96)
@@ -122,8 +122,8 @@ def small(make):
 WAYS = {
     "preview": small(preview),
     "enlarged": small(enlarged),
-    "thumbnail": small(lambda picture: thumbnail(preview(picture))),
-    "tile": small(lambda picture: tile(preview(picture))),
+    "thumbnail": small(lambda picture: thumbnail(preview(picture), LISTED_EDGE)),
+    "tile": small(lambda picture: thumbnail(preview(picture), TILE_EDGE)),
     "montage": small(lambda picture: montage([preview(picture)])),
     "blind": lambda picture, _: list(map(on_white, blind(picture.image, picture.image))),
     "saved as JPEG": saved(".jpg"),

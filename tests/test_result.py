@@ -302,11 +302,13 @@ def test_what_is_no_readable_picture_is_a_bad_image_with_its_bytes(data):
     with pytest.raises(InvalidImageError) as caught:
         decode(data)
     assert caught.value.data == data
-    assert f"{len(data):,} bytes that are no readable PNG, JPEG or WebP" in caught.value.message
+    assert (caught.value.billing, caught.value.may_be_billed) == ("", False)
+    assert "billed" not in str(caught.value)
+    assert f"{len(data):,} bytes are no readable PNG, JPEG or WebP" in caught.value.message
 
 
 def test_an_empty_picture_is_a_bad_image():
-    with pytest.raises(InvalidImageError, match="The answer holds an empty picture"):
+    with pytest.raises(InvalidImageError, match=r"The picture is empty\."):
         decode(b"")
 
 

@@ -47,7 +47,7 @@ def begun(coroutine):
 @pytest.mark.parametrize("verb", ["submit", "generate", "agenerate", "plan"])
 def test_a_name_that_is_no_option_is_refused_as_by_python(verb, tmp_path):
     session = Session(environ={}, folder=tmp_path)
-    with pytest.raises(TypeError, match=r"^There is no argument 'sise'\.\nDid you mean 'size'\?$"):
+    with pytest.raises(TypeError, match=rf"^{verb}\(\) has no argument 'sise'\.\nDid you mean 'size'\?$"):
         begun(getattr(session, verb)("a fox", sise="16:9"))
 
 
@@ -166,7 +166,10 @@ def test_every_public_function_says_which_argument_it_lacks(name, function, tmp_
     with pytest.raises(UnknownArgumentError) as refused:
         begun(function(*owner, unheard_of=1))
     assert isinstance(refused.value, TypeError)
-    assert refused.value.lines()[0] == "UnknownArgumentError: There is no argument 'unheard_of'."
+    first, second = refused.value.lines()
+    assert first == f"UnknownArgumentError: {function.__name__}() has no argument 'unheard_of'."
+    known = sorted({each.name for each in parameters} - {"self"})
+    assert second == f"It takes {', '.join(known)}." or second.startswith("Did you mean ")
 
 
 def test_an_argument_that_is_nearly_right_is_named(tmp_path):

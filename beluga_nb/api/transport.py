@@ -1,8 +1,8 @@
 """Send requests over HTTP and read the answers; the one module that imports httpx.
 
-Whether a request may have been billed is decided here, and read elsewhere from `EngineError.outcome`. While
-its departure is pending, nothing has been sent, whatever is raised; from then on every end that is not an
-answer is unknown, whatever is raised.
+Whether a request without a usable answer may have been billed is decided here, and what a status means for
+that in wire.py. While its departure is pending, nothing has been sent, whatever is raised; from then on every
+end that is not an answer is unknown, whatever is raised.
 
 httpx's transports are used without its client: a client builds a redirect from each answer that looks like
 one, keeps cookies, and puts more into its errors than may be shown.

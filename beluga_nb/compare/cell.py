@@ -41,7 +41,7 @@ class PictureRef:
     size: tuple[int, int]
     recipe: Recipe
     load: Callable[[], Picture]
-    preview: Callable[[], Preview | None]
+    preview: Callable[[], Preview]
 
 
 @dataclass(frozen=True)

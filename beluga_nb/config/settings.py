@@ -99,7 +99,7 @@ class Settings:
     """The settings of a session; times are in seconds.
 
     `timeout` bounds a whole call, download included: the service itself polls for up to 300 s.
-    `embed` is what a notebook holds of its pictures (show/markup.py).
+    `embed` is what a notebook holds of its pictures (show/figures.py).
     `max_images` and `max_cost` bound what is made for a key, pictures and money by the user's own `prices`:
     by one session and the children that are forked from it, or, by `budget`, by all that share its store
     and for good. `faults` lets prompts ask the embedded BelugAPI for failures (server/faults.py).

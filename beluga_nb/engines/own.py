@@ -173,6 +173,7 @@ class Checked:
                 )
             return await answer
         except BelugaError as error:
+            _mark_as_unknown(error)
             if not _is_sound(error):
                 raise self._failure(error) from error
             raise
@@ -229,10 +230,19 @@ class Checked:
         return Result(request, (Picture(picture.data, media_type, recipe, preview),))
 
 
+def _mark_as_unknown(error: BelugaError) -> None:
+    """Say of pictures that cannot be decoded that they may have been billed: `Result.of` knows of no call."""
+    with contextlib.suppress(Exception):  # Fields that the user's code has set may be anything.
+        for each in causes(error):
+            if isinstance(each, InvalidImageError) and each.outcome is None:
+                each.hint = f"{each.hint} What the engine has begun may have been billed."
+                each.outcome = "unknown"
+
+
 def _is_sound(error: BelugaError) -> bool:
     """Whether the fields of an error are of the kinds that its readers expect: the user's code sets them."""
     try:
-        words = [error.message, error.hint]
+        words: list[object] = [error.message, error.hint]
         if isinstance(error, EngineError):
             words += [error.outcome, error.job, error.idempotency_key]
         wait = getattr(error, "retry_after", None)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _IMPORTS = ("import ", "from ")
 
 
-class InCell:
+class CellDisplay:
     """Draws below the cell that is running.
 
     `frames` returns HTML that stands above the bar, in place of what it returned before; `arrivals` returns

@@ -10,16 +10,16 @@ from beluga_nb.engines.call import Tally
 from beluga_nb.runtime import interrupts_wait
 from beluga_nb.text import plural, sanitize
 
-PATIENCE = 1.0
+SHOW_AFTER = 1.0
 """Seconds before progress is shown; most replays and local previews are done by then."""
 
-SLOWLY = 10
+MIN_PAUSE_FACTOR = 10
 """Pauses between drawings last at least this many times as long as a drawing takes."""
 
 _MINUTE = 60
 
 
-class Pen(Protocol):
+class ProgressDisplay(Protocol):
     """Draws a line of progress over the one before, and erases all that it drew.
 
     `interval` is the least number of seconds between two drawings. `is_free` tells whether it may draw
@@ -33,11 +33,13 @@ class Pen(Protocol):
     def erase(self, *, replaced: bool) -> None: ...
 
 
-class Line:
-    """Decides what is drawn at a heartbeat, and when; without a pen, nothing is."""
+class ProgressLine:
+    """Decides what is drawn at a heartbeat, and when; without a display, nothing is."""
 
-    def __init__(self, pen: Pen | None, tally: Tally, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._pen = pen
+    def __init__(
+        self, display: ProgressDisplay | None, tally: Tally, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._display = display
         self._tally = tally
         self._clock = clock
         self._began = clock()
@@ -47,28 +49,28 @@ class Line:
     def beat(self) -> None:
         """Draw the line again if it has changed; draw nothing if all comes from the store."""
         began = self._clock()
-        if self._pen is None or not self._tally.asked or began - self._began < PATIENCE:
+        if self._display is None or not self._tally.asked or began - self._began < SHOW_AFTER:
             return
         text = words(self._tally, began - self._began)
-        if text != self._drawn and began >= self._next and self._is_wanted() and self._pen.is_free():
+        if text != self._drawn and began >= self._next and self._is_wanted() and self._display.is_free():
             self._drawn = text
             with interrupts_wait():  # What is half drawn could not be erased.
-                self._pen.draw(text, share(self._tally))
-            self._next = began + max(self._pen.interval, SLOWLY * (self._clock() - began))
+                self._display.draw(text, share(self._tally))
+            self._next = began + max(self._display.interval, MIN_PAUSE_FACTOR * (self._clock() - began))
 
     def _is_wanted(self) -> bool:
         return self._tally.settings is None or self._tally.settings.progress
 
     def erase(self, *, replaced: bool = False) -> None:
         """Erase the line; the next heartbeat may draw it again."""
-        if self._pen and self._drawn:
+        if self._display and self._drawn:
             self._drawn = ""
-            self._pen.erase(replaced=replaced)
+            self._display.erase(replaced=replaced)
 
     def end(self, *, replaced: bool = False) -> None:
         """Erase the line, and draw no other."""
         self.erase(replaced=replaced)
-        self._pen = None
+        self._display = None
 
 
 def words(tally: Tally, elapsed: float) -> str:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from beluga_nb.compare.workspace import Arriving
 from beluga_nb.console import BEFORE_OUTPUT
 from beluga_nb.engines.call import Tally
-from beluga_nb.progress.line import Line, Pen
-from beluga_nb.progress.pens import pen_here
+from beluga_nb.progress.displays import display_here
+from beluga_nb.progress.line import ProgressDisplay, ProgressLine
 from beluga_nb.progress.value_use import ValueUse, value_use
 from beluga_nb.redaction import redact
 
@@ -36,10 +36,10 @@ def watched(
 
     `left` returns the two lines of what a Stop leaves behind. `arrivals` makes what is shown of a grid.
     """
-    pen = None if _WATCHED.get() else pen_here(partial(_in_cell, tally, arrivals))
-    line = Line(pen, tally)
+    display = None if _WATCHED.get() else display_here(partial(_in_cell, tally, arrivals))
+    line = ProgressLine(display, tally)
     watching, before_output = _WATCHED.set(True), BEFORE_OUTPUT.get()
-    token = BEFORE_OUTPUT.set(line.erase if pen else before_output)
+    token = BEFORE_OUTPUT.set(line.erase if display else before_output)
     try:
         yield line.beat
         line.end(replaced=tally.shows_result and _is_shown_next())
@@ -53,20 +53,22 @@ def watched(
         _WATCHED.reset(watching)
 
 
-def _in_cell(tally: Tally, arrivals: Callable[[], Arriving] | None, shell: InteractiveShell) -> Pen:
-    from beluga_nb.progress.cell import InCell  # Lazy import: only a notebook needs it.
+def _in_cell(
+    tally: Tally, arrivals: Callable[[], Arriving] | None, shell: InteractiveShell
+) -> ProgressDisplay:
+    from beluga_nb.progress.cell import CellDisplay  # Lazy import: only a notebook needs it.
     from beluga_nb.show.waiting import frames_html
 
     if arrivals:
         arriving = arrivals()
-        return InCell(shell, frames=arriving.frames, arrivals=arriving.html)
+        return CellDisplay(shell, frames=arriving.frames, arrivals=arriving.html)
 
     # Each call makes small copies of the pictures.
     @lru_cache(maxsize=1)
     def frames(arrived: int) -> str:
         return frames_html(tally.request, tally.results[:arrived]) if tally.request else ""
 
-    return InCell(shell, frames=lambda: frames(len(tally.results)))
+    return CellDisplay(shell, frames=lambda: frames(len(tally.results)))
 
 
 def _is_shown_next() -> bool:

@@ -25,7 +25,7 @@ def calling(
     label: str = "",
     arrivals: Callable[[], Arriving] | None = None,
 ) -> Iterator[tuple[Tally, Callable[[], None]]]:
-    """Show how far a call is; where it is stopped, tell what may have been billed."""
+    """Show how far a call is; where it is stopped, say what may have been billed."""
     tally = tally or Tally()
     tally.label = label
     with watched(tally, left=partial(_left, resources, tally), arrivals=arrivals) as beat:
@@ -63,6 +63,6 @@ def lines(mode: str, unfinished: str) -> list[str]:
     first = "what has arrived is kept" if mode != "off" else "nothing is kept in mode off"
     again = {
         "off": "A service may charge for what it had begun. Run it again to request it anew.",
-        "refresh": "Run again in mode refresh, it samples all of it anew.",
+        "refresh": "Run it again in mode refresh: all of it is sampled anew.",
     }.get(mode, "Run it again: only what is missing is requested.")
     return [f"stopped; {first}.", f"Unfinished: {unfinished}. {again}" if unfinished else again]

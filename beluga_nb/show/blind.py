@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from beluga_nb.errors import InvalidImageError
+from beluga_nb.errors import BelugaError
 from beluga_nb.images import encode, fitted, flatten
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def blind(left: Image, right: Image, *, edge: int = EDGE, length: int = LENGTH) 
     for one, other in _encoded(_placed(left, edge, canvas), _placed(right, edge, canvas)):
         if max(len(one), len(other)) <= length:
             return _padded(one, length), _padded(other, length)
-    raise InvalidImageError("A picture cannot be made small enough to be voted on.", "Skip this pair.")
+    raise BelugaError("A picture cannot be made small enough to be voted on.", "Skip this pair.")
 
 
 def _canvas(edge: int, *images: Image) -> tuple[int, int]:

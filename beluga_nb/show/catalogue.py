@@ -25,8 +25,7 @@ def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
         (each.id, each.name, each.provider, Cell("not known here: --insist"), "") for each in listing.others
     ]
     rows += [
-        (each.id, each.name, each.provider, Cell("what that server makes of it"), "")
-        for each in listing.named
+        (each.id, each.name, each.provider, Cell("decided by that server"), "") for each in listing.named
     ]
     if not rows:
         words = "No matching model."
@@ -47,7 +46,7 @@ def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
 
 
 def _sizes_cell(model: Model) -> Cell:
-    words = "all 13" if model.sizes == labels() else " ".join(model.sizes)
+    words = f"all {len(labels())}" if model.sizes == labels() else " ".join(model.sizes)
     shapes = (shape(size.pixels, size.label, edge=11) for size in sizes() if size.label in model.sizes)
     return Cell(f"{words}, auto", before=f'<div style="white-space:nowrap">{"".join(shapes)}</div>')
 

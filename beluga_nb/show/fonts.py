@@ -25,6 +25,9 @@ _FURTHER = (
     ("msyh.ttc", "msyhbd.ttc"),
     ("wqy-zenhei.ttc", "wqy-zenhei.ttc"),
 )
+LOOKED_FOR = ", ".join(regular for regular, _ in (*_FILES, *_FURTHER))
+"""The files that are looked for, in words; without any of them, it is Pillow's own font."""
+
 _SIZE = 24  # pixels at which letters are looked at
 _NO_LETTER = "\U0010ffff"
 

@@ -71,7 +71,7 @@ class Arrivals:
         table = table_of(self._grid, self._sources)
         caption = f"{arrived} of {plural(len(self._grid), 'cell')}"
         table = replace(table, caption=caption, squares={**table.squares, **squares})
-        return redact(grid_html(table, is_running=True))
+        return grid_html(table, is_running=True)
 
     def html(self) -> str:
         """Return the cells of a large grid that have arrived since the last call."""
@@ -83,7 +83,7 @@ class Arrivals:
             cell.key: _square(self._grid.outcome(cell), self._sources, state=self._grid.state(cell))
             for cell in cells
         }
-        return redact(arrivals_html(squares)) if squares else ""
+        return arrivals_html(squares) if squares else ""
 
 
 def frame_of(grid: Grid, workspace: Workspace) -> DataFrame:
@@ -250,13 +250,11 @@ class _Sources:
 
 
 def _image(ref: PictureRef, edge: int) -> Image:
-    small = ref.preview() if edge <= EDGE else None
-    return decode(small.data) if small else ref.load().image
+    return decode(ref.preview().data) if edge <= EDGE else ref.load().image
 
 
 def _small(ref: PictureRef) -> str:
-    small = ref.preview()
-    return data_uri(small) if small else ""
+    return data_uri(ref.preview())
 
 
 def _original(ref: PictureRef) -> str:
@@ -271,10 +269,8 @@ def _small_sheet(grid: Grid, table: Table, view: StoreView) -> Preview | None:
     from beluga_nb.show.sheet import small_sheet, words_of
 
     with suppress(InvalidImageError, StoreError, RequestError):
-        small = [ref.preview() for cell in grid.cells for ref in grid.outcome(cell).pictures]
-        parts = [each for each in small if each]
         # The store keeps a sheet by its parts, so it is made of all of them or not at all.
-        if parts and len(parts) == len(small):
+        if parts := [ref.preview() for cell in grid.cells for ref in grid.outcome(cell).pictures]:
             return view.labelled(parts, lambda: small_sheet(table), words_of(table))
     return None
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pybase64
 
+from beluga_nb.compare.grid import FAILED, NOT_STARTED, RUNNING, UNKNOWN
 from beluga_nb.errors import BelugaError
 from beluga_nb.result import Bundle, Preview
 from beluga_nb.show.labels import Shortened, label_html, marked, prompt_html
@@ -46,7 +47,7 @@ _STATE = f"{_NOTE};display:inline-block;border:{_RULE};border-radius:4px;padding
 _ARRIVED = "display:inline-block;vertical-align:top;width:168px;overflow-wrap:anywhere;padding:6px"
 _FRAME = "border-radius:3px;background:rgba(128,128,128,.14)"
 _SMALL = "font-size:80%;opacity:.7;padding-top:2px"
-_SYMBOLS = {"failed": "✗", "outcome unknown": "?", "running": "…", "not started": "○"}
+_SYMBOLS = {FAILED: "✗", UNKNOWN: "?", RUNNING: "…", NOT_STARTED: "○"}
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class Table:
         kinds = {figure.picture.recipe.procedural for figure in figures}
         return len(kinds) > 1
 
-    def axis(self, name: str) -> int:
+    def dimension_number(self, name: str) -> int:
         """Return the number of the dimension of this name."""
         return next(number for number, each in enumerate(self.dimensions) if each.name == name)
 
@@ -285,7 +286,7 @@ def _title_html(table: Table, part: Part) -> str:
 
 def facets_html(table: Table, part: Part) -> str:
     """Return which facet a table is, in the marks of its axes."""
-    named = ((table.axis(name), name, label) for name, label in part.facets)
+    named = ((table.dimension_number(name), name, label) for name, label in part.facets)
     return " &nbsp; ".join(
         f"{marked(outside(name), axis)} {label_of(table, table.dimensions[axis], label)}"
         for axis, name, label in named
@@ -295,9 +296,10 @@ def facets_html(table: Table, part: Part) -> str:
 def axes_html(table: Table, part: Part) -> str:
     """Return the names of the rows and the columns, with what their labels have in common."""
     named = [
-        f"{marked(outside(each.name), table.axis(each.name))} {arrow} {outside(each.shortened.common, 1000)}"
+        f"{marked(outside(each.name), number)} {arrow} {outside(each.shortened.common, 1000)}"
         for each, arrow in ((part.rows, "↓"), (part.columns, "→"))
         if each.name
+        for number in [table.dimension_number(each.name)]
     ]
     return " &nbsp; ".join(named)
 
@@ -329,7 +331,7 @@ def _row_html(table: Table, part: Part, row: str, columns: tuple[str, ...], wide
 
 def label_of(table: Table, dimension: Dimension, label: str) -> str:
     """Return a label as HTML, without what all labels of the dimension have in common."""
-    axis = table.axis(dimension.name)
+    axis = table.dimension_number(dimension.name)
     return label_html(dimension.short(label), dimension.shortened.rests, axis)
 
 

@@ -15,7 +15,7 @@ LEAST_SHORTENED = 12
 _LONGEST = 300
 _PUNCTUATION = ",.;:!?“”\"'()"
 
-# Each axis has a colour and a line of its own, so that nothing is told by the colour alone. The text keeps
+# Each axis has a colour and a line of its own, so that none is known by its colour alone. The text keeps
 # the colour of its surroundings, which is readable on light and dark.
 _MARKS = (
     "background-color:rgba(59,130,196,.2);border-bottom:2px solid #3b82c4",

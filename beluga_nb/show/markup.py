@@ -23,8 +23,6 @@ NOT_HERE = "the original is not here: git lfs pull"
 LONGEST_ADDRESS = 4000
 """Characters of an address."""
 
-_CELL = "text-align:left;padding:2px 14px 2px 0;vertical-align:top"
-
 
 class Described(Protocol):
     """What captions and text alternatives need of a picture."""

@@ -64,13 +64,13 @@ def _axis(table: Table, axis: int) -> str:
 def _section(table: Table, part: Part, columns: tuple[str, ...]) -> str:
     """Return some columns of a table."""
     corner = "<td></td>" if part.rows.name else ""
-    named = [(_facet(table, part.columns.name, each), each) for each in columns if part.columns.name]
+    named = [(_label_id(table, part.columns.name, each), each) for each in columns if part.columns.name]
     heads = "".join(
         f'<th data-of="{facet}">{label_of(table, part.columns, each)}</th>' for facet, each in named
     )
     return fill(
         "show/page-section.html",
-        facets=" ".join(_facet(table, name, label) for name, label in part.facets),
+        facets=" ".join(_label_id(table, name, label) for name, label in part.facets),
         title=f"<h2>{facets_html(table, part)}</h2>" if part.facets else "",
         axes=axes_html(table, part),
         width=str(len(columns) * part.across * _WIDEST),
@@ -82,7 +82,7 @@ def _section(table: Table, part: Part, columns: tuple[str, ...]) -> str:
 def _row(table: Table, part: Part, row: str, columns: tuple[str, ...]) -> str:
     return fill(
         "show/page-row.html",
-        facet=_facet(table, part.rows.name, row),
+        facet=_label_id(table, part.rows.name, row),
         text=outside(f"{part.title} {row}"),
         label=f"<th>{label_of(table, part.rows, row)}</th>" if part.rows.name else "",
         cells="".join(_cell(table, part, column, row) for column in columns),
@@ -91,7 +91,7 @@ def _row(table: Table, part: Part, row: str, columns: tuple[str, ...]) -> str:
 
 def _cell(table: Table, part: Part, column: str, row: str) -> str:
     square = part.at(row, column)
-    facet, text = _facet(table, part.columns.name, column), _searched(square, column)
+    facet, text = _label_id(table, part.columns.name, column), _searched(square, column)
     return f'<td data-of="{facet}" data-text="{text}">{_square(square, mark=table.mixed)}</td>'
 
 
@@ -101,11 +101,11 @@ def _searched(square: Square, column: str) -> str:
     return outside(" ".join([column, *prompts, str(square.error or ""), square.note]), _LONGEST_SEARCHED)
 
 
-def _facet(table: Table, name: str, label: str) -> str:
-    """Return what the script calls a label: the numbers of its axis and of its place there."""
+def _label_id(table: Table, name: str, label: str) -> str:
+    """Return a label's id in the page's script: the numbers of its dimension and of its place there."""
     if not name:
         return ""
-    axis = table.axis(name)
+    axis = table.dimension_number(name)
     return f"{axis}:{table.dimensions[axis].labels.index(label)}"
 
 

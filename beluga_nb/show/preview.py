@@ -99,14 +99,9 @@ def _seen(picture: Picture) -> Image:
     return picture.image if isinstance(picture, MissingPicture) else shared(picture.data)
 
 
-def thumbnail(picture: Preview, edge: int = LISTED_EDGE) -> Preview:
-    """Return a copy of at most 96 pixels a side, for lists; raise `InvalidImageError` as `decode`."""
+def thumbnail(picture: Preview, edge: int) -> Preview:
+    """Return a copy of at most `edge` pixels a side; raise `InvalidImageError` as `decode`."""
     return encoded(_small(shared(picture.data), edge))
-
-
-def tile(picture: Preview) -> Preview:
-    """Return a copy of at most 256 pixels a side, for grids; raise `InvalidImageError` as `decode`."""
-    return encoded(_small(shared(picture.data), TILE_EDGE))
 
 
 def are_light(previews: Sequence[Preview]) -> bool:

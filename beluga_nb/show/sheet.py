@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from beluga_nb.errors import RequestError
 from beluga_nb.images import MAX_SIDE, encode, flatten, within
 from beluga_nb.result import Preview
-from beluga_nb.show.fonts import Font, font_for
+from beluga_nb.show.fonts import LOOKED_FOR, Font, font_for
 from beluga_nb.show.grid_table import Figure, Part, Square, Table, across
 from beluga_nb.show.markup import outside
 from beluga_nb.show.preview import encoded
@@ -118,8 +118,8 @@ def warn_of(missing: str, *, stacklevel: int) -> None:
     """Warn of letters that the fonts of a sheet lack, if there are any."""
     if missing:
         warnings.warn(
-            f"No font of this machine has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}"
-            " Install one that has them, such as Noto Sans CJK, or write an SVG.",
+            f"No font that is looked for has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}."
+            f" Install one of these that has them ({LOOKED_FOR}), or write an SVG instead.",
             stacklevel=stacklevel + 1,
         )
 
@@ -129,7 +129,8 @@ def small_sheet(table: Table) -> Preview:
     layout = _fitting(table, "", SMALL_EDGE, SMALL_LIMIT)
     if layout.missing:
         # Only its own words can say so: the HTML and the text beside it have all letters.
-        remark = f"{plural(len(layout.missing), 'letter')} in no font of this machine: shown as boxes."
+        letters = plural(len(layout.missing), "letter")
+        remark = f"{letters} in none of the fonts that are looked for: shown as boxes."
         layout = _fitting(replace(table, caption=f"{table.caption}. {remark}"), "", SMALL_EDGE, SMALL_LIMIT)
     return encoded(layout.drawn())
 

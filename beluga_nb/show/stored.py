@@ -13,7 +13,7 @@ from beluga_nb.compare.workspace import Workspace
 from beluga_nb.errors import InvalidImageError
 from beluga_nb.result import Bundle, Picture, Preview, Result
 from beluga_nb.show.figures import bundle, still
-from beluga_nb.show.preview import montage, preview_of, tile
+from beluga_nb.show.preview import TILE_EDGE, montage, preview_of, thumbnail
 from beluga_nb.store import sheets
 from beluga_nb.store.collection import Blob
 from beluga_nb.store.records import Store
@@ -56,7 +56,7 @@ class StoreView:
 
     def tile(self, small: Preview) -> Preview:
         """Return the copy of a preview that grids show: a sheet of one."""
-        return sheets.sheet(self.store, [small], lambda: tile(small), writing=self.writing)
+        return sheets.sheet(self.store, [small], lambda: thumbnail(small, TILE_EDGE), writing=self.writing)
 
     def labelled(
         self, parts: Sequence[Preview], make: Callable[[], Preview], words: Sequence[str]

@@ -32,7 +32,7 @@ from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
 from beluga_nb.session.watching import unfinished
 from beluga_nb.show.lightbox import cell_of
-from beluga_nb.show.preview import enlarged, preview_of, tile
+from beluga_nb.show.preview import TILE_EDGE, enlarged, preview_of, thumbnail
 from beluga_nb.show.recipe import recipe_text
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.collection import Collection
@@ -403,4 +403,4 @@ class Controller:
 
 
 def _tile(picture: Picture) -> Preview:
-    return tile(preview_of(picture))
+    return thumbnail(preview_of(picture), TILE_EDGE)

@@ -14,7 +14,7 @@ from beluga_nb.errors import InvalidImageError, RequestError, StoreError
 from beluga_nb.result import Bundle, Picture, Preview, Result
 from beluga_nb.session.session import Session
 from beluga_nb.show.history import minute
-from beluga_nb.show.preview import recorded_preview, tile
+from beluga_nb.show.preview import TILE_EDGE, recorded_preview, thumbnail
 from beluga_nb.store.forget import Chosen, Forgotten, choose, forget
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.marks import Mark, marks, write
@@ -221,5 +221,5 @@ def _read_tile(store: Store, row: Row) -> Preview | None:
     entry = row.entry
     with suppress(StoreError, InvalidImageError):
         kept = next(previews(store, [entry]), None)
-        return tile(recorded_preview(kept, lambda: store.picture(entry)))
+        return thumbnail(recorded_preview(kept, lambda: store.picture(entry)), TILE_EDGE)
     return None

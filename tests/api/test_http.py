@@ -358,7 +358,7 @@ FAILURES = [
     (
         lambda _: images({"b64_json": "YWJj"}),
         InvalidImageError,
-        "The answer holds 3 bytes that are no readable PNG",
+        "The picture's 3 bytes are no readable PNG",
     ),
     (
         lambda _: images({"url": "ftp://x.example/a"}),

@@ -8,7 +8,7 @@ from lab import _QUIET, CHROMIUM, IN_A_BROWSER
 from nbconvert import HTMLExporter
 from playwright.sync_api import sync_playwright
 from test_errors import KINDS, made
-from test_family import TABLES
+from test_tables import TABLES
 
 from beluga_nb.errors import APIStatusError
 from beluga_nb.request import Request

@@ -591,8 +591,11 @@ def test_letters_that_a_font_has_bring_no_warning(session, tmp_path, label):
 
 
 def test_letters_that_no_font_has_are_reported(session, tmp_path):
-    with pytest.warns(UserWarning, match="No font of this machine has 1 letter of the sheet"):
+    with pytest.warns(UserWarning, match="No font that is looked for has 1 letter of the sheet") as caught:
         words_of_sheet(session, tmp_path, "a {{animal}}", animal=["cat \U00013000", "fox"])
+    [warned] = map(str, (each.message for each in caught))
+    assert all(each in warned for each in ("DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "msyh.ttc"))
+    assert warned.endswith(", or write an SVG instead.")
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 18])

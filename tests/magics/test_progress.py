@@ -20,7 +20,7 @@ from test_manners import FRONT_ENDS, in_a_terminal
 from beluga_nb.budget import Amount
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines.call import Tally
-from beluga_nb.progress.line import Line, words
+from beluga_nb.progress.line import ProgressLine, words
 from beluga_nb.session.session import Session
 from beluga_nb.show.grid import MOST_SHOWN
 
@@ -32,7 +32,7 @@ SLOW = "fault: slow seconds=1.7 |"
 
 
 class Paper:
-    """A pen that remembers."""
+    """A display that remembers."""
 
     interval = 0.5
 
@@ -54,7 +54,7 @@ class Paper:
 
 
 def beaten(paper, tally, now, moments, *, replaced=False):
-    line = Line(paper, tally, clock=lambda: now[0])
+    line = ProgressLine(paper, tally, clock=lambda: now[0])
     for moment, arrived in moments:
         now[0], tally.arrived = moment, arrived
         line.beat()
@@ -66,7 +66,7 @@ def beaten(paper, tally, now, moments, *, replaced=False):
 
 def test_an_interrupt_while_it_is_drawn_comes_when_all_is_drawn():
     paper = Paper(html=lambda: signal.raise_signal(signal.SIGINT) or "!")
-    line = Line(paper, Tally(label="flux-2.0", asked=4), clock=iter([0, 2, 2]).__next__)
+    line = ProgressLine(paper, Tally(label="flux-2.0", asked=4), clock=iter([0, 2, 2]).__next__)
     with pytest.raises(KeyboardInterrupt):
         line.beat()
     line.end()
@@ -139,7 +139,7 @@ def test_it_is_silent_where_that_is_set_where_it_is_not_free_and_where_all_is_re
 
 def test_what_is_printed_takes_it_away_and_it_comes_back():
     now, paper = [0.0], Paper()
-    line = Line(paper, Tally(label="x", asked=1), clock=lambda: now[0])
+    line = ProgressLine(paper, Tally(label="x", asked=1), clock=lambda: now[0])
     for moment in (2.0, 4.0):
         now[0] = moment
         line.beat()
@@ -181,7 +181,7 @@ def test_each_cell_of_a_running_grid_is_sent_once_and_what_is_sent_does_not_grow
         Paper(html=grid.arrivals().html),
         Tally(label="grid", asked=cells, wanted=cells),
     )
-    line = Line(paper, tally, clock=lambda: now[0])
+    line = ProgressLine(paper, tally, clock=lambda: now[0])
     for number, (cell, outcome) in enumerate(outcomes.items()):
         now[0], tally.arrived = 1 + number / 20, number + 1
         grid._outcomes[cell] = outcome

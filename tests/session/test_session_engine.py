@@ -227,7 +227,7 @@ async def is_slow(request):
         (has_strange_pictures, InvalidResponseError, "returned a Result, but not of Pictures"),
         (has_strange_bytes, InvalidResponseError, "returned a Result, but not of Pictures"),
         (has_no_recipe, InvalidResponseError, "returned a Result, but not of Pictures"),
-        (has_an_array, InvalidImageError, "type memoryview is not a picture"),
+        (has_an_array, InvalidImageError, r"memoryview is not a picture\.\n.* may have been billed\."),
         (
             Plain(),
             InvalidResponseError,
@@ -467,8 +467,11 @@ def test_whatever_an_engine_puts_into_its_result_ends_in_an_error_of_two_lines(p
 @pytest.mark.parametrize("mode", ["CMYK", "F", "HSV", "YCbCr", "LAB"])
 def test_an_image_that_is_no_png_says_how_to_make_one(mode):
     request = Request(prompt="a fox", model="m")
-    with pytest.raises(InvalidImageError, match=rf"mode {mode} cannot be written as a PNG\.\nConvert it"):
+    with pytest.raises(
+        InvalidImageError, match=rf"mode {mode} cannot be written as a PNG\.\nConvert it"
+    ) as caught:
         Result.of(request, [Image.new(mode, (8, 8))], engine="x")
+    assert caught.value.billing == "", "no engine was asked"
 
 
 def test_an_array_says_how_to_make_an_image_of_it():
@@ -477,8 +480,30 @@ def test_an_array_says_how_to_make_an_image_of_it():
     for answers in ([array], array, Image.fromarray(array), b"bytes"):
         with pytest.raises(
             InvalidImageError, match=r"is not a .*\nGive a list of PIL images or bytes: .Image.fromarray"
-        ):
+        ) as caught:
             Result.of(Request(prompt="a fox", model="m"), answers, engine="x")
+        assert caught.value.billing == "", "no engine was asked"
+
+
+def test_a_result_by_hand_of_what_is_no_picture_says_nothing_of_a_bill():
+    with pytest.raises(InvalidImageError) as caught:
+        Result.of(Request(prompt="a fox", model="m"), [b"abc"], engine="x")
+    assert "billed" not in f"{caught.value} {caught.value.billing}"
+    assert len(caught.value.lines()) == 2
+
+
+def test_pictures_that_cannot_be_decoded_and_of_which_an_engine_raises_may_have_been_billed(tmp_path):
+    async def incomplete(request):
+        with pytest.raises(InvalidImageError) as caught:
+            Result.of(request, [b"abc"], engine="x")
+        raise IncompleteError(Result.of(request.slice(0), [drawn(request, 0)], engine="x"), [caught.value])
+
+    session = session_with(incomplete, tmp_path)
+    with pytest.raises(IncompleteError) as caught:
+        session.generate("a fox", n=2)
+    assert caught.value.may_be_billed
+    assert {each.outcome for each in caught.value.causes} == {"unknown"}
+    assert session.budget.images == 2
 
 
 def test_a_preview_that_an_engine_brings_goes_nowhere(tmp_path):

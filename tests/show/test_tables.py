@@ -1,237 +1,282 @@
-"""What a grid shows: labels as words, facets, recipes, failures that can be read, nothing active."""
+"""Every table of the package: one look, with row heads, a caption, numbers at the right, and ids as code."""
 
-import itertools
-import math
+import datetime
 import re
+from dataclasses import dataclass, field
+from decimal import Decimal
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
+from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons, voted
 
-from beluga_nb.errors import APIStatusError
-from beluga_nb.request import Request
-from beluga_nb.result import Recipe
-from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, across, grid_bundle, grid_html
-from beluga_nb.show.lightbox import script
-from beluga_nb.show.page import page
+import beluga_nb
+from beluga_nb.budget import Prices
+from beluga_nb.catalog import Listing, models
+from beluga_nb.commands.table import CommandCall
+from beluga_nb.compare.scores import Duplicates, Leaderboard, Scores
+from beluga_nb.compare.vote_plan import plan_votes
+from beluga_nb.session.session import Session
+from beluga_nb.show.catalogue import models_table, sizes_table
+from beluga_nb.show.cheatsheet import cheatsheet
+from beluga_nb.show.history import history_html
+from beluga_nb.show.plan import plan_bundle
+from beluga_nb.show.ranking import ranking_bundle, rankings_bundle, vote_plan_bundle, votes_bundle
+from beluga_nb.show.scores import distances_bundle, duplicates_bundle, leaderboard_bundle, scores_bundle
+from beluga_nb.show.status import status_bundle
+from beluga_nb.show.tables import NUMBER, Cell, Column, Kind, table
+from beluga_nb.show.verify import reports_bundle
+from beluga_nb.terminal import actions
 
-EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m" onclick="alert(3)'
-
-
-class Seen:
-    """A picture, as far as words tell of it."""
-
-    def __init__(self, engine="drawing", **options):
-        self.recipe = Recipe(
-            request=Request(**{"prompt": "a fox", "model": "flux-2.0"} | options), engine=engine
-        )
-        self.size = (1024, 768)
-        self.sha256 = "ab" * 32
-
-
-def square(count=1, **options):
-    return Square(tuple(Figure(Seen(**options), "data:image/png;base64,AAAA", str) for _ in range(count)))
+HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(1)> ' & </td></table> \x1b[31m\u202e\x00"
 
 
-def table(*lengths, squares=None, **more):
-    dimensions = tuple(
-        Dimension(f"axis{number}", tuple(f"{number}.{value}" for value in range(length)))
-        for number, length in enumerate(lengths)
-    )
-    keys = [()]
-    for dimension in dimensions:
-        keys = [(*key, label) for key in keys for label in dimension.labels]
-    options = {"caption": "a head", "prompts": ("a {{x}}",), "dimensions": dimensions}
-    return Table(**options | {"squares": squares or {key: square() for key in keys}} | more)
+def say(name):
+    return f"{name} {HOSTILE}"
 
 
-def shape(shown):
-    return [(part.title, part.rows.labels, part.columns.labels) for part in shown.parts]
+def session():
+    return Session(environ={}, folder=Path(), aliases={"poster": {"model": "flux-2.0", "size": "3:4"}})
 
 
-@pytest.mark.parametrize(
-    ("lengths", "parts"),
-    [
-        ((), [("", ("",), ("",))]),
-        ((3,), [("", ("",), ("0.0", "0.1", "0.2"))]),
-        ((7,), [("", ("",), tuple(f"0.{n}" for n in range(7)))]),
-        ((2, 1), [("", ("0.0", "0.1"), ("1.0",))]),
-        ((2, 1, 1), [("axis0: 0.0", ("1.0",), ("2.0",)), ("axis0: 0.1", ("1.0",), ("2.0",))]),
-        (
-            (1, 2, 1, 1),
-            [
-                ("axis0: 0.0, axis1: 1.0", ("2.0",), ("3.0",)),
-                ("axis0: 0.0, axis1: 1.1", ("2.0",), ("3.0",)),
-            ],
-        ),
-    ],
+PRICES = Prices(
+    date=datetime.date(2026, 11, 1),
+    table={"flux-2.0": {"": Decimal("0.03")}, "gpt-image-2": {"standard": Decimal("0.04")}},
 )
-def test_the_last_two_axes_make_a_table_and_the_others_one_for_each_value(lengths, parts):
-    shown = table(*lengths)
-    assert shape(shown) == parts
-    assert grid_html(shown).count("<img ") == len(shown.squares)
+
+TABLES = {
+    "the models": lambda: models_table(Listing(models())),
+    "the models with prices": lambda: models_table(Listing(models()), PRICES),
+    "models from outside": lambda: models_table(listing(say)),
+    "the sizes": sizes_table,
+    "the sizes of a model": lambda: sizes_table("seedream-4.5"),
+    "the status": lambda: status_bundle({"mode": HOSTILE, "model": "flux-2.0"}, [HOSTILE]),
+    "the settings": lambda: actions.config(session(), CommandCall("config", (), {})),
+    "the aliases": lambda: actions.alias(session(), CommandCall("alias", (), {})),
+    "the history": lambda: {"text/html": history_html([run(say)], [[]], rest="… and 3 more")},
+    "a check": lambda: reports_bundle([checked(say)]),
+    "a plan": lambda: plan_bundle(planned(say)),
+    "the cheatsheet": cheatsheet,
+    "scores": lambda: scores_bundle(Scores(say("name"), "1", scored(say), say("caveat"))),
+    "scores with reasons": lambda: scores_bundle(Scores(say("name"), "1", tuple(scored_with_reasons(say)))),
+    "distances": lambda: distances_bundle(distances(say)),
+    "duplicates": lambda: duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
+    "a ranking": lambda: ranking_bundle(ranked(say)),
+    "the votes": lambda: votes_bundle(voted(say)[0]),
+    "rankings": lambda: rankings_bundle(voted(say)[1]),
+    "the votes needed": lambda: vote_plan_bundle(plan_votes(effect=0.6), enough=4),
+    "a leaderboard": lambda: leaderboard_bundle(
+        Leaderboard(
+            by=say("by"),
+            ranking=ranked(say),
+            means={say("metric"): {say("left"): 1.5}},
+            note=say("agreement"),
+        )
+    ),
+}
+"""Makes each table of the package, with hostile words from outside."""
 
 
-def test_a_facet_of_a_sample_that_has_no_cell_is_not_shown_and_a_missing_cell_is_reported():
-    shown = table(2, 2, 2, squares={("0.0", "1.0", "2.1"): square()})
-    assert [title for title, _, _ in shape(shown)] == ["axis0: 0.0"]
-    assert grid_html(shown).count("not in this grid") == 3
+@dataclass
+class Shown:
+    """A cell as it is shown."""
+
+    tag: str
+    attributes: dict
+    text: str = ""
+    codes: int = 0
+    images: int = 0
 
 
-class Tags(HTMLParser):
-    """What there is in a page: tags, and the names of their attributes."""
+@dataclass
+class Parsed:
+    """A table as it is shown: its caption, its head, and its other lines."""
 
-    def __init__(self, text):
+    attributes: dict
+    scrolls: bool
+    caption: str = ""
+    head: list = field(default_factory=list)
+    body: list = field(default_factory=list)
+    rows: list = field(default_factory=list)
+
+
+class Reader(HTMLParser):
+    """Reads the tables of a page."""
+
+    def __init__(self, page):
         super().__init__()
-        self.tags, self.names = [], set()
-        self.feed(text)
+        self.tables, self.tags, self.open = [], set(), []
+        self.feed(page)
+        self.close()
 
     def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.names |= {name for name, _ in attributes}
-
-
-def evil():
-    failed = Square(error=APIStatusError(EVIL, EVIL, status=400))
-    labels = Dimension(EVIL, (EVIL, "plain"))
-    squares = {(EVIL,): square(2, prompt=EVIL, take=EVIL, engine="procedural"), ("plain",): failed}
-    return Table(caption=EVIL, prompts=(EVIL,), dimensions=(labels,), squares=squares)
-
-
-def test_s30_outside_text_in_a_grid_is_escaped_and_nothing_is_active():
-    bundle = grid_bundle(evil(), more=EVIL)
-    seen = Tags(bundle["text/html"])
-    assert not set(seen.tags) & {"style", "iframe", "a", "form", "link", "object", "svg"}
-    assert seen.names <= {"style", "src", "alt", "colspan", "data-beluga", "data-cell", "data-recipe"}
-    assert seen.tags.count("script") == 1
-    assert bundle["text/html"].endswith(f"<script>{script()}</script></div>"), "ours, and nothing in it"
-    assert "\x1b" not in bundle["text/html"] + bundle["text/plain"]
-    shown = Tags(page(evil(), title=EVIL))
-    assert shown.tags.count("script") == 1
-    assert [name for name in shown.names if name.startswith("on")] == []
-    assert shown.tags.count("img") == 2
-
-
-def test_the_page_allows_its_own_script_and_no_other_address():
-    text = page(table(2, 2), title="t")
-    assert re.search(
-        r"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-",
-        text.replace("&#x27;", "'"),
-    )
-    assert re.findall(r"(?:https?:)?//[a-z]", text) == []
-
-
-def test_a_failure_can_be_read():
-    html = grid_html(evil())
-    assert "<b>APIStatusError</b>" in html
-    assert html.count("local preview, not model output") == 4, "twice in words, twice in the alternatives"
-
-
-@pytest.mark.parametrize("show", [grid_html, lambda shown: page(shown, title="t")], ids=["output", "page"])
-@pytest.mark.parametrize("local", range(4))
-def test_previews_are_marked_one_by_one_only_among_pictures_of_models(show, local):
-    engines = ["procedural"] * local + ["drawing"] * (3 - local)
-    squares = {(f"0.{number}",): square(engine=engine) for number, engine in enumerate(engines)}
-    html = show(table(3, squares=squares))
-    assert html.count(">local preview<") == (local if 0 < local < 3 else 0)
-
-
-class Cells(HTMLParser):
-    """The rows of all tables: of each cell its tag, its number of columns, its pictures and its words."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.rows, self.cell = [], None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        if tag == "tr":
-            self.rows.append([])
+        self.tags.add(tag)
+        attributes = dict(attributes)
+        if tag == "table":
+            outer = self.open[-1][1] if self.open else {}
+            self.tables.append(
+                Parsed(attributes, "overflow-x:auto" in outer.get("style", "") and "tabindex" in outer)
+            )
+        elif tag == "tr":
+            self.tables[-1].rows.append(attributes)
+            part = self.tables[-1].head if self.open[-1][0] == "thead" else self.tables[-1].body
+            part.append([])
+            self.line = part[-1]
         elif tag in {"th", "td"}:
-            self.cell = [tag, int(dict(attributes).get("colspan", 1)), 0, ""]
-            self.rows[-1].append(self.cell)
-        elif tag == "img" and self.cell:
-            self.cell[2] += 1
+            self.line.append(Shown(tag, attributes))
+        elif tag == "code" and self.inside("th", "td"):
+            self.line[-1].codes += 1
+        elif tag == "img" and attributes["alt"] and self.inside("th", "td"):
+            self.line[-1].images += 1
+        if tag not in {"br", "img"}:
+            self.open.append((tag, attributes))
 
     def handle_endtag(self, tag):
-        if tag == "table":
-            self.cell = None  # the lightbox comes after the tables
+        assert self.open.pop()[0] == tag
 
     def handle_data(self, data):
-        if self.cell:
-            self.cell[3] += data
+        if self.inside("caption"):
+            self.tables[-1].caption += data
+        elif self.inside("th", "td"):
+            self.line[-1].text += data
+
+    def inside(self, *tags):
+        return any(tag in tags for tag, _ in self.open)
 
 
-STATES = ("", "failed", "outcome unknown", "running", "not started")
+@pytest.mark.parametrize("name", TABLES)
+def test_each_table_is_of_the_family(name):
+    page = Reader(TABLES[name]()["text/html"])
+    assert page.tables
+    assert not page.tags & {"script", "style", "svg", "link"}
+    for each in page.tables:
+        assert each.caption.strip(), "a screen reader names it"
+        assert each.scrolls, "a wide one scrolls by itself, by the keyboard too"
+        assert "margin:0" in each.attributes["style"]
+        assert all(row["style"].startswith("background:none") for row in each.rows), "no stripes"
+        check_heads(each)
+        for cells in zip(*each.body, strict=True):
+            check_column(cells)
 
 
-def in_state(state, count=1):
-    if not state:
-        return square(count)
-    error = APIStatusError(f"It is {state}.", status=400) if state in STATES[1:3] else None
-    return Square(note=state, error=error)
+def check_heads(each):
+    """Every head has words and a scope, and so has the first cell of each line."""
+    assert len(each.head) <= 1
+    for line in each.head:
+        for cell in line:
+            assert (cell.tag == "th") == bool(cell.text or cell.images)
+            assert cell.attributes.get("scope") == ("col" if cell.tag == "th" else None)
+    for first, *others in each.body:
+        assert (first.tag, first.attributes.get("scope")) == ("th", "row")
+        assert {cell.tag for cell in others} <= {"td"}
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
-@pytest.mark.parametrize(
-    "lengths", [(1,), (2,), (5,), (6,), (18,), (2, 4), (5, 5), (3, 7), (2, 3, 6), (2, 2, 2, 2)]
-)
-def test_every_cell_has_its_pictures_and_labels_and_no_table_is_wider_than_a_page(lengths, count):
-    shown = table(*lengths)
-    shown = table(*lengths, squares={key: square(count) for key in shown.squares})
-    html = grid_html(shown)
-    rows = Cells(html).rows
-    across_page = max(sum(columns for _, columns, _, _ in row) for row in rows) * across(count)
-    assert across_page <= 6
-    assert html.count("<img ") == math.prod(lengths) * count
-    heads = [words for row in rows for tag, _, _, words in row if tag == "th"]
-    for label in shown.dimensions[-1].labels:
-        assert heads.count(label) == math.prod(lengths[:-2]), "once in each table"
-    if len(lengths) > 1:
-        assert set(shown.dimensions[-2].labels) <= set(heads)
-    tables = html[: html.rindex("</table>")]
-    for never in ("overflow:auto", "max-height", "nowrap"):
-        assert never not in tables
+def check_column(cells):
+    """Numbers stand at the right with figures of one width, all else at the left; code is code throughout."""
+    styles = {cell.attributes["style"].partition(";border-bottom")[2] for cell in cells}
+    assert len({"text-align:right" in style for style in styles}) == 1
+    words = [cell.text for cell in cells if cell.text]
+    if words and all(NUMBER.fullmatch(text) for text in words) and not cells[0].codes:
+        assert all("text-align:right" in style and "tabular-nums" in style for style in styles)
+    else:
+        assert not any("text-align:right" in style for style in styles) or any(
+            " × " in text or re.search(r"\d", text) for text in words
+        )
+    assert len({cell.codes for cell in cells if cell.text}) <= 1
 
 
-@pytest.mark.parametrize("states", [*itertools.combinations_with_replacement(STATES, 3)], ids=", ".join)
-def test_a_cell_shows_its_state_and_each_reason_stands_once(states):
-    squares = {(f"0.{number}",): in_state(state) for number, state in enumerate(states)}
-    html = grid_html(table(3, squares=squares))
-    cells = [words.strip() for row in Cells(html).rows for tag, _, _, words in row if tag == "td"]
-    for words, state in zip(cells, states, strict=True):
-        assert words.endswith(state)
-        assert state or "started" not in words, "a cell with its picture has no state"
-    for state in ("failed", "outcome unknown"):
-        count = states.count(state)
-        assert html.count(f"It is {state}.") == bool(count)
-        assert f"{count} {state}</b> · <b>APIStatusError</b>" in html or not count
+IDS = {"model", "size", "setting", "alias", "run"}
 
 
-def test_reasons_are_sorted_by_how_often_they_are_and_name_their_cells():
-    squares = {(f"0.{number}",): in_state(STATES[1 + (number > 0)]) for number in range(9)}
-    found = [(reason.state, reason.where) for reason in table(9, squares=squares).reasons]
-    assert found == [
-        ("outcome unknown", "0.1; 0.2; 0.3; 0.4; 0.5; 0.6 … and 2 more"),
-        ("failed", "0.0"),
+@pytest.mark.parametrize("name", TABLES)
+def test_ids_and_settings_are_code(name):
+    for each in Reader(TABLES[name]()["text/html"]).tables:
+        for number, cell in enumerate(each.head[0] if each.head else ()):
+            if cell.text in IDS:
+                assert all(line[number].codes == 1 for line in each.body), cell.text
+
+
+def test_no_other_module_writes_a_table():
+    """Grids have a layout of their own; their templates write it."""
+    package = Path(beluga_nb.__file__).parent
+    writers = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"<table|<th\b|<td\b", path.read_text("utf-8"))
+    }
+    assert writers <= {"show/tables.py", "show/grid_table.py", "show/page.py", "metadata/xmp.py"}
+
+
+def test_a_table_is_html_and_aligned_text():
+    shown = table([("flux-2.0", "4"), ("gpt-image-2", "1")], ("model", "max per request"), "Models")
+    assert shown["text/plain"] == "model        max per request\nflux-2.0     4\ngpt-image-2  1"
+    [found] = Reader(shown["text/html"]).tables
+    assert [[cell.text for cell in line] for line in found.head + found.body] == [
+        ["model", "max per request"],
+        ["flux-2.0", "4"],
+        ["gpt-image-2", "1"],
     ]
 
 
-def test_the_text_has_a_line_for_each_picture_with_its_hash():
-    text = grid_bundle(table(2, squares={("0.0",): square(2), ("0.1",): Square(note="not started")}))[
-        "text/plain"
-    ]
-    assert text.splitlines() == [
-        "“a {{x}}”",
-        "a head",
-        f"0.0: flux-2.0 · 1024 × 768 · sha256:{'ab' * 32}",
-        f"0.0: flux-2.0 · 1024 × 768 · sha256:{'ab' * 32}",
-        "0.1: not started",
-    ]
+def test_a_table_without_a_head_has_none():
+    shown = table([("a", "b")])
+    assert shown["text/plain"] == "a  b"
+    assert "thead" not in shown["text/html"]
 
 
-def test_what_is_beyond_the_limit_is_reported():
-    assert "40 more pictures" in grid_html(table(1), more="40 more pictures are not shown here.")
+@pytest.mark.parametrize("head", [(), ("model", "size")])
+def test_a_table_without_rows_is_a_table(head):
+    shown = table([], head)
+    assert shown["text/plain"] == "  ".join(head)
+    Reader(shown["text/html"])
 
 
-def test_pictures_of_a_cell_stand_in_a_square():
-    assert [across(count) for count in (0, 1, 2, 4, 5, 9, 10)] == [1, 1, 2, 2, 3, 3, 4]
+def test_a_table_escapes_and_cleans_what_it_shows():
+    shown = table([(Cell(HOSTILE, title=HOSTILE), "x")], (Column(HOSTILE, Kind.CODE), "y"), HOSTILE, HOSTILE)
+    assert not Reader(shown["text/html"]).tags & {"script", "img"}
+    assert not {"\x1b", "\x00", "\u202e"} & {*shown["text/plain"], *shown["text/html"]}
+
+
+@pytest.mark.parametrize("text", ["12", "1,204", "−3", "+17", "1.5", "2½", "½", "55 %", "1e-05", "unknown"])
+def test_what_is_a_number(text):
+    assert NUMBER.fullmatch(text)
+
+
+@pytest.mark.parametrize("text", ["", "1:1", "2026-11-01", "v2", "a", "1 2", "½½", "."])
+def test_what_is_none(text):
+    assert not NUMBER.fullmatch(text)
+
+
+def test_each_size_is_drawn_in_its_shape():
+    html = sizes_table()["text/html"]
+    for label, width, height in (("1:1", 15, 15), ("16:9", 15, 8), ("9:21", 6, 15)):
+        assert re.search(rf'title="{label}" [^>]*width:{width - 2}px;height:{height - 2}px', html)
+
+
+def test_the_table_of_models_is_light():
+    assert len(models_table(Listing(models()))["text/html"]) < 50_000
+
+
+def test_your_prices_stand_in_the_table_of_models():
+    shown = models_table(Listing(models()), PRICES)
+    lines = {line.split()[0]: " ".join(line.split()) for line in shown["text/plain"].splitlines()}
+    assert "your price in USD" in lines["model"]
+    assert lines["flux-2.0"].endswith(" 0.03 4")
+    assert lines["gpt-image-2"].endswith(" standard 0.04 1")
+    assert lines["seedream-4.5"].endswith(" unknown 4")
+    assert shown["text/plain"].endswith("\nYour prices are of 2026-11-01, for one picture.")
+    assert "your price" not in models_table(Listing(models()))["text/plain"]
+
+
+def test_the_state_of_a_session_is_a_table_and_examples():
+    shown = status_bundle({"model": "flux-2.0", "mode": HOSTILE}, ["%beluga a <b>fox</b>"])
+    assert "<code>%beluga a &lt;b&gt;fox&lt;/b&gt;</code>" in shown["text/html"]
+    assert shown["text/plain"].startswith("model  flux-2.0\nmode ")
+    assert shown["text/plain"].endswith("\n\nTry\n  %beluga a <b>fox</b>")
+
+
+def test_a_plan_shows_its_requests_word_for_word():
+    shown = plan_bundle(planned(str))
+    assert "1 request, word for word" in shown["text/html"]
+    assert "POST url" in shown["text/html"]
+    assert shown["text/plain"] == str(planned(str))

@@ -15,6 +15,7 @@ from conftest import drawn
 from kernels import PATIENCE, Kernel
 from PIL import Image
 
+from beluga_nb.errors import BelugaError
 from beluga_nb.request import Request
 from beluga_nb.show.blind import LENGTH, blind
 
@@ -214,6 +215,12 @@ def test_formats_sizes_and_metadata_of_originals_are_gone(one, other, size):
 def test_noise_which_no_encoder_makes_small_still_has_the_length():
     noise = Image.effect_noise((640, 640), 120).convert("RGB")
     assert [len(data) for data in blind(noise, Image.new("RGB", (9, 9)))] == [LENGTH, LENGTH]
+
+
+def test_a_picture_that_stays_too_large_says_nothing_of_a_bill():
+    with pytest.raises(BelugaError, match="cannot be made small enough") as caught:
+        blind(Image.new("RGB", (9, 9)), Image.new("RGB", (9, 9)), length=100)
+    assert caught.value.billing == ""
 
 
 def test_what_is_transparent_stands_on_white():

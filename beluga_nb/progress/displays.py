@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from beluga_nb.console import LISTENER
-from beluga_nb.progress.line import Pen
+from beluga_nb.progress.line import ProgressDisplay
 from beluga_nb.redaction import redact
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _BLOCKS = " ▏▎▍▌▋▊▉█"
 _WIDTH = 10  # characters of the bar
 
 
-class InTerminal:
+class TerminalDisplay:
     """Draws over the last line of a terminal, on stderr."""
 
     interval = 0.5
@@ -37,7 +37,7 @@ class InTerminal:
         width = shutil.get_terminal_size().columns - 1
         print(f"\r\x1b[K{redact(line)[:width]}", end="", file=sys.stderr, flush=True)
 
-    def erase(self, *, replaced: bool) -> None:  # noqa: ARG002  as pens are called
+    def erase(self, *, replaced: bool) -> None:  # noqa: ARG002  as displays are called
         """Leave the line as it was."""
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
@@ -61,7 +61,7 @@ def _blocks(encoding: str | None) -> str:
     return _BLOCKS
 
 
-class InLog:
+class LogDisplay:
     """Writes a line now and then where a kernel's own log goes: below nbclient and papermill, to stderr.
 
     What the kernel itself prints would become an output of the notebook.
@@ -85,10 +85,12 @@ class InLog:
         """Leave what was written."""
 
 
-def pen_here(pen_in_cell: Callable[[InteractiveShell], Pen | None]) -> Pen | None:
+def display_here(
+    display_in_cell: Callable[[InteractiveShell], ProgressDisplay | None],
+) -> ProgressDisplay | None:
     """Return what draws progress for a call on this thread, or None where it would not be seen.
 
-    `pen_in_cell` gives the pen for a cell of a notebook.
+    `display_in_cell` gives the display for a cell of a notebook.
     """
     # A panel shows its own progress. Lines of several threads would be drawn over one another.
     if LISTENER.get() or threading.current_thread() is not threading.main_thread():
@@ -96,17 +98,17 @@ def pen_here(pen_in_cell: Callable[[InteractiveShell], Pen | None]) -> Pen | Non
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     parent = getattr(shell, "get_parent", None)  # Only a kernel's shell has this: the request it executes.
     if shell is None or parent is None:
-        return InTerminal() if sys.stderr and sys.stderr.isatty() else None
+        return TerminalDisplay() if sys.stderr and sys.stderr.isatty() else None
     content = parent().get("content", {})
     if content.get("allow_stdin"):
-        return pen_in_cell(shell)
+        return display_in_cell(shell)
     # nbclient and such execute notebooks unattended, and do not allow input. The message of a click, which
     # has no cell, does not mention it.
     return _in_log() if "code" in content else None
 
 
-def _in_log() -> InLog | None:
+def _in_log() -> LogDisplay | None:
     # In a kernel this is the stderr of its process, where its log goes, and not what its cells print to.
     with suppress(OSError, ValueError, AttributeError):  # there is none
-        return InLog(sys.stderr.fileno())
+        return LogDisplay(sys.stderr.fileno())
     return None
