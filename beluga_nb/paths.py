@@ -71,7 +71,8 @@ def path_of(words: str | Path) -> Path:
     except (TypeError, UnicodeEncodeError):
         is_path = False
     if not is_path:
-        raise RequestError(f"{shown(words)} is not a path.", "Give the name of a file or a folder.")
+        given = str(words) if isinstance(words, Path) else words
+        raise RequestError(f"{shown(given)} names no file or folder.", "Give the path of one.")
     return Path(os.path.expanduser(words))
 
 

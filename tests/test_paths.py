@@ -22,6 +22,7 @@ from beluga_nb.paths import (
 )
 from beluga_nb.session.session import Session
 from beluga_nb.store.records import Store
+from beluga_nb.text import shown
 from beluga_nb.untrusted import MOST_VALUES, load_json
 
 NOBODY = "~nobody-has-this-name"
@@ -233,20 +234,20 @@ NO_PATHS = {
 
 @pytest.mark.parametrize("words", NO_PATHS.values(), ids=NO_PATHS)
 def test_what_is_no_path_is_refused_by_every_verb_in_two_lines(words, session):
-    made, shown = grid(session).run(), session.generate("a fox", model="flux-2.0")
-    verbs = [made.sheet, made.to_html, made.export, shown.save, shown.pictures[0].save, session.open]
+    made, result = grid(session), record(session.store.open())
+    verbs = [made.sheet, made.to_html, made.export, result.save, result.pictures[0].save, session.open]
     store = session.store
     for verb in [*verbs, session.check, store.verify, store.weigh, store.pack, store.unpack]:
         with pytest.raises(RequestError) as refused:
             verb(words)
-        assert refused.value.message.endswith(" is not a path.")
-        assert refused.value.hint == "Give the name of a file or a folder."
+        assert refused.value.message == f"{shown(words)} names no file or folder."
+        assert refused.value.hint == "Give the path of one."
 
 
 @pytest.mark.parametrize("words", [".", "..", "/"])
 def test_a_folder_is_no_name_for_a_file_that_is_written(words, session):
-    made, shown = grid(session).run(), session.generate("a fox", model="flux-2.0")
-    for verb in (made.sheet, made.to_html, shown.save, shown.pictures[0].save):
+    made, result = grid(session), record(session.store.open())
+    for verb in (made.sheet, made.to_html, result.save, result.pictures[0].save):
         with pytest.raises(RequestError, match="names no file") as refused:
             verb(words)
         assert refused.value.hint == "Give the file a name, such as 'whale.png'."
