@@ -45,11 +45,14 @@ def named_methods(kind: C) -> C:
 
 
 def _checked(function: Callable[P, T], known: set[str]) -> Callable[P, T]:
+    # A constructor is called by the name of its class.
+    called = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         for name in kwargs:
             if name not in known:
-                raise UnknownArgumentError(name, sorted(known - {"self"}), of=function.__name__)
+                raise UnknownArgumentError(name, sorted(known - {"self"}), of=called)
         return function(*args, **kwargs)
 
     return checked

@@ -120,7 +120,7 @@ def _check_arguments(given: Mapping[str, object], prompts: Iterable[str]) -> Non
     for name, each in given.items():
         is_argument = name in axes or name in {*AXIS_PARAMETERS, PROMPT}
         if not (is_argument or are_values(each) or isinstance(each, Path)):
-            raise UnknownArgumentError(name, sorted([*axes, *GRID_OPTIONS]))
+            raise UnknownArgumentError(name, sorted([*axes, *GRID_OPTIONS]), of="grid")
 
 
 def _is_single(given: object) -> bool:
