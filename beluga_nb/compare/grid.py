@@ -26,7 +26,7 @@ from beluga_nb.errors import (
 from beluga_nb.images import SUFFIXES
 from beluga_nb.interrupted import showing
 from beluga_nb.key_check import refuses_keys
-from beluga_nb.paths import make_folder, path_of
+from beluga_nb.paths import file_path_of, make_folder, path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result
@@ -249,7 +249,7 @@ class Grid(Evaluable):
         """
         from beluga_nb.show.grid import write_sheet_of
 
-        path = path_of(path)
+        path = file_path_of(path)
         if not path.suffix:
             path = path.with_suffix(".png")
         write_sheet_of(self, path, title=title, edge=edge, dpi=dpi, limit=limit)
@@ -262,7 +262,7 @@ class Grid(Evaluable):
         """
         from beluga_nb.show.grid import write_page_of
 
-        path = path_of(path)
+        path = file_path_of(path)
         write_page_of(self, path, originals=originals)
         return path
 

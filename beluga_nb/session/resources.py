@@ -33,7 +33,7 @@ from beluga_nb.engines.pipeline import build, source_of
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
-from beluga_nb.errors import SettingsError
+from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Hint
 from beluga_nb.interrupted import Left
 from beluga_nb.key_check import check_no_key
@@ -51,6 +51,7 @@ from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.store.verdicts import Verdicts
+from beluga_nb.text import shown
 
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
@@ -60,6 +61,10 @@ class Refreshed(Protocol):
     """What lists recordings, and does so again after each call."""
 
     def refresh(self) -> object: ...
+
+
+MOST_PICTURES = 10_000
+"""Pictures above which a call is refused as a mistake: each of them is looked up in the store."""
 
 
 class Resources:
@@ -193,6 +198,12 @@ class Resources:
         """Return the request that some arguments mean, and remarks on what is asked for instead of them."""
         parameters: dict[str, Any] = resolved(arguments, settings)
         asked = Request(prompt=prompt, **parameters)
+        if asked.n > MOST_PICTURES:
+            raise RequestError(
+                f"n is {shown(asked.n, 60)}.",
+                f"Ask for at most {MOST_PICTURES:,} pictures at once.",
+                param="n",
+            )
         check_no_key(asked.parameters | {"take": asked.take})
         request = canonical(asked, settings, allow_unknown_model=allow_unknown_model)
         if settings.own_engine:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -77,7 +78,7 @@ class Session:
         key = None if api_key is None else Secret(api_key, "code")
         environment = Environment(os.environ if environ is None else environ)
         del api_key, environ  # a traceback may show the variables of its frames
-        check_names(options)
+        check_names(options, beside={*signature(Session).parameters} - {"options"})
         self.resources: Resources = Resources(
             environment,
             folder=folder,
