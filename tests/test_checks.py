@@ -145,6 +145,17 @@ def test_votes_of_people_are_checked_and_a_judge_is_none_of_them(tmp_path):
     assert found.passed
     assert found.words == "0.5 (no interval; 2 prompts)"
 
+    left, right = (grid["two", model].pictures[0].sha256 for model in ("a", "b"))
+    Box(session.store.open(), "Bob").cast(left=left, right=right, answer="right")
+    Box(session.store.open(), "Ada", "sharp").cast(left=left, right=right, answer="right")
+    assert [each.words for each in checks(session.grid, path)] == ["0.25 (no interval; 2 prompts)"]
+    grid.exclude_voter("Bob", reason="asleep")
+    path.write_text(f'{path.read_text()}criterion = ""\n{PEOPLE.replace("flux-2.0", "a")}criterion = "sharp"')
+    assert [each.words for each in checks(session.grid, path)] == [
+        "0.5 (no interval; 2 prompts)",
+        "0 (no interval; 1 prompt)",
+    ]
+
 
 def scored(*values):
     rows = (

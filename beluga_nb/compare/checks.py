@@ -41,7 +41,7 @@ _STUDY = ("prompt", "n", "axes", "check", *AXIS_PARAMETERS)
 _KINDS = {
     "score": ("version",),
     "judge": ("model", "choices", "scale", "n", "take"),
-    "win_rate": ("by", "judge", "model", "n", "take"),
+    "win_rate": ("by", "criterion", "judge", "model", "n", "take"),
 }
 _ALL = ("name", "where", "at_least", "at_most", "sure")
 
@@ -224,7 +224,9 @@ class _Wanted:
         by, name = options.pop("by", "model"), str(self.given["win_rate"])
         question = options.pop("judge", None)
         if question is None:
-            return estimate_of_wins(grid.votes(by=by), name), ""
+            criterion = options.get("criterion", "")
+            votes = [vote for vote in grid.votes(by=by).counted if vote.criterion == criterion]
+            return estimate_of_wins(votes, name), ""
         judged = grid.judge_pairs(question, by=by, **options)
         if judged.errors:
             raise judged.errors[0]

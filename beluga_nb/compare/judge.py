@@ -135,9 +135,9 @@ PAIR = Rubric(choices=PAIR_CHOICES)
 """Which of two pictures is better."""
 
 
-def _invalid(what: str, words: str) -> InvalidVerdictError:
+def _invalid(what: str, words: str | None) -> InvalidVerdictError:
     return InvalidVerdictError(
-        f"{what}: {sanitize(words, 160) or 'it is empty'}",
+        f"{what}: {sanitize(words or '', 160) or 'it is empty'}",
         "It is recorded, and not bought again: a new take asks anew.",
     )
 
