@@ -20,7 +20,7 @@ from beluga_nb.paths import make_folder, save_file
 from beluga_nb.redaction import redact
 from beluga_nb.result import MissingPicture
 from beluga_nb.show.croissant import croissant
-from beluga_nb.show.provenance import Provenance
+from beluga_nb.show.provenance import COLUMNS, Provenance, labelled
 from beluga_nb.store.votes import LEFT, RIGHT
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 IMAGES, METADATA, PREFERENCES, CROISSANT = "images", "metadata.jsonl", "preferences.jsonl", "croissant.json"
 """Files of a data set."""
 
-_TAKEN = {"file_name", "image"}  # columns that `datasets` makes of its own
+_TAKEN = ("file_name", "image", "number", *COLUMNS)  # `datasets` makes the first two of its own
 
 
 def write_dataset(
@@ -39,7 +39,7 @@ def write_dataset(
     """Write pictures and what votes prefer; raise `StoreError` where that is not possible."""
     make_folder(folder / IMAGES)
     provenance = Provenance(workspace)
-    rows: list[dict[str, object]] = []
+    known: list[tuple[dict[str, object], Mapping[str, str]]] = []
     prompts: dict[str, str] = {}
     places: dict[str, str] = {}
     for sample in samples:
@@ -48,10 +48,10 @@ def write_dataset(
             raise picture.error
         place = f"{IMAGES}/{picture.sha256}{SUFFIXES[picture.media_type]}"
         save_file(folder / place, picture.data)
-        labels = {f"{name}_label" if name in _TAKEN else name: label for name, label in sample.labels.items()}
-        known = provenance.row(picture, picture.media_type)
-        rows.append({"file_name": place, "number": sample.number} | known | labels)
+        facts = {"file_name": place, "number": sample.number}
+        known.append((facts | provenance.row(picture, picture.media_type), sample.labels))
         places[picture.sha256], prompts[picture.sha256] = place, picture.recipe.request.prompt
+    rows, _ = labelled(known, _TAKEN)
     written = _lines(rows)
     save_file(folder / METADATA, written)
     preferred = list(preferences(votes, places, prompts))
