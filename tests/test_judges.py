@@ -474,6 +474,15 @@ def test_an_answer_that_does_not_fit_is_an_error_that_keeps_what_was_paid(desk, 
     assert list(grid.judge(ASKED, model=MODEL, take="2")) == [1]
 
 
+@pytest.mark.parametrize("n", [0, -1, True, 1.5, "3", None, 1001, 10**8, 10**30])
+def test_more_answers_than_anyone_means_are_refused_before_anything_is_made(desk, n):
+    grid = desk.foxes()
+    for judge in (grid.judge, grid.judge_pairs):
+        with pytest.raises(RequestError, match="Give n as a whole number from 1 to 1,000"):
+            judge(ASKED, model=MODEL, n=n, assume_yes=True)
+    assert desk.posts == []
+
+
 JSON_VALUES = [None, True, False, 0, 1.5, "", "x", [], [None], [{"text": None}], {}, {"a": [1]}]
 
 
