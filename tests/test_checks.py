@@ -221,8 +221,10 @@ def test_a_check_that_must_be_sure_needs_the_whole_interval(in_ci, study):
         ("axes = 1" + STUDY.replace("axes", "n = 1 #") + BRIGHT, "The axes of the study are no table"),
         *(
             (STUDY.replace("{ count", f"{{ {axis}, count") + BRIGHT, "is no axis here")
-            for axis in ('model = ["a"]', 'template = ["x"]', "values = 3", 'replace = "x"', "pairs = 1")
-            + ('sample = "x"', "n = 3", "allow_unknown_model = true")
+            for axis in (
+                *('model = ["a"]', 'template = ["x"]', "values = 3", 'replace = "x"', "pairs = 1"),
+                *('sample = "x"', "n = 3", "allow_unknown_model = true"),
+            )
         ),
         ("n = 99999999999999999999999" + STUDY + BRIGHT, "n is 9{23}"),
         ("n = [1]" + STUDY + BRIGHT, "n is"),

@@ -244,6 +244,35 @@ def test_a_whole_prompt_is_in_its_row_and_a_label_that_says_the_same_is_no_colum
     assert rows[-1]["prompt_label"] == "a hen"
 
 
+@pytest.mark.parametrize(
+    ("write", "names"),
+    [
+        ("report", ("report.html", "report.md", "report.tex")),
+        ("to_dataset", ("metadata.jsonl", "preferences.jsonl", "preferences.parquet", "croissant.json")),
+    ],
+)
+def test_a_file_of_the_users_own_is_not_replaced(session, tmp_path, write, names):
+    study = session.gallery(session.generate("a fox"))
+    for name in names:
+        folder = tmp_path / f"for {name}"
+        folder.mkdir()
+        (folder / name).write_text("{} of my own")
+        with pytest.raises(StoreError, match=f"holds a {name} that beluga_nb did not write"):
+            getattr(study, write)(folder)
+        assert [path.name for path in folder.iterdir()] == [name]
+        assert (folder / name).read_text() == "{} of my own"
+
+
+def test_a_smaller_data_set_leaves_no_files_of_the_larger_one(session, tmp_path):
+    study = judged(session)
+    folder = study.to_dataset(tmp_path / "data")
+    (folder / "images/mine.png").write_text("mine")
+    study.where(animal="fox", model=MODELS[0]).to_dataset(folder)
+    [row] = lines(folder / "metadata.jsonl")
+    assert {path.name for path in (folder / "images").iterdir()} == {f"{row['sha256']}.png", "mine.png"}
+    assert not (folder / "preferences.parquet").exists()
+
+
 def test_a_description_in_croissant_has_every_column(session, tmp_path):
     folder = grid(session).to_dataset(tmp_path / "data")
     described = json.loads((folder / "croissant.json").read_text("utf-8"))
