@@ -78,8 +78,8 @@ def answer_from_json(body: bytes) -> tuple[bytes, int]:
     answer = {
         "content": content,
         "refusal": refusal,
-        "ended": sanitize(str(choice.get("finish_reason") or ""), 40),
-        "model": sanitize(str(given.get("model") or ""), 120),
+        "ended": _name(choice.get("finish_reason"), 40),
+        "model": _name(given.get("model"), 120),
         **tokens,
     }
     created = given.get("created")
@@ -96,6 +96,11 @@ def _words(content: object) -> str | None:
         content = "".join(text(members(part).get("text", "")) for part in content)
     # JSON can spell half of a surrogate pair, and no file can hold it.
     return None if content is None else str(content).encode("utf-8", "replace").decode()
+
+
+def _name(value: object, longest: int) -> str:
+    # The str() of any other value may be nested too deeply; the answer is paid for, and is kept.
+    return sanitize(value, longest) if isinstance(value, str) else ""
 
 
 def checked_answer(value: object) -> dict[str, object]:

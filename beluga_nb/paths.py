@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -74,6 +74,24 @@ def path_of(words: str | Path) -> Path:
         given = str(words) if isinstance(words, Path) else words
         raise RequestError(f"{shown(given)} names no file or folder.", "Give the path of one.")
     return Path(os.path.expanduser(words))
+
+
+def check_replaceable(folder: Path, names: Iterable[str], *, mark: tuple[str, bytes]) -> bool:
+    """Return whether a folder holds an earlier version of some files: one of them has a mark in it.
+
+    Raises `StoreError` where it holds some of these files, and they are not ours.
+    """
+    marked, content = mark
+    with contextlib.suppress(OSError):
+        if content in read_head(folder / marked, 2**20):
+            return True
+    for name in names:
+        if os.path.lexists(folder / name):
+            raise StoreError(
+                f"The folder '{sanitize(folder.name, 80)}' holds a {name} that beluga_nb did not write.",
+                "Name another folder.",
+            )
+    return False
 
 
 def file_path_of(words: str | Path) -> Path:

@@ -145,6 +145,17 @@ def test_votes_of_people_are_checked_and_a_judge_is_none_of_them(tmp_path):
     assert found.passed
     assert found.words == "0.5 (no interval; 2 prompts)"
 
+    left, right = (grid["two", model].pictures[0].sha256 for model in ("a", "b"))
+    Box(session.store.open(), "Bob").cast(left=left, right=right, answer="right")
+    Box(session.store.open(), "Ada", "sharp").cast(left=left, right=right, answer="right")
+    assert [each.words for each in checks(session.grid, path)] == ["0.25 (no interval; 2 prompts)"]
+    grid.exclude_voter("Bob", reason="asleep")
+    path.write_text(f'{path.read_text()}criterion = ""\n{PEOPLE.replace("flux-2.0", "a")}criterion = "sharp"')
+    assert [each.words for each in checks(session.grid, path)] == [
+        "0.5 (no interval; 2 prompts)",
+        "0 (no interval; 1 prompt)",
+    ]
+
 
 def scored(*values):
     rows = (
@@ -208,8 +219,34 @@ def test_a_check_that_must_be_sure_needs_the_whole_interval(in_ci, study):
         (STUDY + "[[check]]\nscore = 'x'\nat_leest = 1", "No part of a check of a score 'at_leest'"),
         (STUDY + "[[check]]\njudge = 'x'\nat_least = 1", "names no model"),
         ("axes = 1" + STUDY.replace("axes", "n = 1 #") + BRIGHT, "The axes of the study are no table"),
+        *(
+            (STUDY.replace("{ count", f"{{ {axis}, count") + BRIGHT, "is no axis here")
+            for axis in (
+                *('model = ["a"]', 'template = ["x"]', "values = 3", 'replace = "x"', "pairs = 1"),
+                *('sample = "x"', "n = 3", "allow_unknown_model = true"),
+            )
+        ),
+        ("n = 99999999999999999999999" + STUDY + BRIGHT, "n is 9{23}"),
+        ("n = [1]" + STUDY + BRIGHT, "n is"),
+        (STUDY.replace("prompt", "prompt = [1] #") + BRIGHT, "no prompt, or no checks"),
+        (STUDY + "[[check]]\nscore = 3\nat_least = 1", "The score of a check is 3"),
+        (STUDY + "[[check]]\njudge = 3\nmodel = 'any'\nat_least = 1", "The judge of a check is 3"),
+        (STUDY + PEOPLE + "by = ['x']", "The by of a check is"),
+        (STUDY + PEOPLE + "criterion = 1", "The criterion of a check is 1"),
+        (STUDY + BRIGHT + "sure = 'no'", "The sure of a check is 'no'"),
+        (STUDY + BRIGHT + "where = { self = 'x' }", "self"),
+        (STUDY + BRIGHT + "where = { count = [[1]] }", "count"),
     ],
 )
 def test_a_study_that_says_nothing_sensible_is_refused(in_ci, study, text, words):
-    with pytest.raises(RequestError, match=words):
+    with pytest.raises(RequestError, match=words) as refused:
         checks(in_ci.grid, study(text=text))
+    assert len(str(refused.value).splitlines()) <= 2
+
+
+def test_junit_is_xml_whatever_a_check_is_called(in_ci, study, tmp_path):
+    name = "".join(f"\\u{code:04x}" for code in (*range(32), 0x7F, 0x85, 0x2028, 0xFFFE, 0xFFFF))
+    found = checks(in_ci.grid, study(BRIGHT, f'name = "a{name}<b>"'))
+    [case] = ElementTree.parse(found.to_junit(tmp_path / "report.xml")).getroot().iter("testcase")
+    assert case.attrib["name"].startswith("a ")
+    assert case.attrib["name"].endswith("<b>")

@@ -19,11 +19,13 @@ from stores import notebook
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
+from beluga_nb.chat import answer_from_json, checked_answer
 from beluga_nb.compare.agreement import Share
 from beluga_nb.compare.judge import Judging, PictureQuestions, Rubric
 from beluga_nb.config.keys import Secret
 from beluga_nb.errors import (
     AuthenticationError,
+    InvalidResponseError,
     InvalidVerdictError,
     NotConfirmedError,
     NotRecordedError,
@@ -32,6 +34,7 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.request import Question, Request
+from beluga_nb.result import Answer, Recipe
 from beluga_nb.server.app import create_app
 from beluga_nb.server.previews import previews
 from beluga_nb.session.session import Session
@@ -469,6 +472,50 @@ def test_an_answer_that_does_not_fit_is_an_error_that_keeps_what_was_paid(desk, 
     assert len(desk.posts) == 1
     desk.server.plays(YES)
     assert list(grid.judge(ASKED, model=MODEL, take="2")) == [1]
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 1.5, "3", None, 1001, 10**8, 10**30])
+def test_more_answers_than_anyone_means_are_refused_before_anything_is_made(desk, n):
+    grid = desk.foxes()
+    for judge in (grid.judge, grid.judge_pairs):
+        with pytest.raises(RequestError, match="Give n as a whole number from 1 to 1,000"):
+            judge(ASKED, model=MODEL, n=n, assume_yes=True)
+    assert desk.posts == []
+
+
+JSON_VALUES = [None, True, False, 0, 1.5, "", "x", [], [None], [{"text": None}], {}, {"a": [1]}]
+
+
+@pytest.mark.parametrize("place", ["message", "content", "refusal", "finish_reason", "model"])
+def test_any_json_value_in_an_answer_gives_a_verdict_or_an_error_of_the_answer(place):
+    rubric = Rubric.of(None, None)
+    for value in JSON_VALUES:
+        for content in (None, '{"reason": "x", "verdict": "yes"}'):
+            body = completion(content)
+            [choice] = body["choices"]
+            where = {"model": body, "finish_reason": choice, "message": choice}.get(place, choice["message"])
+            where[place] = value
+            try:
+                data, _ = answer_from_json(json.dumps(body).encode())
+            except InvalidResponseError:
+                continue
+            checked_answer(json.loads(data))
+            recipe = Recipe(request=Request(prompt="x", model="vlm"), created=0, engine="e")
+            with contextlib.suppress(InvalidVerdictError):
+                rubric.verdict(Answer(data, "application/json", recipe))
+
+
+@pytest.mark.parametrize("refusal", ["", []])
+def test_an_empty_answer_is_an_error_of_its_picture_alone_and_is_recorded(desk, refusal):
+    body = completion(None)
+    body["choices"][0]["message"]["refusal"] = refusal
+    desk.server.plays([http(json.dumps(body).encode()), YES])
+    for _ in range(2):
+        judged = desk.foxes(("one", "two")).where(model="a").judge(ASKED, model=MODEL)
+        assert sorted(judged, key=str) == [1, None]
+        [row] = judged.errors
+        assert isinstance(row.error, InvalidVerdictError)
+    assert len(desk.posts) == 2
 
 
 def test_a_question_that_a_service_declines_is_recorded_and_declined_again(desk):

@@ -227,7 +227,7 @@ class Study:
         }
         terms = {name: text for axis, choice in chosen if axis.replaces for name, text in choice.sets.items()}
         template = _replaced(values.pop(PROMPT, self.prompt), terms)
-        asked = {name: values.pop(name) for name in AXIS_PARAMETERS if name in values}
+        asked = {name: values[name] for name in AXIS_PARAMETERS if name in values}
         return Combination(
             labels={axis.name: by_name[axis.name].label for axis in self.axes},
             template=template,

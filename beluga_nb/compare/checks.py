@@ -15,6 +15,7 @@ mode is "replay": what is not recorded is an error, and nothing is sent.
 
 from __future__ import annotations
 
+import inspect
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -41,9 +42,10 @@ _STUDY = ("prompt", "n", "axes", "check", *AXIS_PARAMETERS)
 _KINDS = {
     "score": ("version",),
     "judge": ("model", "choices", "scale", "n", "take"),
-    "win_rate": ("by", "judge", "model", "n", "take"),
+    "win_rate": ("by", "criterion", "judge", "model", "n", "take"),
 }
 _ALL = ("name", "where", "at_least", "at_most", "sure")
+_TEXTS = ("name", "score", "judge", "win_rate", "version", "model", "take", "by", "criterion")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +132,30 @@ def checks(make_grid: Callable[..., Grid], path: str | Path) -> Checks:
     study = _study(path)
     wanted = [_Wanted.of(each) for each in study.pop("check")]
     axes = study.pop("axes", {})
-    grid = make_grid(study.pop("prompt"), **study, **axes).run()
-    return Checks(sanitize(path.name, 80), tuple(each.made(grid) for each in wanted))
+    for name in axes:
+        if name in study or name in _options(make_grid):
+            raise RequestError(
+                f"The axes of the study have {sanitize(name, 80)}, which is no axis here.",
+                "Give it outside of axes, or another name.",
+            )
+    try:
+        grid = make_grid(study.pop("prompt"), **study, **axes)
+    except (TypeError, ValueError) as error:  # a value of another shape
+        names = ", ".join([*study, *axes])
+        raise RequestError(
+            f"The study cannot be made of {sanitize(names, 120)}: {sanitize(str(error), 200)}",
+            "Look at these parts.",
+        ) from None
+    grid = grid.run()
+    parts = [grid.where(**each.given.get("where", {})) for each in wanted]
+    made = (each.made(part) for each, part in zip(wanted, parts, strict=True))
+    return Checks(sanitize(path.name, 80), tuple(made))
+
+
+def _options(make_grid: Callable[..., Grid]) -> set[str]:
+    """Return the arguments of a function that are no axes."""
+    named = inspect.signature(make_grid).parameters.values()
+    return {each.name for each in named if each.kind is not each.VAR_KEYWORD} - {*AXIS_PARAMETERS}
 
 
 def _study(path: Path) -> dict[str, Any]:
@@ -183,6 +207,12 @@ class _Wanted:
                 raise UnknownNameError(f"part of a check of a {kind}", name, known)
         if not _is_table(given.get("where", {})):
             raise RequestError("The where of a check is no table.", 'Write where = { model = "flux-2.0" }.')
+        for name in (*_TEXTS, "sure"):
+            if name in given and not isinstance(given[name], bool if name == "sure" else str):
+                raise RequestError(
+                    f"The {name} of a check is {shown(given[name], 60)}.",
+                    "Give true or false." if name == "sure" else "Give it as text.",
+                )
         limits = [given[name] for name in ("at_least", "at_most") if name in given]
         try:
             [*map(number, limits)]
@@ -204,7 +234,7 @@ class _Wanted:
     def made(self, grid: Grid) -> Check:
         """Return what comes of it on a grid; an error is one of this check alone."""
         try:
-            estimate, note = self._estimate(grid.where(**self.given.get("where", {})))
+            estimate, note = self._estimate(grid)
         except BelugaError as error:
             problem = sanitize(str(error), 400)
             return Check(name=self.name, threshold=self.threshold, passed=False, problem=problem)
@@ -224,7 +254,9 @@ class _Wanted:
         by, name = options.pop("by", "model"), str(self.given["win_rate"])
         question = options.pop("judge", None)
         if question is None:
-            return estimate_of_wins(grid.votes(by=by), name), ""
+            criterion = options.get("criterion", "")
+            votes = [vote for vote in grid.votes(by=by).counted if vote.criterion == criterion]
+            return estimate_of_wins(votes, name), ""
         judged = grid.judge_pairs(question, by=by, **options)
         if judged.errors:
             raise judged.errors[0]

@@ -200,7 +200,7 @@ class Grid(Evaluable):
             (cell.key, self._result(cell, workspace)) for cell in self.cells if self.outcome(cell).pictures
         )
 
-    def where(self, **labels: object) -> Grid:
+    def where(self, /, **labels: object) -> Grid:
         """Return the part of the grid that has these labels: `where(model=["flux-2.0"], animal="fox")`."""
         wanted = {name: _labels(given) for name, given in labels.items()}
         for name, chosen in wanted.items():

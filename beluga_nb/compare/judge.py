@@ -23,11 +23,12 @@ from beluga_nb.errors import BelugaError, InvalidVerdictError, RequestError
 from beluga_nb.key_check import check_no_key
 from beluga_nb.placeholders import filled
 from beluga_nb.redaction import redact, redacted_bundle
-from beluga_nb.request import Question
+from beluga_nb.request import Question, check_text
 from beluga_nb.result import Answer, Bundle, whole
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
 from beluga_nb.text import plural, sanitize, shown
 from beluga_nb.untrusted import DAMAGE, load_json, members, number, text
+from beluga_nb.untrusted import whole as integer
 
 if TYPE_CHECKING:
     from beluga_nb.compare.rank import Ranking
@@ -40,6 +41,9 @@ _TURNED = {LEFT: RIGHT, RIGHT: LEFT, TIE: TIE}
 PAIR_CHOICES = {"first": 1.0, "second": 0.0, "tie": 0.5}
 
 _LONGEST_REASON = 300  # characters that a table shows
+
+MOST_ANSWERS = 1_000
+"""Answers to one question that may be asked for."""
 
 Choices = Sequence[str] | Mapping[str, float]
 """What a judge chooses from: words from the best to the worst, or the value of each."""
@@ -135,9 +139,9 @@ PAIR = Rubric(choices=PAIR_CHOICES)
 """Which of two pictures is better."""
 
 
-def _invalid(what: str, words: str) -> InvalidVerdictError:
+def _invalid(what: str, words: str | None) -> InvalidVerdictError:
     return InvalidVerdictError(
-        f"{what}: {sanitize(words, 160) or 'it is empty'}",
+        f"{what}: {sanitize(words or '', 160) or 'it is empty'}",
         "It is recorded, and not bought again: a new take asks anew.",
     )
 
@@ -169,6 +173,19 @@ class Judging:
     rubric: Rubric
     n: int = 1
     take: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("question", "model", "take"):
+            check_text(name, getattr(self, name))
+        try:
+            # Before any loop: each answer is a call.
+            integer(self.n, least=1, most=MOST_ANSWERS)
+        except (TypeError, ValueError):
+            raise RequestError(
+                f"n is {shown(self.n, 60)}.",
+                f"Give n as a whole number from 1 to {MOST_ANSWERS:,}.",
+                param="n",
+            ) from None
 
     def about(self, found: Sequence[Sample], load: Load, values: Mapping[str, str]) -> Cell:
         """Return the question about some pictures, filled from `values`; `load` reads their bytes again."""
@@ -452,7 +469,9 @@ class Agreement:
 
 def agreement(judge_duels: Iterable[Duel], people: Iterable[Duel], *, judge: str) -> Agreement:
     """Return how far votes of people agree with what a judge prefers."""
-    by_judge, by_people = _by_pair(judge_duels), _by_pair(people)
+    # A voter is one observer: of a pair that they judged again, the last vote counts.
+    last = {(each.voter, each.sample, frozenset({each.left, each.right})): each for each in people}
+    by_judge, by_people = _by_pair(judge_duels), _by_pair(last.values())
     both = [pair for pair in by_judge if pair in by_people]
     majority = {pair: _majority(by_judge[pair]) for pair in both}
     votes = [(pair, answer) for pair in both for answer in by_people[pair]]

@@ -9,18 +9,19 @@ croissant.json      what is in the first file, in the vocabulary of MLCommons
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.compare.sample import Sample
 from beluga_nb.images import SUFFIXES
-from beluga_nb.paths import make_folder, save_file
+from beluga_nb.paths import check_replaceable, make_folder, not_written, save_file
 from beluga_nb.redaction import redact
 from beluga_nb.result import MissingPicture
 from beluga_nb.show.croissant import croissant
-from beluga_nb.show.provenance import Provenance
+from beluga_nb.show.provenance import COLUMNS, Provenance, labelled
 from beluga_nb.store.votes import LEFT, RIGHT
 
 if TYPE_CHECKING:
@@ -30,16 +31,25 @@ if TYPE_CHECKING:
 IMAGES, METADATA, PREFERENCES, CROISSANT = "images", "metadata.jsonl", "preferences.jsonl", "croissant.json"
 """Files of a data set."""
 
-_TAKEN = {"file_name", "image"}  # columns that `datasets` makes of its own
+PARQUET = "preferences.parquet"
+
+_MARK = b'"@id": "metadata.jsonl"'
+_OURS = re.compile(rf"[0-9a-f]{{64}}({'|'.join(map(re.escape, {*SUFFIXES.values()}))})")
+
+_TAKEN = ("file_name", "image", "number", *COLUMNS)  # `datasets` makes the first two of its own
 
 
 def write_dataset(
     samples: Sequence[Sample], votes: Iterable[Duel], folder: Path, workspace: Workspace
 ) -> None:
-    """Write pictures and what votes prefer; raise `StoreError` where that is not possible."""
+    """Write pictures and what votes prefer; raise `StoreError` where that is not possible.
+
+    In a folder with an earlier data set, the files of that which are not in this one are removed.
+    """
+    is_again = check_replaceable(folder, (METADATA, PREFERENCES, PARQUET, CROISSANT), mark=(CROISSANT, _MARK))
     make_folder(folder / IMAGES)
     provenance = Provenance(workspace)
-    rows: list[dict[str, object]] = []
+    known: list[tuple[dict[str, object], Mapping[str, str]]] = []
     prompts: dict[str, str] = {}
     places: dict[str, str] = {}
     for sample in samples:
@@ -48,17 +58,32 @@ def write_dataset(
             raise picture.error
         place = f"{IMAGES}/{picture.sha256}{SUFFIXES[picture.media_type]}"
         save_file(folder / place, picture.data)
-        labels = {f"{name}_label" if name in _TAKEN else name: label for name, label in sample.labels.items()}
-        known = provenance.row(picture, picture.media_type)
-        rows.append({"file_name": place, "number": sample.number} | known | labels)
+        facts = {"file_name": place, "number": sample.number}
+        known.append((facts | provenance.row(picture, picture.media_type), sample.labels))
         places[picture.sha256], prompts[picture.sha256] = place, picture.recipe.request.prompt
+    rows, _ = labelled(known, _TAKEN)
     written = _lines(rows)
+    described = croissant(rows, name=folder.name, metadata=METADATA, written=written, images=IMAGES)
+    # Written first: it marks the folder as ours.
+    save_file(folder / CROISSANT, redact(json.dumps(described, indent=2)).encode())
     save_file(folder / METADATA, written)
     preferred = list(preferences(votes, places, prompts))
     save_file(folder / PREFERENCES, _lines(preferred))
-    _write_parquet(folder / PREFERENCES, preferred)
-    described = croissant(rows, name=folder.name, metadata=METADATA, written=written, images=IMAGES)
-    save_file(folder / CROISSANT, redact(json.dumps(described, indent=2)).encode())
+    has_parquet = _write_parquet(folder / PARQUET, preferred)
+    if is_again:
+        _remove_old(folder, {*places.values()}, has_parquet=has_parquet)
+
+
+def _remove_old(folder: Path, places: Collection[str], *, has_parquet: bool) -> None:
+    """Remove what a larger study has left in a folder of ours."""
+    try:
+        for path in (folder / IMAGES).iterdir():
+            if _OURS.fullmatch(path.name) and f"{IMAGES}/{path.name}" not in places:
+                path.unlink()
+        if not has_parquet:
+            (folder / PARQUET).unlink(missing_ok=True)
+    except OSError as error:
+        raise not_written(folder / METADATA, error, "Name another folder.") from None
 
 
 def preferences(
@@ -93,14 +118,15 @@ def _json(value: object) -> str:
     return value.isoformat()
 
 
-def _write_parquet(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as Parquet too, where pyarrow is installed."""
+def _write_parquet(path: Path, rows: Sequence[Mapping[str, object]]) -> bool:
+    """Write rows as Parquet too, where pyarrow is installed; return whether there is such a file."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        return
+        return False
     if rows:
         written = pyarrow.BufferOutputStream()
         parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in rows]), written)
-        save_file(path.with_suffix(".parquet"), written.getvalue().to_pybytes())
+        save_file(path, written.getvalue().to_pybytes())
+    return bool(rows)

@@ -191,7 +191,8 @@ def latex(text: str) -> str:
 
 def _longtable(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     columns = "".join(_columns(head, rows))
-    lines = [" & ".join(latex(each) for each in line) + r" \\" for line in (head, *rows)]
+    # The braces part a row from the one before: "\\" reads on for "[2cm]" or "*".
+    lines = ["{}" + " & ".join(latex(each) for each in line) + r" \\" for line in (head, *rows)]
     return "\n".join(
         [
             "{\\small\\setlength{\\tabcolsep}{4pt}",

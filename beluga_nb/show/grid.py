@@ -22,7 +22,7 @@ from beluga_nb.result import Bundle, MissingPicture, Preview
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, arrivals_html, grid_bundle, grid_html
 from beluga_nb.show.markup import alt, data_uri
 from beluga_nb.show.preview import EDGE, TILE_EDGE, are_light
-from beluga_nb.show.provenance import COLUMNS, Provenance
+from beluga_nb.show.provenance import COLUMNS, Provenance, labelled
 from beluga_nb.show.stored import StoreView
 from beluga_nb.show.waiting import MOST_FRAMES, expected_size
 from beluga_nb.store.collection import Blob
@@ -90,7 +90,11 @@ def frame_of(grid: Grid, workspace: Workspace) -> DataFrame:
     """Return a row for each picture of a grid, and for each cell that has none."""
     from beluga_nb.show.frame import frame
 
-    return frame(list(_rows(grid, workspace)), _columns(grid))
+    facts = (*COLUMNS, "error")
+    rows, labels = labelled(list(_facts(grid, workspace)), facts)
+    # A parameter that no request has would be an empty column.
+    unset = {name for name in AXIS_PARAMETERS if not any(getattr(cell.request, name) for cell in grid.cells)}
+    return frame(rows, [*labels, *(name for name in facts if name not in {*labels, *unset})])
 
 
 def style_of(grid: Grid, workspace: Workspace) -> Styler:
@@ -330,13 +334,6 @@ def _remarks(grid: Grid) -> list[str]:
     return [f"{some} of them local previews, not model output"] if local else []
 
 
-def _columns(grid: Grid) -> list[str]:
-    labels = [axis.name for axis in grid.study.axes]
-    # A parameter that no request has would be an empty column.
-    unset = {name for name in AXIS_PARAMETERS if not any(getattr(cell.request, name) for cell in grid.cells)}
-    return [*labels, *(name for name in (*COLUMNS, "error") if name not in {*labels, *unset})]
-
-
 def _lines(grid: Grid) -> Iterator[tuple[Cell, PictureRef | None, BelugaError | None]]:
     """Yield each picture of a grid, and each cell that has failed or was not asked for."""
     for cell in grid.cells:
@@ -346,11 +343,11 @@ def _lines(grid: Grid) -> Iterator[tuple[Cell, PictureRef | None, BelugaError | 
             yield cell, None, outcome.error
 
 
-def _rows(grid: Grid, workspace: Workspace) -> Iterator[Mapping[str, object]]:
+def _facts(grid: Grid, workspace: Workspace) -> Iterator[tuple[Mapping[str, object], Mapping[str, str]]]:
     provenance = Provenance(workspace)
     for cell, ref, error in _lines(grid):
         if ref:
             row = provenance.row(ref, ref.media_type)
         else:
             row = {name: getattr(cell.request, name) for name in (*AXIS_PARAMETERS, "prompt")}
-        yield row | {"error": error.message if error else None} | dict(cell.labels)
+        yield row | {"error": error.message if error else None}, cell.labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,36 @@ COLUMNS = (
     *("sha256", "media_type", "width", "height"),
 )
 """What is known of a picture; `version` is that of beluga_nb, which writes this."""
+
+
+def labelled(
+    rows: Sequence[tuple[Mapping[str, object], Mapping[str, str]]], taken: Collection[str]
+) -> tuple[list[dict[str, object]], list[str]]:
+    """Return rows of facts with their labels, and the columns of the labels.
+
+    A fact keeps its name. A label of a name in `taken` has a column of its own, such as `model_label`,
+    unless it says the same as the fact in each row.
+    """
+    columns: dict[str, str] = {}
+    names = dict.fromkeys(name for _, labels in rows for name in labels)
+    for name in names:
+        column = name
+        if not _is_same(name, rows):
+            while column in {*taken, *columns.values()} or (column != name and column in names):
+                column += "_label"
+        columns[name] = column
+    found = [
+        {**facts, **{columns[name]: label for name, label in labels.items() if columns[name] not in facts}}
+        for facts, labels in rows
+    ]
+    return found, list(columns.values())
+
+
+def _is_same(name: str, rows: Iterable[tuple[Mapping[str, object], Mapping[str, str]]]) -> bool:
+    return all(
+        name in facts and labels.get(name) == ("" if facts[name] is None else str(facts[name]))
+        for facts, labels in rows
+    )
 
 
 class Provenance:

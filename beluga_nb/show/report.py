@@ -21,7 +21,7 @@ from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.scores import Scores
 from beluga_nb.errors import RequestError
 from beluga_nb.images import decode
-from beluga_nb.paths import make_folder, save_file
+from beluga_nb.paths import check_replaceable, make_folder, save_file
 from beluga_nb.redaction import redact
 from beluga_nb.show import grid_table, plot, ranking
 from beluga_nb.show.document import WRITERS, Block, Code, Document, Figure, Heading, Paragraph, TableBlock
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 POSTER = 4_000_000
 """Most pixels of the figure with all pictures: at 300 pixels an inch it is as wide as a page."""
+
+_GENERATOR = b'<meta name="generator" content="beluga_nb">'
 
 _LIBRARIES = ("pillow", "numpy")
 
@@ -76,9 +78,11 @@ class _Known:
 def write_report(study: Study, folder: Path, workspace: Workspace, *, title: str) -> Path:
     """Write a report and its figures into a folder, and return its page.
 
-    Raises `RequestError` where there are no pictures, `StoreError` where a file cannot be written.
+    Raises `RequestError` where there are no pictures, `StoreError` where a file cannot be written, or
+    replaces one of the user's own.
     """
     document = report(study, workspace, title=title)
+    check_replaceable(folder, WRITERS, mark=("report.html", _GENERATOR))
     make_folder(folder / "figures")
     for figure in document.figures:
         save_file(folder / "figures" / f"{figure.name}.svg", figure.svg)

@@ -603,6 +603,11 @@ def test_the_sheet_of_a_lone_axis_is_no_strip(session, tmp_path, count):
     assert 0.6 < wide / tall < 3.2
 
 
+def test_a_parameter_that_is_an_axis_may_stand_in_the_prompt(session):
+    grid = session.grid("a fox, {{take}}", model="flux-2.0", take=["one", "two"])
+    assert [cell.request.prompt for cell in grid.cells] == ["a fox, one", "a fox, two"]
+
+
 def test_a_frame_has_no_column_for_what_was_not_asked_for(session):
     pytest.importorskip("pandas")
     columns = list(session.grid("a {{animal}}", animal=["cat"], model="flux-2.0").run().to_frame().columns)

@@ -142,6 +142,12 @@ def test_a_judge_that_is_the_opposite_of_people_agrees_less_than_chance():
     assert found.alpha < 0
 
 
+def test_a_voter_who_judged_a_pair_again_is_one_person_and_the_last_vote_counts():
+    again = [duel("a", "b", answer) for answer in (RIGHT, RIGHT, LEFT)]
+    found = agreement([duel("a", "b", LEFT)], again, judge="lab:vlm")
+    assert (found.same, found.people) == (Share(count=1, of=1), None)
+
+
 def test_without_votes_nothing_is_known_of_the_agreement():
     found = agreement([duel("a", "b", LEFT)], [duel("a", "b", BOTH_BAD)], judge="lab:vlm")
     assert str(found) == "No votes of people on these pairs: how far they agree is not known."

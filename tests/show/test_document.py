@@ -111,6 +111,17 @@ def test_any_signs_are_text_in_latex(text):
     assert ",," not in written
 
 
+def test_no_sign_at_the_start_of_a_row_is_read_by_the_command_before_it():
+    signs = [chr(code) for code in range(33, 127)]
+    table = TableBlock("a table", ["[1cm] head", "n"], [[f"{sign}2cm]", "1"] for sign in signs])
+    written = Document("t", [table]).latex()
+    rows = re.search(r"\\toprule.*longtable", written, re.DOTALL)[0]
+    # A command reads on, across the line's end, for an argument in brackets or a star.
+    assert not re.search(r"\\(\\|[a-z]+)\s*[\[*]", rows)
+    assert "[2cm]" in rows
+    assert "*2cm]" in rows
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="There is no LaTeX on this machine.")
 def test_latex_sets_every_hostile_text_and_runs_none(tmp_path):
     blocks = [block for text in HOSTILE for block in document(text).blocks if not isinstance(block, Figure)]

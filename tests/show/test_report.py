@@ -12,6 +12,7 @@ from beluga_nb.compare.vote import pairs
 from beluga_nb.errors import RequestError, StoreError, UnknownNameError
 from beluga_nb.result import MissingPicture
 from beluga_nb.session.session import Session
+from beluga_nb.show.provenance import COLUMNS
 from beluga_nb.show.template import read_template
 from beluga_nb.store.votes import LEFT, RIGHT, TIE, Box
 
@@ -203,11 +204,73 @@ def test_preferences_are_parquet_too_where_pyarrow_is(session, tmp_path):
     )
 
 
-def test_an_axis_may_have_the_name_of_a_column(session, tmp_path):
-    study = session.grid("a {{image}} {{file_name}} {{cost}}", image=["fox"], file_name=["x"], cost=["y"])
-    [row] = lines(study.run().to_dataset(tmp_path / "data") / "metadata.jsonl")
-    assert (row["image_label"], row["file_name_label"], row["cost"]) == ("fox", "x", "y")
+NAMES = ["file_name", "image", "image_label", "number", "error", *COLUMNS]
+
+
+def test_a_fact_keeps_its_column_and_a_label_of_its_name_has_another(session, tmp_path):
+    names = [name for name in NAMES if name not in {"prompt", "sample", "model", "size", "quality"}]
+    axes = {name: {"mine": f"a {name}"} for name in names} | {"model": {"mine": "flux-2.0"}}
+    words = " ".join(f"{{{{{name}}}}}" for name in axes)
+    study = session.grid({"mine": words}, **axes).run()
+    [sample] = study.samples
+    [row] = lines(study.to_dataset(tmp_path / "data") / "metadata.jsonl")
+    [framed] = study.to_frame().to_dict("records")
+    facts = {
+        "prompt": sample.picture.recipe.request.prompt,
+        "model": "flux-2.0",
+        "sha256": sample.picture.sha256,
+        "cost": 0.03,
+        "engine": "drawing",
+        "width": 96,
+        "take": "a take",
+    }
+    labels = dict.fromkeys(
+        ("prompt_label", "model_label", "sha256_label", "cost_label", "take_label"), "mine"
+    )
+    for each in (row, framed):
+        assert each | facts | labels == each
+    assert row["number"] == 0
+    assert row["number_label"] == row["file_name_label"] == row["image_label_label"] == "mine"
     assert row["file_name"].startswith("images/")
+    assert list(row.values()).count("mine") == len(axes) + 1
+
+
+def test_a_whole_prompt_is_in_its_row_and_a_label_that_says_the_same_is_no_column(session, tmp_path):
+    prompts = ["a red fox " * 9, "a hen"]
+    study = session.grid(prompts, model=MODELS).run()
+    rows = lines(study.to_dataset(tmp_path / "data") / "metadata.jsonl")
+    assert {row["prompt"] for row in rows} == {*prompts} == {*study.to_frame()["prompt"]}
+    assert "model_label" not in rows[0]
+    assert rows[-1]["prompt_label"] == "a hen"
+
+
+@pytest.mark.parametrize(
+    ("write", "names"),
+    [
+        ("report", ("report.html", "report.md", "report.tex")),
+        ("to_dataset", ("metadata.jsonl", "preferences.jsonl", "preferences.parquet", "croissant.json")),
+    ],
+)
+def test_a_file_of_the_users_own_is_not_replaced(session, tmp_path, write, names):
+    study = session.gallery(session.generate("a fox"))
+    for name in names:
+        folder = tmp_path / f"for {name}"
+        folder.mkdir()
+        (folder / name).write_text("{} of my own")
+        with pytest.raises(StoreError, match=f"holds a {name} that beluga_nb did not write"):
+            getattr(study, write)(folder)
+        assert [path.name for path in folder.iterdir()] == [name]
+        assert (folder / name).read_text() == "{} of my own"
+
+
+def test_a_smaller_data_set_leaves_no_files_of_the_larger_one(session, tmp_path):
+    study = judged(session)
+    folder = study.to_dataset(tmp_path / "data")
+    (folder / "images/mine.png").write_text("mine")
+    study.where(animal="fox", model=MODELS[0]).to_dataset(folder)
+    [row] = lines(folder / "metadata.jsonl")
+    assert {path.name for path in (folder / "images").iterdir()} == {f"{row['sha256']}.png", "mine.png"}
+    assert not (folder / "preferences.parquet").exists()
 
 
 def test_a_description_in_croissant_has_every_column(session, tmp_path):
