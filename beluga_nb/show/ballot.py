@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 
 from beluga_nb.compare.vote import SKIP, Pair
@@ -34,7 +35,7 @@ from beluga_nb.show.blind import blind
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill, read_template
 from beluga_nb.store.votes import ANSWERS, LEFT, LONGEST_VOTER, RIGHT
-from beluga_nb.text import plural, sanitize
+from beluga_nb.text import plural, sanitize, shown
 
 CONSENT = (
     "You will see two pictures at a time, and choose the better one. Each answer is stored with the name or "
@@ -50,11 +51,11 @@ UNDO = "undo"
 _EDGE, _LENGTH = 1024, 320_000  # pixels and bytes of a picture: a page has more room than a cell
 _PAIRS_KEPT = 48  # 30 MB
 _MOST_VOTERS = 5000
+_MOST_VOTES = 5_000_000
 _CONNECTIONS = 1024  # A browser opens up to six.
 _START = 60.0  # seconds
 _LONGEST_SHOWN = 86_400.0  # seconds
 _NAME = re.compile(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]+")
-_EVERYWHERE = {"0.0.0.0", "::", ""}
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 _LONGEST_FILE = 4 * 2**20
 
@@ -348,9 +349,17 @@ def open_ballot(
         raise SettingsError(
             "A page that other machines reach needs a link for each voter.", "Say how many voters there are."
         )
-    for name, count in (("voters", voters), ("each", each), ("close_after", close_after)):
-        if count is not None and not 0 < count <= _MOST_VOTERS * 1000:
-            raise SettingsError(f"{name} is {count}.", "Give a whole number from 1 on.")
+    for name, count, least, most in (
+        ("voters", voters, 1, _MOST_VOTES),
+        ("each", each, 1, _MOST_VOTES),
+        ("close_after", close_after, 1, _MOST_VOTES),
+        ("repeats", repeats, 0, _MOST_VOTES),
+        ("port", port, 0, 65_535),
+    ):
+        if count is not None and not (isinstance(count, int) and least <= count <= most):
+            raise SettingsError(
+                f"{name} is {shown(count, 40)}.", f"Give a whole number from {least} to {most:,}."
+            )
     at = _time(close_at)
     listener = _listening(HOST if host is None else host, port)
     try:
@@ -397,26 +406,40 @@ def _time(at: datetime | str | None) -> float | None:
     """Return a time as Unix time; one without a zone is local."""
     try:
         return None if at is None else (datetime.fromisoformat(at) if isinstance(at, str) else at).timestamp()
-    except ValueError:
+    except (AttributeError, TypeError, ValueError, OverflowError, OSError):
         raise SettingsError(
             f"'{sanitize(str(at), 40)}' is not a time.", "Give it as 2026-12-01T18:00."
         ) from None
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    if host in _EVERYWHERE or not _NAME.fullmatch(host):
+    try:
+        if not _NAME.fullmatch(host):
+            raise _NotAnAddressError
+        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # As it resolves: "0", "0x0" and "::0" are every address of this machine too.
+        if _is_everywhere(str(place[0])):
+            raise _NotAnAddressError
+        return socket.create_server(place[:2], family=family)
+    except _NotAnAddressError:
         raise SettingsError(
             f"'{sanitize(host, 80)}' is not the address of this machine for voters.",
             "Name the address that their links begin with, such as 192.168.1.20.",
-        )
-    try:
-        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(place[:2], family=family)
+        ) from None
     except OSError as error:
         raise SettingsError(
             f"{sanitize(host, 80)}, port {port}, cannot be used ({error.strerror or error}).",
             "Leave the port out, and a free one is taken; the host must be this machine's own.",
         ) from None
+
+
+class _NotAnAddressError(ValueError):
+    """A host is no name, or stands for every address of this machine."""
+
+
+def _is_everywhere(resolved: str) -> bool:
+    address = ip_address(resolved.partition("%")[0])
+    return (getattr(address, "ipv4_mapped", None) or address).is_unspecified
 
 
 def _invitations(path: Path, count: int, url: str) -> dict[str, str]:

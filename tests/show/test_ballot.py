@@ -478,13 +478,37 @@ def test_a_hostile_request_is_refused_and_is_no_vote(served, what):
 def test_a_page_that_other_machines_reach_needs_a_link_for_each_voter(foxes):
     with pytest.raises(SettingsError, match="needs a link for each voter"):
         foxes.ballot(host="127.0.0.1")
-    for host in ("0.0.0.0", "::", "", "a b", "evil.example/"):
+    everywhere = (":".join(["0" * digits] * 8) for digits in (1, 2, 4))
+    dotted = (".".join(["0" * digits] * parts) for digits in (1, 2, 3) for parts in (1, 2, 3, 4))
+    for host in (*everywhere, *dotted, "0x0", "::", "::0", "0000::", "::0.0.0.0", "", "a b", "evil.example/"):
+        with pytest.raises(SettingsError, match=r"for voters|cannot be used"):
+            foxes.ballot(host=host, voters=1)
+    for host in ("0.0.0.0", "0", "::", ""):
         with pytest.raises(SettingsError, match="is not the address of this machine for voters"):
             foxes.ballot(host=host, voters=1)
     with pytest.raises(SettingsError, match="cannot be used"):
         foxes.ballot(host="203.0.113.7", voters=1)
     with pytest.raises(SettingsError, match="voters is 0"):
         foxes.ballot(voters=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 70_000),
+        ("port", -1),
+        ("repeats", -1),
+        ("repeats", 1.0),
+        ("voters", 2.5),
+        ("each", 2.5),
+        ("close_after", 1.5),
+        ("close_at", 1.0),
+        ("close_at", "0001-01-01T00:00"),
+    ],
+)
+def test_an_argument_of_no_meaning_is_two_lines(foxes, name, value):
+    with pytest.raises(SettingsError, match=rf"^({name} is |'{value}' is not a time)"):
+        foxes.ballot(**{name: value})
 
 
 def test_without_a_host_only_this_machine_reaches_the_page(foxes):
