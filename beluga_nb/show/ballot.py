@@ -14,7 +14,7 @@ import secrets
 import socket
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +34,7 @@ from beluga_nb.server.serve import HOST, uvicorn_run
 from beluga_nb.show.blind import blind
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill, read_template
-from beluga_nb.store.votes import ANSWERS, LEFT, LONGEST_VOTER, RIGHT
+from beluga_nb.store.votes import ANSWERS, LEFT, RIGHT, Vote, voter_name
 from beluga_nb.text import plural, sanitize, shown
 
 CONSENT = (
@@ -93,12 +93,10 @@ class BallotPoll:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.contest, self.is_open = contest, not invited
-        self._begin = partial(Voting, contest, repeats=repeats)
+        self._begin = partial(Voting, contest, repeats=repeats, is_closed=lambda: self.closed)
         self._each, self._close_after, self._close_at, self._clock = each, close_after, close_at, clock
-        asked = {pair.pictures for pair in contest.pairs}
-        cast = [vote for vote in contest.cast() if frozenset({vote.left, vote.right}) in asked]
-        self._votes = len(cast)
-        self._known = {vote.voter for vote in cast}
+        self._asked = {pair.pictures for pair in contest.pairs}
+        self._known = {vote.voter for vote in self._cast()}
         self._seats: dict[str, _Seat] = {}  # by the voter's name
         self._tokens = {token: self._seat(voter) for token, voter in (invited or {}).items()}
         self._pairs: OrderedDict[frozenset[str], tuple[str, Mapping[str, bytes]]] = OrderedDict()
@@ -107,13 +105,17 @@ class BallotPoll:
     @property
     def votes(self) -> int:
         """How many votes there are on these pairs."""
-        return self._votes
+        return len(self._cast())
 
     @property
     def closed(self) -> bool:
         """Whether it is over."""
         after, at = self._close_after, self._close_at
-        return (after is not None and self._votes >= after) or (at is not None and self._clock() >= at)
+        return (after is not None and self.votes >= after) or (at is not None and self._clock() >= at)
+
+    def _cast(self) -> list[Vote]:
+        # Of the store: other pages and booths take votes on these pairs, too.
+        return [vote for vote in self.contest.cast() if frozenset({vote.left, vote.right}) in self._asked]
 
     def state(self, token: str) -> State:
         """Return what the voter's page shows."""
@@ -128,7 +130,7 @@ class BallotPoll:
         if token:
             seat = self._seat_of(token)
         elif self.is_open:
-            token, seat = self._seated(sanitize(voter, LONGEST_VOTER).strip())
+            token, seat = self._seated(voter_name(voter))
         else:
             raise UnknownLinkError
         with seat.lock:
@@ -144,35 +146,18 @@ class BallotPoll:
         with seat.lock:
             if (voting := seat.voting) and secrets.compare_digest(question.encode(), seat.asked.encode()):
                 if answer == UNDO and not self.closed:
-                    self._count(-1 if voting.undo() else 0)
+                    voting.undo()
                     seat.shown, seat.asked = None, secrets.token_urlsafe()
                 elif answer in {*ANSWERS, SKIP} and seat.shown:
-                    self._record(voting, answer, seconds)
+                    # As the browser says, which anyone may have written.
+                    visible = None if seconds is None else min(max(seconds, 0.0), _LONGEST_SHOWN)
+                    voting.answer(answer, seconds=visible)
                     seat.shown = None
             return self._state(seat)
 
     def picture(self, token: str, name: str) -> bytes | None:
         """Return a picture of the question that is asked."""
         return self._seat_of(token).pictures.get(name)
-
-    def _record(self, voting: Voting, answer: str, seconds: float | None) -> None:
-        # Counted before it is written: of two votes at the same time, only one can be the last.
-        counts = answer != SKIP
-        with self._lock:
-            if self.closed:
-                return
-            self._votes += counts
-        recorded = False
-        try:
-            # As the browser says, which anyone may have written.
-            shown = None if seconds is None else min(max(seconds, 0.0), _LONGEST_SHOWN)
-            recorded = voting.answer(answer, seconds=shown)
-        finally:
-            self._count(recorded - counts)
-
-    def _count(self, more: int) -> None:
-        with self._lock:
-            self._votes += more
 
     def _seat_of(self, token: str) -> _Seat:
         try:
@@ -476,9 +461,21 @@ def _invited(path: Path) -> dict[str, str]:
         return {}
     except (OSError, ValueError, csv.Error):
         rows = [[]]
-    found = {row[1].rpartition("/")[2]: row[0] for row in rows[1:] if len(row) == 2}
-    if rows and (rows[0] != _COLUMNS or len(found) != len(rows) - 1 or not all(map(_TOKEN.fullmatch, found))):
+    found = {row[1].rpartition("/")[2]: voter_name(row[0]) for row in rows[1:] if len(row) == 2}
+    if rows and (
+        rows[0] != _COLUMNS
+        or len(found) != len(rows) - 1
+        or not all(map(_TOKEN.fullmatch, found))
+        or not all(found.values())
+    ):
         raise SettingsError(
             f"{sanitize(path.name, 80)} does not hold links of voters.", "Name another file, or remove it."
         )
+    for voter, count in Counter(found.values()).items():
+        if count > 1:
+            raise SettingsError(
+                f"{sanitize(path.name, 80)} has {count} links of the voter '{voter}'.",
+                "Give each voter a name of their own: spaces, invisible codes and what is past 80 characters "
+                "do not count.",
+            )
     return found

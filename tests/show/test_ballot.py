@@ -351,6 +351,151 @@ def test_the_vote_ends_after_a_number_of_votes_however_many_come_at_once(session
         assert page.closed
 
 
+def at_once(*calls):
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+
+
+def test_a_voter_on_several_pages_and_in_a_booth_at_once_judges_each_pair_once(session, foxes):
+    with opened(foxes) as one, opened(foxes) as other:
+        browsers = [Browser(one), Browser(other)]
+        states = [browser.begin("Ada") for browser in browsers]
+        booth = foxes.vote(voter="Ada", seed=1)
+        for _ in range(6):
+            booth._shown_at = -1
+            at_once(
+                *(
+                    lambda n=n: states.__setitem__(n, browsers[n].answer(states[n]))
+                    for n in range(2)
+                    if states[n]["stage"] == "vote"
+                ),
+                lambda: booth.press("left"),
+            )
+        assert one.votes == other.votes == len(cast(session))
+    judged = Counter(frozenset({vote.left, vote.right}) for vote in cast(session))
+    assert len(judged) == judged.total() == 6
+
+
+VOTING = """
+import sys
+from pathlib import Path
+
+from conftest import drawing
+
+from beluga_nb.session.session import Session
+
+session = Session(engine=drawing, environ={}, folder=Path(sys.argv[1]))
+pictures = session.gallery(*(session.generate("a fox", model=model) for model in sys.argv[2:]))
+booth = pictures.vote(voter="Ada", seed=1)
+booth._shown_at = -1
+print(flush=True)
+sys.stdin.readline()
+booth.press("left")
+"""
+
+
+def test_a_voter_in_two_processes_at_once_judges_a_pair_once(session, tmp_path):
+    words = [sys.executable, "-c", VOTING, str(tmp_path), *MODELS[:2]]
+    environment = {**clean_environment(), "PYTHONPATH": str(Path(__file__).parents[1])}
+    processes = [
+        subprocess.Popen(
+            words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "\n"
+    for process in processes:
+        process.stdin.write("\n")
+    for process in processes:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    assert len(cast(session)) == 1
+
+
+def test_the_number_of_votes_is_that_of_all_pages_and_booths(session, foxes):
+    with opened(foxes, close_after=5) as one, opened(foxes, close_after=5) as other:
+        browsers = [Browser(page) for page in (one, other) * 2]
+        states = [browser.begin(f"voter {number}") for number, browser in enumerate(browsers)]
+        booth = foxes.vote(voter="Bo", seed=1)
+        booth._shown_at = -1
+        booth.press("left")
+        assert one.votes == other.votes == 1
+        for _ in range(2):
+            at_once(
+                *(
+                    lambda n=n: states.__setitem__(n, browsers[n].answer(states[n]))
+                    for n in range(4)
+                    if states[n]["stage"] == "vote"
+                )
+            )
+        assert len(cast(session)) == one.votes == other.votes == 5
+        assert one.closed
+        assert other.closed
+
+
+def test_what_is_taken_back_does_not_reopen_a_vote_that_is_over(session, foxes):
+    with opened(foxes, close_after=2) as page:
+        ada, bo = Browser(page), Browser(page)
+        state, last = ada.answer(ada.begin("Ada")), bo.begin("Bo")
+        at_once(lambda: ada.answer(state, "undo"), lambda: bo.answer(last))
+        if bo.state()["stage"] == "closed":
+            assert page.closed
+        assert page.votes == len(cast(session))
+
+
+def test_repeated_pairs_are_counted_from_the_store(session, foxes):
+    for _ in range(3):
+        with opened(foxes, repeats=2) as page:
+            end = all_of(Browser(page), "tie")
+            assert (end["done"], end["total"]) == (8, 8)
+    assert len(cast(session)) == 8
+    with opened(foxes, repeats=3) as page:
+        assert all_of(Browser(page), "tie")["done"] == 9
+    assert len(cast(session)) == 9
+    assert len({frozenset({vote.left, vote.right}) for vote in cast(session)}) == 6
+
+
+@pytest.mark.parametrize("name", ["Ada  Lovelace", " Ada\tLovelace ", "Ada\u200b Lovelace", "x" * 100])
+def test_a_name_is_made_clean_once_and_votes_on_each_pair_once(session, foxes, tmp_path, name):
+    with opened(foxes, voters=1):
+        pass
+    file = tmp_path / "ballot-links.csv"
+    file.write_text(file.read_text().replace("voter-001", name), "utf-8")
+    for _ in range(2):
+        with opened(foxes, voters=1, repeats=1) as page:
+            voter = next(iter(page.links))
+            browser = Browser(page, page.links[voter])
+            state = browser.begin("x")
+            while state["stage"] == "vote":
+                state = browser.answer(state, "tie")
+            assert state["done"] == 7
+    booth = foxes.vote(voter=name)
+    assert booth._voting.question is None
+    assert {vote.voter for vote in cast(session)} == {voter}
+    assert len(cast(session)) == 7
+    foxes.exclude_voter(name, reason="A test.")
+    assert foxes.ranking().votes == 0
+    foxes.include_voter(name)
+    assert [vote.excluded for vote in foxes.votes()] == [""] * 7
+
+
+@pytest.mark.parametrize("other", ["Ada  B", "Ada B"])
+def test_two_links_of_one_name_are_refused(foxes, tmp_path, other):
+    with opened(foxes, voters=2):
+        pass
+    file = tmp_path / "ballot-links.csv"
+    text = file.read_text().replace("voter-001", "Ada B").replace("voter-002", other)
+    file.write_text(text)
+    with pytest.raises(SettingsError, match="has 2 links of the voter 'Ada B'") as refused:
+        foxes.ballot(voters=2)
+    assert len(refused.value.lines()) == 2
+    assert file.read_text() == text
+
+
 def test_the_vote_ends_at_a_time(session, foxes):
     contest = foxes._contest(foxes._runner.workspace(), by="model", question="", criterion="")
     now = [10.0]
