@@ -249,6 +249,14 @@ class Ballot:
         repeated = self.repeated + len(self.again) - len(again)
         return replace(self, left=left, again=again, repeated=repeated)._asking(rng)
 
+    def passed_over(self, rng: random.Random) -> Ballot:
+        """Return the ballot without the pair of its question, which cannot be shown; its answers stay."""
+        asked = self.question.pictures if self.question else frozenset()
+        answered = {pair.pictures for pair, _ in self.answers}
+        left = tuple(pair for pair in self.left if pair.pictures != asked or asked in answered)
+        again = tuple(pair for pair in self.again if pair.pictures != asked)
+        return replace(self, left=left, again=again)._asking(rng)
+
     def _asking(self, rng: random.Random) -> Ballot:
         done = Counter(pair.pictures for pair, _ in self.answers)
         skipped = Counter(pair.pictures for pair, answer in self.given if answer == SKIP)

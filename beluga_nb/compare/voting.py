@@ -111,6 +111,7 @@ class Voting:
         self._is_closed = is_closed
         self._rng = random.Random(seed)
         self._votes: list[Vote | None] = []
+        self._damaged = 0
         self._box = Box(contest.store, self.voter, contest.criterion)
         self._ballot = Ballot.of(
             contest.pairs,
@@ -129,7 +130,8 @@ class Voting:
     @property
     def total(self) -> int:
         """How many pairs there are, those that are asked about again included."""
-        return len(self.contest.pairs) + self._ballot.repeated + len(self._ballot.again)
+        pairs = len(self.contest.pairs) - self._damaged
+        return pairs + self._ballot.repeated + len(self._ballot.again)
 
     @property
     def done(self) -> int:
@@ -198,6 +200,11 @@ class Voting:
         self._votes.pop()
         self._ballot = self._ballot.undone()
         return vote is not None
+
+    def pass_over(self) -> None:
+        """Leave out the pair that is asked about, a picture of which is damaged."""
+        before, self._ballot = self._ballot, self._ballot.passed_over(self._rng)
+        self._damaged += len(before.left) - len(self._ballot.left)
 
     def _leave_out_judged(self) -> None:
         own = {vote.id for vote in self._votes if vote}

@@ -148,6 +148,11 @@ class BallotPoll:
                 if answer == UNDO and not self.closed:
                     voting.undo()
                     seat.shown, seat.asked = None, secrets.token_urlsafe()
+                elif seat.shown and not seat.sides:
+                    # A picture is damaged: there is nothing to choose from.
+                    if answer == SKIP:
+                        voting.pass_over()
+                        seat.shown = None
                 elif answer in {*ANSWERS, SKIP} and seat.shown:
                     # As the browser says, which anyone may have written.
                     visible = None if seconds is None else min(max(seconds, 0.0), _LONGEST_SHOWN)

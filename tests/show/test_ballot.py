@@ -27,7 +27,7 @@ from beluga_nb.errors import SettingsError
 from beluga_nb.session.session import Session
 from beluga_nb.show.ballot import BallotPoll
 from beluga_nb.show.template import read_template
-from beluga_nb.store.votes import ANSWERS, votes
+from beluga_nb.store.votes import ANSWERS, Box, votes
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 
@@ -438,13 +438,20 @@ def test_the_number_of_votes_is_that_of_all_pages_and_booths(session, foxes):
 
 
 def test_what_is_taken_back_does_not_reopen_a_vote_that_is_over(session, foxes):
-    with opened(foxes, close_after=2) as page:
-        ada, bo = Browser(page), Browser(page)
-        state, last = ada.answer(ada.begin("Ada")), bo.begin("Bo")
-        at_once(lambda: ada.answer(state, "undo"), lambda: bo.answer(last))
-        if bo.state()["stage"] == "closed":
-            assert page.closed
-        assert page.votes == len(cast(session))
+    contest = foxes._contest(foxes._runner.workspace(), by="model", question="", criterion="")
+    poll = BallotPoll(contest, close_after=2)
+    token = poll.begin("", "Ada")
+    after = poll.answer(token, str(poll.state(token)["question"]), "left", None)
+    exclusively, pair = contest.exclusively, contest.pairs[0]
+
+    def the_last_vote_comes_first():
+        Box(contest.store, "Bo").cast(left=pair.left.sha256, right=pair.right.sha256, answer="left")
+        return exclusively()
+
+    contest.exclusively = the_last_vote_comes_first
+    assert poll.answer(token, str(after["question"]), "undo", None)["stage"] == "closed"
+    assert poll.closed
+    assert poll.votes == len(cast(session)) == 2
 
 
 def test_repeated_pairs_are_counted_from_the_store(session, foxes):
@@ -558,8 +565,15 @@ def test_a_damaged_picture_is_skipped(session, foxes):
 
     contest.samples_of = damaged
     state = poll.state(token)
-    assert (state["stage"], "left" in state) == ("vote", False)
-    assert poll.answer(token, str(state["question"]), "skip", None)["question"] != state["question"]
+    for left in range(6, 0, -1):
+        assert (state["stage"], "left" in state) == ("vote", False)
+        assert (state["done"], state["total"]) == (0, left)
+        assert poll.answer(token, str(state["question"]), "left", None) == state  # not seen
+        last, state = state, poll.answer(token, str(state["question"]), "skip", None)
+        assert left == 1 or state["question"] != last["question"]
+    assert (state["stage"], state["done"]) == ("end", 0)
+    assert state["summary"] == ["You have compared 0 pairs."]
+    assert cast(session) == []
 
 
 # --- who may call
