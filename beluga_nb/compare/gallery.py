@@ -25,7 +25,7 @@ from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
 from beluga_nb.runtime import Job, awaitable, blocking
 from beluga_nb.signatures import named_methods, named_options
-from beluga_nb.store.votes import LONGEST_REASON, LONGEST_VOTER, Box, exclusions, votes
+from beluga_nb.store.votes import LONGEST_REASON, LONGEST_VOTER, Box, exclusions, voter_name, votes
 from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class Evaluable(ABC):
 
         Raises `UnknownNameError` where nobody of that name has voted.
         """
-        workspace = self._runner.workspace()
+        workspace, voter = self._runner.workspace(), voter_name(voter)
         known, excluded = {vote.voter for vote in votes(workspace.store)}, exclusions(workspace.store)
         if voter not in known:
             raise UnknownNameError("voter", voter, sorted(known))
@@ -262,7 +262,7 @@ class Evaluable(ABC):
 
     def include_voter(self, voter: str) -> None:
         """Let the votes of an excluded voter count again."""
-        workspace = self._runner.workspace()
+        workspace, voter = self._runner.workspace(), voter_name(voter)
         while excluded := exclusions(workspace.store).get(voter):
             _writing(workspace)
             Box(workspace.store, voter).undo(excluded)

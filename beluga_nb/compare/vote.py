@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from types import MappingProxyType
@@ -170,8 +170,8 @@ class Ballot:
     """A voting session: the `question` to be shown, what was answered so far, and what is left.
 
     The pair comes next whose labels were compared least, by all voters; skipped pairs come again at the end.
-    Then the pairs of `again` are asked about a second time. `before` counts the votes that were there when
-    the session began.
+    Then the pairs of `again` are asked about a second time; `repeated` counts those that were, elsewhere.
+    `before` counts the votes that were there when the session began.
 
     >>> ballot = Ballot.of([], by_whom="", votes=[], rng=random.Random(1))
     >>> ballot.question is None
@@ -180,6 +180,7 @@ class Ballot:
 
     left: tuple[Pair, ...]
     again: tuple[Pair, ...] = ()
+    repeated: int = 0
     before: Mapping[frozenset[str], int] = field(default_factory=dict)
     given: tuple[tuple[Pair, str], ...] = ()
     question: Pair | None = None
@@ -198,13 +199,16 @@ class Ballot:
     ) -> Ballot:
         """Begin a session of a voter, who is asked again about `repeats` pairs that they have judged."""
         votes = list(votes)
-        judged = {frozenset({vote.left, vote.right}) for vote in votes if vote.voter == by_whom}
-        fresh = [pair for pair in among if pair.pictures not in judged]
+        judged = Counter(frozenset({vote.left, vote.right}) for vote in votes if vote.voter == by_whom)
+        fresh = [pair for pair in among if not judged[pair.pictures]]
         # Of pairs that were compared equally often, the first is asked about: their order is drawn here.
         rng.shuffle(fresh)
         before = Counter(frozenset({duel.left, duel.right}) for duel in duels(votes, among))
-        again = tuple(rng.sample(among, min(repeats, len(among))))
-        return cls(left=tuple(fresh), again=again, before=before, sides=sides or Sides(votes))._asking(rng)
+        once = [pair for pair in among if judged[pair.pictures] < 2]
+        repeated = min(repeats, len(among) - len(once))
+        again = tuple(rng.sample(once, min(repeats - repeated, len(once))))
+        sides = sides or Sides(votes)
+        return cls(left=tuple(fresh), again=again, repeated=repeated, before=before, sides=sides)._asking(rng)
 
     @property
     def answers(self) -> list[tuple[Pair, str]]:
@@ -231,12 +235,29 @@ class Ballot:
         *given, (question, _) = self.given
         return replace(self, given=tuple(given), question=question)
 
-    def without(self, judged: Collection[frozenset[str]], rng: random.Random) -> Ballot:
-        """Return the ballot without pairs that the voter has judged elsewhere meanwhile."""
-        own = {pair.pictures for pair, _ in self.answers}
-        left = tuple(pair for pair in self.left if pair.pictures in own or pair.pictures not in judged)
-        # A question that stays is not drawn again.
-        return self if len(left) == len(self.left) else replace(self, left=left)._asking(rng)
+    def without(self, elsewhere: Mapping[frozenset[str], int], rng: random.Random) -> Ballot:
+        """Return the ballot without pairs that the voter has judged elsewhere meanwhile, so often each."""
+        own = Counter(pair.pictures for pair, _ in self.answers)
+        times = Counter(elsewhere) + own
+        left = tuple(pair for pair in self.left if own[pair.pictures] or not times[pair.pictures])
+        fresh = {pair.pictures for pair in left}
+        again = tuple(
+            pair
+            for pair in self.again
+            if times[pair.pictures] < 2 or own[pair.pictures] > (pair.pictures in fresh)
+        )
+        if len(left) == len(self.left) and len(again) == len(self.again):
+            return self  # A question that stays is not drawn again.
+        repeated = self.repeated + len(self.again) - len(again)
+        return replace(self, left=left, again=again, repeated=repeated)._asking(rng)
+
+    def passed_over(self, rng: random.Random) -> Ballot:
+        """Return the ballot without the pair of its question, which cannot be shown; its answers stay."""
+        asked = self.question.pictures if self.question else frozenset()
+        answered = {pair.pictures for pair, _ in self.answers}
+        left = tuple(pair for pair in self.left if pair.pictures != asked or asked in answered)
+        again = tuple(pair for pair in self.again if pair.pictures != asked)
+        return replace(self, left=left, again=again)._asking(rng)
 
     def _asking(self, rng: random.Random) -> Ballot:
         done = Counter(pair.pictures for pair, _ in self.answers)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from beluga_nb.compare.agreement import Votes
@@ -12,8 +13,9 @@ from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.vote import SKIP, Ballot, Pair, Sides, duels, pairs
 from beluga_nb.errors import RequestError
+from beluga_nb.process.locks import ProcessLock
 from beluga_nb.store.records import Store
-from beluga_nb.store.votes import VOTES, Box, Vote, votes
+from beluga_nb.store.votes import Box, Vote, VotesReader, exclusively, voter_name
 from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
@@ -49,8 +51,9 @@ class Contest:
                 "Vote by another axis, or ask for the same with another value of this one.",
             )
         self.pairs = list({pair.pictures: pair for pair in found}.values())
-        self.sides = Sides(votes(store))
-        self.boxes: set[Path] = set()
+        self._reader = VotesReader(store)
+        self.sides = Sides(self._reader.votes())
+        self._lock = ProcessLock()
         fits = by in AXIS_PARAMETERS  # Both have the same prompt then.
         asked = "Which fits the prompt better?" if fits else "Which picture is better?"
         self.question = question or (f"Which is better: {criterion}?" if criterion else asked)
@@ -82,24 +85,37 @@ class Contest:
 
     def cast(self) -> list[Vote]:
         """Return the recorded votes on the criterion, on these and other pictures."""
-        return [vote for vote in votes(self.store) if vote.criterion == self.criterion]
+        return [vote for vote in self._reader.votes() if vote.criterion == self.criterion]
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Let no one else vote in the block, in any process; raise `StoreError` where that fails."""
+        # First here: threads wait for each other without asking the disk again and again.
+        with self._lock, exclusively(self.store):
+            yield
 
 
 class Voting:
     """The questions of one voter: two pictures without names, until it is revealed which is which."""
 
     def __init__(
-        self, contest: Contest, *, voter: str = "", repeats: int = 0, seed: int | None = None
+        self,
+        contest: Contest,
+        *,
+        voter: str = "",
+        repeats: int = 0,
+        seed: int | None = None,
+        is_closed: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.contest, self.voter = contest, voter
+        self.contest, self.voter = contest, voter_name(voter)
+        self._is_closed = is_closed
         self._rng = random.Random(seed)
         self._votes: list[Vote | None] = []
-        self._box = Box(contest.store, voter, contest.criterion)
-        contest.boxes.add(self._box.path)
-        self._seen = self._files()
+        self._damaged = 0
+        self._box = Box(contest.store, self.voter, contest.criterion)
         self._ballot = Ballot.of(
             contest.pairs,
-            by_whom=voter,
+            by_whom=self.voter,
             votes=contest.cast(),
             rng=self._rng,
             repeats=repeats,
@@ -114,7 +130,8 @@ class Voting:
     @property
     def total(self) -> int:
         """How many pairs there are, those that are asked about again included."""
-        return len(self.contest.pairs) + len(self._ballot.again)
+        pairs = len(self.contest.pairs) - self._damaged
+        return pairs + self._ballot.repeated + len(self._ballot.again)
 
     @property
     def done(self) -> int:
@@ -152,16 +169,19 @@ class Voting:
         """Record an answer, or "skip" it, and return whether a vote was recorded.
 
         `seconds` is how long the question was shown. A pair that the voter has judged in another booth
-        meanwhile is not recorded again. Raises `StoreError` where recording fails: the question stays.
+        meanwhile is not recorded again, and none after the end. Raises `StoreError` where recording fails:
+        the question stays.
         """
         question = self.question
-        self._leave_out_judged()
-        if question is None or question is not self.question:
-            return False
-        after = self._ballot.answered(answer, self._rng)
-        left, right = question.left.sha256, question.right.sha256
-        asked = {"left": left, "right": right, "answer": answer}
-        vote = None if answer == SKIP else self._box.cast(**asked, seconds=seconds)
+        # What is not recorded needs no lock, and no store that can be written.
+        with nullcontext() if answer == SKIP else self.contest.exclusively():
+            self._leave_out_judged()
+            if question is None or question is not self.question or self._is_closed():
+                return False
+            after = self._ballot.answered(answer, self._rng)
+            left, right = question.left.sha256, question.right.sha256
+            asked = {"left": left, "right": right, "answer": answer}
+            vote = None if answer == SKIP else self._box.cast(**asked, seconds=seconds)
         # Only now: a vote that could not be written leaves the question where it is.
         self._votes.append(vote)
         self._ballot = after
@@ -172,24 +192,25 @@ class Voting:
         if not self._votes:
             return False
         if vote := self._votes[-1]:
-            self._box.undo(vote)
+            with self.contest.exclusively():
+                if self._is_closed():
+                    return False
+                self._box.undo(vote)
         # Only after the store has it: what could not be recorded stays as it was.
         self._votes.pop()
         self._ballot = self._ballot.undone()
         return vote is not None
 
-    def _leave_out_judged(self) -> None:
-        if (files := self._files()) != self._seen:
-            self._seen = files
-            own = {vote.id for vote in self._votes if vote}
-            judged = {
-                frozenset({vote.left, vote.right})
-                for vote in self.contest.cast()
-                if vote.voter == self.voter and vote.id not in own
-            }
-            self._ballot = self._ballot.without(judged, self._rng)
+    def pass_over(self) -> None:
+        """Leave out the pair that is asked about, a picture of which is damaged."""
+        before, self._ballot = self._ballot, self._ballot.passed_over(self._rng)
+        self._damaged += len(before.left) - len(self._ballot.left)
 
-    def _files(self) -> set[tuple[Path, int]]:
-        """Return the files of other booths and their lengths; where one differs, all votes are read again."""
-        paths = set(VOTES.paths(self.contest.store)) - self.contest.boxes
-        return {(path, path.stat().st_size) for path in paths if path.exists()}
+    def _leave_out_judged(self) -> None:
+        own = {vote.id for vote in self._votes if vote}
+        elsewhere = (
+            frozenset({vote.left, vote.right})
+            for vote in self.contest.cast()
+            if vote.voter == self.voter and vote.id not in own
+        )
+        self._ballot = self._ballot.without(Counter(elsewhere), self._rng)

@@ -14,11 +14,12 @@ import secrets
 import socket
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 
 from beluga_nb.compare.vote import SKIP, Pair
@@ -34,8 +35,8 @@ from beluga_nb.server.serve import HOST, uvicorn_run
 from beluga_nb.show.blind import blind
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill, read_template
-from beluga_nb.store.votes import ANSWERS, LEFT, LONGEST_VOTER, RIGHT
-from beluga_nb.text import plural, sanitize
+from beluga_nb.store.votes import ANSWERS, LEFT, RIGHT, Vote, voter_name
+from beluga_nb.text import plural, sanitize, shown
 
 CONSENT = (
     "You will see two pictures at a time, and choose the better one. Each answer is stored with the name or "
@@ -51,11 +52,11 @@ UNDO = "undo"
 _EDGE, _LENGTH = 1024, 320_000  # pixels and bytes of a picture: a page has more room than a cell
 _PAIRS_KEPT = 48  # 30 MB
 _MOST_VOTERS = 5000
+_MOST_VOTES = 5_000_000
 _CONNECTIONS = 1024  # A browser opens up to six.
 _START = 60.0  # seconds
 _LONGEST_SHOWN = 86_400.0  # seconds
 _NAME = re.compile(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]+")
-_EVERYWHERE = {"0.0.0.0", "::", ""}
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 _LONGEST_FILE = 4 * 2**20
 
@@ -93,12 +94,10 @@ class BallotPoll:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.contest, self.is_open = contest, not invited
-        self._begin = partial(Voting, contest, repeats=repeats)
+        self._begin = partial(Voting, contest, repeats=repeats, is_closed=lambda: self.closed)
         self._each, self._close_after, self._close_at, self._clock = each, close_after, close_at, clock
-        asked = {pair.pictures for pair in contest.pairs}
-        cast = [vote for vote in contest.cast() if frozenset({vote.left, vote.right}) in asked]
-        self._votes = len(cast)
-        self._known = {vote.voter for vote in cast}
+        self._asked = {pair.pictures for pair in contest.pairs}
+        self._known = {vote.voter for vote in self._cast()}
         self._seats: dict[str, _Seat] = {}  # by the voter's name
         self._tokens = {token: self._seat(voter) for token, voter in (invited or {}).items()}
         self._pairs: OrderedDict[frozenset[str], tuple[str, Mapping[str, bytes]]] = OrderedDict()
@@ -107,13 +106,17 @@ class BallotPoll:
     @property
     def votes(self) -> int:
         """How many votes there are on these pairs."""
-        return self._votes
+        return len(self._cast())
 
     @property
     def closed(self) -> bool:
         """Whether it is over."""
         after, at = self._close_after, self._close_at
-        return (after is not None and self._votes >= after) or (at is not None and self._clock() >= at)
+        return (after is not None and self.votes >= after) or (at is not None and self._clock() >= at)
+
+    def _cast(self) -> list[Vote]:
+        # Of the store: other pages and booths take votes on these pairs, too.
+        return [vote for vote in self.contest.cast() if frozenset({vote.left, vote.right}) in self._asked]
 
     def state(self, token: str) -> State:
         """Return what the voter's page shows."""
@@ -128,7 +131,7 @@ class BallotPoll:
         if token:
             seat = self._seat_of(token)
         elif self.is_open:
-            token, seat = self._seated(sanitize(voter, LONGEST_VOTER).strip())
+            token, seat = self._seated(voter_name(voter))
         else:
             raise UnknownLinkError
         with seat.lock:
@@ -144,35 +147,23 @@ class BallotPoll:
         with seat.lock:
             if (voting := seat.voting) and secrets.compare_digest(question.encode(), seat.asked.encode()):
                 if answer == UNDO and not self.closed:
-                    self._count(-1 if voting.undo() else 0)
+                    voting.undo()
                     seat.shown, seat.asked = None, secrets.token_urlsafe()
+                elif seat.shown and not seat.sides:
+                    # A picture is damaged: there is nothing to choose from.
+                    if answer == SKIP:
+                        voting.pass_over()
+                        seat.shown = None
                 elif answer in {*ANSWERS, SKIP} and seat.shown:
-                    self._record(voting, answer, seconds)
+                    # As the browser says, which anyone may have written.
+                    visible = None if seconds is None else min(max(seconds, 0.0), _LONGEST_SHOWN)
+                    voting.answer(answer, seconds=visible)
                     seat.shown = None
             return self._state(seat)
 
     def picture(self, token: str, name: str) -> bytes | None:
         """Return a picture of the question that is asked."""
         return self._seat_of(token).pictures.get(name)
-
-    def _record(self, voting: Voting, answer: str, seconds: float | None) -> None:
-        # Counted before it is written: of two votes at the same time, only one can be the last.
-        counts = answer != SKIP
-        with self._lock:
-            if self.closed:
-                return
-            self._votes += counts
-        recorded = False
-        try:
-            # As the browser says, which anyone may have written.
-            shown = None if seconds is None else min(max(seconds, 0.0), _LONGEST_SHOWN)
-            recorded = voting.answer(answer, seconds=shown)
-        finally:
-            self._count(recorded - counts)
-
-    def _count(self, more: int) -> None:
-        with self._lock:
-            self._votes += more
 
     def _seat_of(self, token: str) -> _Seat:
         try:
@@ -349,9 +340,17 @@ def open_ballot(
         raise SettingsError(
             "A page that other machines reach needs a link for each voter.", "Say how many voters there are."
         )
-    for name, count in (("voters", voters), ("each", each), ("close_after", close_after)):
-        if count is not None and not 0 < count <= _MOST_VOTERS * 1000:
-            raise SettingsError(f"{name} is {count}.", "Give a whole number from 1 on.")
+    for name, count, least, most in (
+        ("voters", voters, 1, _MOST_VOTES),
+        ("each", each, 1, _MOST_VOTES),
+        ("close_after", close_after, 1, _MOST_VOTES),
+        ("repeats", repeats, 0, _MOST_VOTES),
+        ("port", port, 0, 65_535),
+    ):
+        if count is not None and not (isinstance(count, int) and least <= count <= most):
+            raise SettingsError(
+                f"{name} is {shown(count, 40)}.", f"Give a whole number from {least} to {most:,}."
+            )
     at = _time(close_at)
     listener = _listening(HOST if host is None else host, port)
     try:
@@ -398,26 +397,40 @@ def _time(at: datetime | str | None) -> float | None:
     """Return a time as Unix time; one without a zone is local."""
     try:
         return None if at is None else (datetime.fromisoformat(at) if isinstance(at, str) else at).timestamp()
-    except ValueError:
+    except (AttributeError, TypeError, ValueError, OverflowError, OSError):
         raise SettingsError(
             f"'{sanitize(str(at), 40)}' is not a time.", "Give it as 2026-12-01T18:00."
         ) from None
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    if host in _EVERYWHERE or not _NAME.fullmatch(host):
+    try:
+        if not _NAME.fullmatch(host):
+            raise _NotAnAddressError
+        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # As it resolves: "0", "0x0" and "::0" are every address of this machine too.
+        if _is_everywhere(str(place[0])):
+            raise _NotAnAddressError
+        return socket.create_server(place[:2], family=family)
+    except _NotAnAddressError:
         raise SettingsError(
             f"'{sanitize(host, 80)}' is not the address of this machine for voters.",
             "Name the address that their links begin with, such as 192.168.1.20.",
-        )
-    try:
-        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(place[:2], family=family)
+        ) from None
     except OSError as error:
         raise SettingsError(
             f"{sanitize(host, 80)}, port {port}, cannot be used ({error.strerror or error}).",
             "Leave the port out, and a free one is taken; the host must be this machine's own.",
         ) from None
+
+
+class _NotAnAddressError(ValueError):
+    """A host is no name, or stands for every address of this machine."""
+
+
+def _is_everywhere(resolved: str) -> bool:
+    address = ip_address(resolved.partition("%")[0])
+    return (getattr(address, "ipv4_mapped", None) or address).is_unspecified
 
 
 def _invitations(path: Path, count: int, url: str) -> dict[str, str]:
@@ -454,9 +467,21 @@ def _invited(path: Path) -> dict[str, str]:
         return {}
     except (OSError, ValueError, csv.Error):
         rows = [[]]
-    found = {row[1].rpartition("/")[2]: row[0] for row in rows[1:] if len(row) == 2}
-    if rows and (rows[0] != _COLUMNS or len(found) != len(rows) - 1 or not all(map(_TOKEN.fullmatch, found))):
+    found = {row[1].rpartition("/")[2]: voter_name(row[0]) for row in rows[1:] if len(row) == 2}
+    if rows and (
+        rows[0] != _COLUMNS
+        or len(found) != len(rows) - 1
+        or not all(map(_TOKEN.fullmatch, found))
+        or not all(found.values())
+    ):
         raise SettingsError(
             f"{sanitize(path.name, 80)} does not hold links of voters.", "Name another file, or remove it."
         )
+    for voter, count in Counter(found.values()).items():
+        if count > 1:
+            raise SettingsError(
+                f"{sanitize(path.name, 80)} has {count} links of the voter '{voter}'.",
+                "Give each voter a name of their own: spaces, invisible codes and what is past 80 characters "
+                "do not count.",
+            )
     return found

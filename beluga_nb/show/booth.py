@@ -26,8 +26,7 @@ from beluga_nb.show.blind import blind
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill, read_template
 from beluga_nb.show.widget import CAN_FOCUS, bundle
-from beluga_nb.store.votes import LEFT, LONGEST_VOTER, RIGHT
-from beluga_nb.text import sanitize
+from beluga_nb.store.votes import LEFT, RIGHT
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -167,7 +166,7 @@ class Booth:
 
     def _name_typed(self, change: Mapping[str, Any]) -> None:
         # What was answered so far stays with the name before.
-        self._voting = self._begin(voter=sanitize(str(change["new"]), LONGEST_VOTER))
+        self._voting = self._begin(voter=str(change["new"]))
         self._show()
 
     def _show(self) -> None:

@@ -126,6 +126,30 @@ class ClaimWatch:
         self.age = time.time() - state.st_mtime
 
 
+def await_claim(watch: ClaimWatch, root: Path, *, timeout: float, silence: float) -> Claim:
+    """Make a claim as soon as no other process holds it; one that is abandoned for `silence` is removed.
+
+    Raises `TimeoutError` after `timeout` seconds, `FileExistsError` where something else has its name, and
+    `OSError` where none can be made.
+    """
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            return Claim.take(watch.path, root)
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError):  # released meanwhile
+                watch.look()
+                if not watch.is_ours:
+                    raise
+                # By the clock of the file system, too: one that was left days ago must not cost a wait.
+                silent_for = max(watch.age, watch.silent_for)
+                if is_abandoned(watch.holder, silent_for=silent_for, silence=silence):
+                    remove(watch.path, watch.holder.token)
+        if time.monotonic() > until:
+            raise TimeoutError
+        time.sleep(0.005)
+
+
 @cache
 def system() -> str:
     """Return what tells this running system from others with the same host name, such as containers.

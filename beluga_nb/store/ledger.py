@@ -9,14 +9,13 @@ import contextlib
 import os
 import re
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from beluga_nb.errors import StoreError
 from beluga_nb.paths import open_file, read_head
 from beluga_nb.store import files
-from beluga_nb.store.claims import Claim, ClaimWatch, is_abandoned, remove
+from beluga_nb.store.claims import ClaimWatch, await_claim
 from beluga_nb.store.codec import encode_line
 from beluga_nb.store.collection import FileKind
 from beluga_nb.store.records import Store
@@ -101,25 +100,20 @@ class StoreLedger:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        until = time.monotonic() + LOCK_TIMEOUT
-        while (claim := self._claim()) is None:
-            if time.monotonic() > until:
-                raise self._unusable("another process does not let go of it", "Ask again")
-            time.sleep(0.005)
+        try:
+            claim = await_claim(
+                self._lock, self.store.folder, timeout=LOCK_TIMEOUT, silence=LOCK_ABANDONED_AFTER
+            )
+        except FileExistsError:
+            raise self._not_ours(self._lock.path) from None
+        except TimeoutError:
+            raise self._unusable("another process does not let go of it", "Ask again") from None
+        except OSError as error:
+            raise self._unusable(error.strerror or str(error)) from None
         try:
             yield
         finally:
             claim.release()
-
-    def _claim(self) -> Claim | None:
-        try:
-            return Claim.take(self._lock.path, self.store.folder)
-        except FileExistsError:
-            with contextlib.suppress(OSError):
-                self._remove_abandoned()
-            return None
-        except OSError as error:
-            raise self._unusable(error.strerror or str(error)) from None
 
     def _not_ours(self, path: Path) -> StoreError:
         return self._unusable(f"{path.name} is a file or folder of something else", "Move it away")
@@ -129,13 +123,3 @@ class StoreLedger:
             f"What was spent cannot be written down in {self.path.name}: {reason}.",
             f'Nothing was sent. {advice}, or use the setting budget = "session".',
         )
-
-    def _remove_abandoned(self) -> None:
-        """Remove an abandoned claim; raise `StoreError` for what is no claim of ours."""
-        self._lock.look()
-        if not self._lock.is_ours:
-            raise self._not_ours(self._lock.path)
-        # By the clock of the file system, too: one that was left days ago must not cost a wait.
-        silent_for = max(self._lock.age, self._lock.silent_for)
-        if is_abandoned(self._lock.holder, silent_for=silent_for, silence=LOCK_ABANDONED_AFTER):
-            remove(self._lock.path, self._lock.holder.token)

@@ -17,7 +17,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,8 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from beluga_nb.errors import StoreError
 from beluga_nb.paths import open_file
+from beluga_nb.process.locks import ProcessLock
 from beluga_nb.store import files
+from beluga_nb.store.claims import ClaimWatch, await_claim
 from beluga_nb.store.codec import CorruptFileError, encode_line, sha256_text
 from beluga_nb.store.collection import Collection, Found, PackedFile, References, hashes_in
 from beluga_nb.store.scores import naming
@@ -44,6 +47,15 @@ LONGEST_VOTER = 80
 
 LONGEST_REASON = 400
 """Characters of why a voter is excluded."""
+
+LOCK = f"{hashlib.sha256(b'votes').hexdigest()}.claim"
+"""The name of the claim of the process that votes; no request has this key."""
+
+LOCK_TIMEOUT = 30.0
+"""Seconds that a vote waits for those of other processes."""
+
+LOCK_ABANDONED_AFTER = 20.0
+"""Seconds after which the claim of another machine's process is abandoned."""
 
 _VOTE = b'{"answer":'  # how a vote begins, as it is written
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -100,6 +112,15 @@ class Exclusion:
         return encode_line(fields)
 
 
+def voter_name(name: str) -> str:
+    """Return a voter's name as the store keeps it, whatever it was given as.
+
+    >>> voter_name(" Ada  Lovelace\\n")
+    'Ada Lovelace'
+    """
+    return sanitize(name, LONGEST_VOTER)
+
+
 Line = Vote | Undone | Exclusion
 """What a line of a file says."""
 
@@ -126,7 +147,7 @@ class Box:
             left=left,
             right=right,
             answer=answer,
-            voter=sanitize(self.voter, LONGEST_VOTER),
+            voter=voter_name(self.voter),
             time=int(self.clock()),
             criterion=sanitize(self.criterion, LONGEST_VOTER),
             seconds=None if seconds is None else round(seconds, 1),
@@ -136,7 +157,7 @@ class Box:
 
     def exclude(self, reason: str) -> None:
         """Record that the votes of this voter do not count; raise `StoreError` where that fails."""
-        voter, why = sanitize(self.voter, LONGEST_VOTER), sanitize(reason, LONGEST_REASON)
+        voter, why = voter_name(self.voter), sanitize(reason, LONGEST_REASON)
         excluded = Exclusion(id=uuid4().hex, voter=voter, reason=why, time=int(self.clock()))
         self._add(excluded.to_line())
 
@@ -155,7 +176,7 @@ def _parse(fields: Mapping[str, Any]) -> Line:
     if "excluded" in fields:
         return Exclusion(
             id=_id(fields["id"]),
-            voter=sanitize(text(fields["excluded"]), LONGEST_VOTER),
+            voter=voter_name(text(fields["excluded"])),
             reason=sanitize(text(fields["reason"]), LONGEST_REASON),
             time=whole(fields["time"]),
         )
@@ -167,7 +188,7 @@ def _parse(fields: Mapping[str, Any]) -> Line:
         left=sha256_text(fields["left"]),
         right=sha256_text(fields["right"]),
         answer=answer,
-        voter=sanitize(text(fields["voter"]), LONGEST_VOTER),
+        voter=voter_name(text(fields["voter"])),
         time=whole(fields["time"]),
         criterion=sanitize(text(fields.get("criterion", "")), LONGEST_VOTER),
         seconds=None if fields.get("seconds") is None else number(fields["seconds"]),
@@ -249,19 +270,80 @@ VOTES = _Votes(
 
 def votes(store: Store) -> list[Vote]:
     """Return the votes of all sessions that were not taken back, the oldest first."""
-    return [line for line in _standing(store) if isinstance(line, Vote)]
+    return [line for line in _standing(VOTES.values(store)) if isinstance(line, Vote)]
 
 
 def exclusions(store: Store) -> dict[str, Exclusion]:
     """Return the exclusions that were not taken back by the names of their voters; the latest of each."""
-    return {line.voter: line for line in _standing(store) if isinstance(line, Exclusion)}
+    return {line.voter: line for line in _standing(VOTES.values(store)) if isinstance(line, Exclusion)}
 
 
-def _standing(store: Store) -> list[Vote | Exclusion]:
-    found = list(VOTES.values(store))
+def _standing(found: Iterable[Line]) -> list[Vote | Exclusion]:
+    found = list(found)
     undone = {each.id for each in found if isinstance(each, Undone)}
     lines = {each.id: each for each in found if not isinstance(each, Undone) and each.id not in undone}
     return sorted(lines.values(), key=lambda line: (line.time, line.id))
+
+
+class VotesReader:
+    """The votes of a store, read again and again: each time only the files that have changed."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._lock = ProcessLock()
+        self._files: dict[Path, tuple[tuple[int, int, int], list[Line]]] = {}
+        self._votes: list[Vote] = []
+
+    def votes(self) -> list[Vote]:
+        """Return the same as `votes`."""
+        with self._lock:
+            paths = [] if self.store.outside(self.store.folder / VOTES.folder) else VOTES.paths(self.store)
+            found = {path: self._read(path) for path in paths}
+            if any(each is not self._files.get(path) for path, each in found.items()) or len(found) != len(
+                self._files
+            ):
+                self._files = found
+                lines = _standing(line for _, lines in found.values() for line in lines)
+                self._votes = [line for line in lines if isinstance(line, Vote)]
+            return self._votes
+
+    def _read(self, path: Path) -> tuple[tuple[int, int, int], list[Line]]:
+        # Before it is read: a line that is added meanwhile changes the state once more.
+        with contextlib.suppress(OSError):
+            state = path.stat()
+            key = (state.st_ino, state.st_size, state.st_mtime_ns)
+            known = self._files.get(path)
+            if known and known[0] == key:
+                return known
+            values = [each.value for each in VOTES.found(path, self.store)]
+            return key, [value for value in values if not isinstance(value, CorruptFileError)]
+        return _NOTHING
+
+
+_NOTHING: tuple[tuple[int, int, int], list[Line]] = (0, 0, 0), []
+
+
+@contextlib.contextmanager
+def exclusively(store: Store) -> Iterator[None]:
+    """Let no other process vote in the block; raise `StoreError` where that fails.
+
+    What is decided by the votes of a store, such as whether a voter has judged a pair, is decided and written
+    in one block.
+    """
+    with naming("Votes"), store.writing():
+        try:
+            claim = await_claim(
+                ClaimWatch(store.folder / "pending" / LOCK),
+                store.folder,
+                timeout=LOCK_TIMEOUT,
+                silence=LOCK_ABANDONED_AFTER,
+            )
+        except TimeoutError:
+            raise StoreError("Votes are not recorded: another process is voting.", "Try again.") from None
+    try:
+        yield
+    finally:
+        claim.release()
 
 
 def blank(path: Path, names: Set[str], *, root: Path) -> bool:

@@ -27,7 +27,7 @@ from beluga_nb.errors import SettingsError
 from beluga_nb.session.session import Session
 from beluga_nb.show.ballot import BallotPoll
 from beluga_nb.show.template import read_template
-from beluga_nb.store.votes import ANSWERS, votes
+from beluga_nb.store.votes import ANSWERS, Box, votes
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 
@@ -351,6 +351,158 @@ def test_the_vote_ends_after_a_number_of_votes_however_many_come_at_once(session
         assert page.closed
 
 
+def at_once(*calls):
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+
+
+def test_a_voter_on_several_pages_and_in_a_booth_at_once_judges_each_pair_once(session, foxes):
+    with opened(foxes) as one, opened(foxes) as other:
+        browsers = [Browser(one), Browser(other)]
+        states = [browser.begin("Ada") for browser in browsers]
+        booth = foxes.vote(voter="Ada", seed=1)
+        for _ in range(6):
+            booth._shown_at = -1
+            at_once(
+                *(
+                    lambda n=n: states.__setitem__(n, browsers[n].answer(states[n]))
+                    for n in range(2)
+                    if states[n]["stage"] == "vote"
+                ),
+                lambda: booth.press("left"),
+            )
+        assert one.votes == other.votes == len(cast(session))
+    judged = Counter(frozenset({vote.left, vote.right}) for vote in cast(session))
+    assert len(judged) == judged.total() == 6
+
+
+VOTING = """
+import sys
+from pathlib import Path
+
+from conftest import drawing
+
+from beluga_nb.session.session import Session
+
+session = Session(engine=drawing, environ={}, folder=Path(sys.argv[1]))
+pictures = session.gallery(*(session.generate("a fox", model=model) for model in sys.argv[2:]))
+booth = pictures.vote(voter="Ada", seed=1)
+booth._shown_at = -1
+print(flush=True)
+sys.stdin.readline()
+booth.press("left")
+"""
+
+
+def test_a_voter_in_two_processes_at_once_judges_a_pair_once(session, tmp_path):
+    words = [sys.executable, "-c", VOTING, str(tmp_path), *MODELS[:2]]
+    environment = {**clean_environment(), "PYTHONPATH": str(Path(__file__).parents[1])}
+    processes = [
+        subprocess.Popen(
+            words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "\n"
+    for process in processes:
+        process.stdin.write("\n")
+    for process in processes:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    assert len(cast(session)) == 1
+
+
+def test_the_number_of_votes_is_that_of_all_pages_and_booths(session, foxes):
+    with opened(foxes, close_after=5) as one, opened(foxes, close_after=5) as other:
+        browsers = [Browser(page) for page in (one, other) * 2]
+        states = [browser.begin(f"voter {number}") for number, browser in enumerate(browsers)]
+        booth = foxes.vote(voter="Bo", seed=1)
+        booth._shown_at = -1
+        booth.press("left")
+        assert one.votes == other.votes == 1
+        for _ in range(2):
+            at_once(
+                *(
+                    lambda n=n: states.__setitem__(n, browsers[n].answer(states[n]))
+                    for n in range(4)
+                    if states[n]["stage"] == "vote"
+                )
+            )
+        assert len(cast(session)) == one.votes == other.votes == 5
+        assert one.closed
+        assert other.closed
+
+
+def test_what_is_taken_back_does_not_reopen_a_vote_that_is_over(session, foxes):
+    contest = foxes._contest(foxes._runner.workspace(), by="model", question="", criterion="")
+    poll = BallotPoll(contest, close_after=2)
+    token = poll.begin("", "Ada")
+    after = poll.answer(token, str(poll.state(token)["question"]), "left", None)
+    exclusively, pair = contest.exclusively, contest.pairs[0]
+
+    def the_last_vote_comes_first():
+        Box(contest.store, "Bo").cast(left=pair.left.sha256, right=pair.right.sha256, answer="left")
+        return exclusively()
+
+    contest.exclusively = the_last_vote_comes_first
+    assert poll.answer(token, str(after["question"]), "undo", None)["stage"] == "closed"
+    assert poll.closed
+    assert poll.votes == len(cast(session)) == 2
+
+
+def test_repeated_pairs_are_counted_from_the_store(session, foxes):
+    for _ in range(3):
+        with opened(foxes, repeats=2) as page:
+            end = all_of(Browser(page), "tie")
+            assert (end["done"], end["total"]) == (8, 8)
+    assert len(cast(session)) == 8
+    with opened(foxes, repeats=3) as page:
+        assert all_of(Browser(page), "tie")["done"] == 9
+    assert len(cast(session)) == 9
+    assert len({frozenset({vote.left, vote.right}) for vote in cast(session)}) == 6
+
+
+@pytest.mark.parametrize("name", ["Ada  Lovelace", " Ada\tLovelace ", "Ada\u200b Lovelace", "x" * 100])
+def test_a_name_is_made_clean_once_and_votes_on_each_pair_once(session, foxes, tmp_path, name):
+    with opened(foxes, voters=1):
+        pass
+    file = tmp_path / "ballot-links.csv"
+    file.write_text(file.read_text().replace("voter-001", name), "utf-8")
+    for _ in range(2):
+        with opened(foxes, voters=1, repeats=1) as page:
+            voter = next(iter(page.links))
+            browser = Browser(page, page.links[voter])
+            state = browser.begin("x")
+            while state["stage"] == "vote":
+                state = browser.answer(state, "tie")
+            assert state["done"] == 7
+    booth = foxes.vote(voter=name)
+    assert booth._voting.question is None
+    assert {vote.voter for vote in cast(session)} == {voter}
+    assert len(cast(session)) == 7
+    foxes.exclude_voter(name, reason="A test.")
+    assert foxes.ranking().votes == 0
+    foxes.include_voter(name)
+    assert [vote.excluded for vote in foxes.votes()] == [""] * 7
+
+
+@pytest.mark.parametrize("other", ["Ada  B", "Ada B"])
+def test_two_links_of_one_name_are_refused(foxes, tmp_path, other):
+    with opened(foxes, voters=2):
+        pass
+    file = tmp_path / "ballot-links.csv"
+    text = file.read_text().replace("voter-001", "Ada B").replace("voter-002", other)
+    file.write_text(text)
+    with pytest.raises(SettingsError, match="has 2 links of the voter 'Ada B'") as refused:
+        foxes.ballot(voters=2)
+    assert len(refused.value.lines()) == 2
+    assert file.read_text() == text
+
+
 def test_the_vote_ends_at_a_time(session, foxes):
     contest = foxes._contest(foxes._runner.workspace(), by="model", question="", criterion="")
     now = [10.0]
@@ -413,8 +565,15 @@ def test_a_damaged_picture_is_skipped(session, foxes):
 
     contest.samples_of = damaged
     state = poll.state(token)
-    assert (state["stage"], "left" in state) == ("vote", False)
-    assert poll.answer(token, str(state["question"]), "skip", None)["question"] != state["question"]
+    for left in range(6, 0, -1):
+        assert (state["stage"], "left" in state) == ("vote", False)
+        assert (state["done"], state["total"]) == (0, left)
+        assert poll.answer(token, str(state["question"]), "left", None) == state  # not seen
+        last, state = state, poll.answer(token, str(state["question"]), "skip", None)
+        assert left == 1 or state["question"] != last["question"]
+    assert (state["stage"], state["done"]) == ("end", 0)
+    assert state["summary"] == ["You have compared 0 pairs."]
+    assert cast(session) == []
 
 
 # --- who may call
@@ -478,13 +637,37 @@ def test_a_hostile_request_is_refused_and_is_no_vote(served, what):
 def test_a_page_that_other_machines_reach_needs_a_link_for_each_voter(foxes):
     with pytest.raises(SettingsError, match="needs a link for each voter"):
         foxes.ballot(host="127.0.0.1")
-    for host in ("0.0.0.0", "::", "", "a b", "evil.example/"):
+    everywhere = (":".join(["0" * digits] * 8) for digits in (1, 2, 4))
+    dotted = (".".join(["0" * digits] * parts) for digits in (1, 2, 3) for parts in (1, 2, 3, 4))
+    for host in (*everywhere, *dotted, "0x0", "::", "::0", "0000::", "::0.0.0.0", "", "a b", "evil.example/"):
+        with pytest.raises(SettingsError, match=r"for voters|cannot be used"):
+            foxes.ballot(host=host, voters=1)
+    for host in ("0.0.0.0", "0", "::", ""):
         with pytest.raises(SettingsError, match="is not the address of this machine for voters"):
             foxes.ballot(host=host, voters=1)
     with pytest.raises(SettingsError, match="cannot be used"):
         foxes.ballot(host="203.0.113.7", voters=1)
     with pytest.raises(SettingsError, match="voters is 0"):
         foxes.ballot(voters=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 70_000),
+        ("port", -1),
+        ("repeats", -1),
+        ("repeats", 1.0),
+        ("voters", 2.5),
+        ("each", 2.5),
+        ("close_after", 1.5),
+        ("close_at", 1.0),
+        ("close_at", "0001-01-01T00:00"),
+    ],
+)
+def test_an_argument_of_no_meaning_is_two_lines(foxes, name, value):
+    with pytest.raises(SettingsError, match=rf"^({name} is |'{value}' is not a time)"):
+        foxes.ballot(**{name: value})
 
 
 def test_without_a_host_only_this_machine_reaches_the_page(foxes):
