@@ -20,6 +20,7 @@ from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
 from beluga_nb.widgets.state import Work
+from beluga_nb.widgets.view.parts import Words
 from beluga_nb.widgets.view.tiles import Tile, Tiles
 
 CELL = "Its cell (copy it if none appeared)"
@@ -99,7 +100,7 @@ def test_every_click_does_what_its_words_say(base_url, tmp_path):
 
 
 def words_of(tile):
-    return [each.value for each in tile.children if isinstance(each, widgets.Label)]
+    return [each.text for each in tile.children if isinstance(each, Words)]
 
 
 def test_a_tile_for_each_call_says_how_many_pictures_have_arrived(panel):
@@ -121,7 +122,7 @@ def test_a_tile_for_each_call_says_how_many_pictures_have_arrived(panel):
 def test_a_click_on_stop_that_comes_late_stops_no_other_call(panel, monkeypatch):
     first, second = Work(1, "a fox", "flux-2.0", 1), Work(2, "a cat", "flux-2.0", 1)
     panel.state.work = (first, second)
-    stops = {tile.children[0].value: tile.children[-1] for tile in of_class(panel, "running")}
+    stops = {tile.children[0].text: tile.children[-1] for tile in of_class(panel, "running")}
     stopped = []
     monkeypatch.setattr(panel.controller, "stop", stopped.append)
     panel.state.work = (second,)  # the first has ended when the click arrives
