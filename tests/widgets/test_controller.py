@@ -227,14 +227,14 @@ def test_where_the_session_may_not_ask_there_is_no_new_take(tmp_path):
     with service(engine) as base_url:
         panel = ask(panel_at(base_url, tmp_path), "a fox")
         assert not widget(panel, "New take").disabled
-        panel.controller.session.configure(mode="replay")
+        panel.controller.session.preferences.set(mode="replay")
         assert again(panel) is None
         assert settled(panel).state.message == "Mode replay asks for nothing, so there is no new take."
         assert widget(panel, "New take").disabled
         assert widget(panel, "New take").tooltip == panel.state.message
         later = panel_at(base_url, tmp_path, BELUGA_MODE="replay")
         assert widget(later, "New take").disabled
-        panel.controller.session.configure(mode="auto")
+        panel.controller.session.preferences.set(mode="auto")
         panel.controller.seen()
         assert not widget(settled(panel), "New take").disabled
     assert len(engine.requests) == 1
@@ -254,7 +254,7 @@ def forgotten_elsewhere(panel, names):
 
 
 def refreshed(panel, names):
-    panel.controller.session.configure(mode="refresh")
+    panel.controller.session.preferences.set(mode="refresh")
 
 
 def renamed(panel, names):

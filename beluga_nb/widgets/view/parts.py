@@ -75,7 +75,7 @@ def plain(text: str) -> str:
     return f'<span class="tex2jax_ignore mathjax_ignore">{split}</span>'
 
 
-class Words(widgets.HTML):
+class Words(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
     """Text from outside, shown as it is; a `Label` would typeset what is between dollars."""
 
     text = traitlets.Unicode()
