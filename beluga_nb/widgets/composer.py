@@ -151,13 +151,21 @@ class Composer:
         """Find out what a click would do; until that is known, the button promises nothing."""
         state = self.state
         state.action, self.promised = f"Generate {state.n}", None
-        state.ready = bool(state.prompt.strip()) and state.search == state.model
+        state.ready = self._complete
+        self.renew()
+
+    def renew(self) -> None:
+        """Find out anew what a click would do; until then, the button says what it said."""
         self.jobs.restart("estimate", self._estimate)
+
+    @property
+    def _complete(self) -> bool:
+        return bool(self.state.prompt.strip()) and self.state.search == self.state.model
 
     async def _estimate(self) -> None:
         await asyncio.sleep(DEBOUNCE)
         state = self.state
-        if not state.ready:
+        if not self._complete:
             state.estimate = ""
             return
         try:
@@ -173,7 +181,7 @@ class Composer:
         verb = "to draw" if plan.local else "to buy"
         words = f"{plan.images} {verb}, {plan.recorded} already in the store"
         missing = f", {plan.missing} not recorded" if plan.missing else ""
-        self.promised = plan
+        self.promised, self.state.ready = plan, True
         self.state.estimate, self.state.action = f"{words}{missing}; {plan.price}.", _action(plan)
 
     async def exceeds(

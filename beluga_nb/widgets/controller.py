@@ -79,17 +79,13 @@ class Controller:
         self.collection = Collection(self.data, state, self._jobs)
         self.builder = GridBuilder(session, state, self._jobs, self.composer)
         # What was recorded or forgotten changes what a click would do.
-        state.observe(lambda _: self._renew(), "total")
+        state.observe(lambda _: self.composer.renew(), "total")
         self._clock = clock
         self._numbers = itertools.count(1)
         self._clicking = threading.Lock()  # with subshells, clicks arrive on several threads
         self._asked: dict[int, object] = {}  # what the running calls ask for
         self._clicked: tuple[object, float] = (None, 0.0)  # what the latest click asked for, and its time
         self._calls: dict[int, Job[None]] = {}
-
-    def _renew(self) -> None:
-        self.composer.estimate()
-        self.builder.plan()
 
     def open(self) -> Job[None]:
         """Show who answers, and what the store has: its newest run is on the stage."""
@@ -116,7 +112,10 @@ class Controller:
     # Calls.
 
     def generate(self) -> Job[None] | None:
-        """Send the form's request; return None where the same one is running already."""
+        """Send the form's request, unless it takes more than the button says: then the button says so.
+
+        Returns None where the same one is running, or was asked for just before.
+        """
         return self._ask(
             self.composer.arguments, values=self.composer.values(), promised=self.composer.promised
         )
@@ -288,7 +287,7 @@ class Controller:
     # Grids.
 
     def run_grid(self) -> Job[None] | None:
-        """Run the grid, or ask first whether so many pictures are meant."""
+        """Run the grid with the variables as they are, or ask first whether so many pictures are meant."""
         try:
             asked = self.builder.asked_for()
         except BelugaError as error:
@@ -337,7 +336,7 @@ class Controller:
         if fresh:
             self.choose(fresh[0])
         self._jobs.restart("snapshot", self._update_snapshot)
-        self.composer.estimate()
+        self.composer.renew()
         self.composer.describe()
 
     async def _pieces(self, result: Result) -> list[Piece]:

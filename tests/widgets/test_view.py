@@ -5,7 +5,7 @@ import re
 import ipywidgets as widgets
 import nbformat
 import pytest
-from benches import all_widgets, ask, fill, of_class, panel_at, settled, states, widget
+from benches import all_widgets, ask, fill, of_class, panel_at, rest, settled, states, widget
 from conftest import KEY, drawing, service
 from kernels import Kernel, clean_environment
 from leaks import leaks, spellings
@@ -146,6 +146,7 @@ def test_a_failed_call_is_a_tile_that_says_whether_it_was_billed_and_asks_again(
         assert (prompt, badge) == ("a fox", "not billed")
         assert reason.startswith("APIStatusError: The prompt was refused.")
         moody.bad = False
+        rest(panel)
         tile.children[-2].click()
         settled(panel)
     assert len(panel.state.gallery) == 1
