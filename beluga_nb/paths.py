@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from beluga_nb.errors import RequestError, StoreError
-from beluga_nb.text import sanitize
+from beluga_nb.text import sanitize, shown
 
 # Without O_NONBLOCK, opening a pipe waits for its other end; for plain files it changes nothing.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -61,10 +61,29 @@ def save_file(path: Path, data: bytes) -> None:
 def path_of(words: str | Path) -> Path:
     """Return the path that the user names, where `~` is the home folder; an unknown `~name` stays as it is.
 
+    Raises `RequestError` for what can be no path.
+
     >>> path_of("~nobody-has-this-name/x.png").name
     'x.png'
     """
+    try:
+        is_path = bool(os.fsencode(words)) and b"\0" not in os.fsencode(words)
+    except (TypeError, UnicodeEncodeError):
+        is_path = False
+    if not is_path:
+        given = str(words) if isinstance(words, Path) else words
+        raise RequestError(f"{shown(given)} names no file or folder.", "Give the path of one.")
     return Path(os.path.expanduser(words))
+
+
+def file_path_of(words: str | Path) -> Path:
+    """Return the path of a file that the user names; raise `RequestError` where it names none."""
+    path = path_of(words)
+    if path.name in {"", ".."}:
+        raise RequestError(
+            f"'{sanitize(str(path))}' names no file.", "Give the file a name, such as 'whale.png'."
+        )
+    return path
 
 
 def working_folder() -> Path:

@@ -11,12 +11,14 @@ from uuid import uuid4
 
 from beluga_nb.errors import RequestError
 from beluga_nb.hints import Hint, Remedy
+from beluga_nb.signatures import named_methods
 from beluga_nb.text import shown
 
 PROMPT_LIMIT = 32_000
 """Characters of a prompt (API reference: Request parameters)."""
 
 
+@named_methods
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """A request for pictures, with the API's parameters.

@@ -41,8 +41,9 @@ from beluga_nb.images import (
     shared,
     size_of,
 )
+from beluga_nb.interrupted import showing
 from beluga_nb.key_check import refuses_keys
-from beluga_nb.paths import path_of
+from beluga_nb.paths import file_path_of
 from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import PARAMETERS, Request, check_text
 from beluga_nb.signatures import named_methods
@@ -64,6 +65,7 @@ Bundle = Mapping[str, str]
 """Media type to content, as Jupyter's display protocol takes it."""
 
 
+@named_methods
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How pictures were made: the request, the engine that answered, and the prompt that it drew.
@@ -210,7 +212,7 @@ class Picture:
         """
         from beluga_nb.metadata import files  # lazy: a replay needs no XML parser
 
-        path = _named(path)
+        path = file_path_of(path)
         if not path.suffix:
             path = path.with_suffix(SUFFIXES[self.media_type])
         suffix = path.suffix.lower()
@@ -282,13 +284,6 @@ class Answer(Picture):
 def _brief(request: Request) -> str:
     asked = [f"“{sanitize(request.prompt, 60)}”", sanitize(request.model, 80)]
     return ", ".join([*asked, *([sanitize(request.size, 40)] if request.size else [])])
-
-
-def _named(path: str | Path) -> Path:
-    path = path_of(path)  # an unknown ~name stays as it is
-    if path.name in {"", ".."}:
-        raise RequestError(f"'{path}' names no file.", "Give the picture a name: save('whale.png')")
-    return path
 
 
 @named_methods
@@ -391,7 +386,7 @@ class Result(Sequence["Image"]):
 
         `metadata` is where their recipes go, as in `Picture.save`.
         """
-        path = _named(path)
+        path = file_path_of(path)
         if len(self) == 1:
             return [self.pictures[0].save(path, metadata=metadata)]
         return [
@@ -438,6 +433,7 @@ class Result(Sequence["Image"]):
             return self.request.prompt, recipe.arguments
         return recipe.template, recipe.arguments | {"values": dict(recipe.values)}
 
+    @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         return redacted_bundle(self.renderer(self) if self.renderer else {"text/plain": repr(self)})
 

@@ -25,13 +25,14 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from functools import partial
 from types import FrameType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Code, Hint
+from beluga_nb.interrupted import Left, explain
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.process.workers import Holding, Workers
 from beluga_nb.signatures import called_as
@@ -70,9 +71,20 @@ class Job(Protocol[T_co]):
 
 
 class Bridge(Protocol):
-    """Runs coroutines; Python does not end before a job has ended, for at most `hold` seconds."""
+    """Runs coroutines; Python does not end before a job has ended, for at most `hold` seconds.
 
-    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]: ...
+    A notebook shows a job that is stopped while it is waited for as the lines that `left` returns.
+    """
+
+    def submit(
+        self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0, left: Left | None = None
+    ) -> Job[T]: ...
+
+
+def close_unstarted(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Close a coroutine that an interrupt kept from beginning, so that Python does not warn of it."""
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
 
 
 @contextlib.contextmanager
@@ -212,16 +224,18 @@ class Thread:
         # Keyed by process: a forked child shares the parent's sockets and must not touch its loop.
         self._running: dict[int, _LoopThread] = {}
 
-    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> ThreadJob[T]:
+    def submit(
+        self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0, left: Left | None = None
+    ) -> ThreadJob[T]:
         """Start the coroutine and return its job at once."""
         try:
             with self._starting:
                 home = self._home()
                 home.begin()
+            return ThreadJob(self, home, coroutine, hold, left)
         except BaseException:
-            coroutine.close()
+            close_unstarted(coroutine)
             raise
-        return ThreadJob(self, home, coroutine, hold)
 
     async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run the coroutine on this loop, from any loop; cancelling waits until it has ended."""
@@ -382,10 +396,33 @@ class _Waited(Coroutine[Any, Any, T]):
     the job is cancelled here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, left: Left | None) -> None:
+        self._left = left
         self._waits: weakref.WeakKeyDictionary[asyncio.Task[Any], Generator[Any, None, T]] = (
             weakref.WeakKeyDictionary()
         )
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Let a stop of this job in the block be shown as the lines on what it leaves behind."""
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            if self._left:
+                explain(interrupt, self._left)
+            raise
+        except asyncio.CancelledError as cancelled:
+            if self._left:
+                explain(cancelled, partial(self._left_at_end, self._left))
+            raise
+
+    def _left_at_end(self, left: Left) -> Sequence[str]:
+        """Return what is left of the job once it has ended: its calls are unfinished until then."""
+        self._wait_to_end()
+        return left()
+
+    def _wait_to_end(self) -> None:
+        """Wait until a job that was cancelled has ended, if another thread runs it."""
 
     @abc.abstractmethod
     def cancel(self) -> None:
@@ -420,9 +457,14 @@ class ThreadJob(_Waited[T]):
     """A job on a loop of another thread."""
 
     def __init__(
-        self, bridge: Thread, home: _LoopThread, coroutine: Coroutine[Any, Any, T], hold: float
+        self,
+        bridge: Thread,
+        home: _LoopThread,
+        coroutine: Coroutine[Any, Any, T],
+        hold: float,
+        left: Left | None,
     ) -> None:
-        super().__init__()
+        super().__init__(left)
         self._bridge: Thread | None = bridge  # a reference, so that the loop lives until the job has ended
         self._home = home
         self._changing = threading.Lock()
@@ -502,32 +544,37 @@ class ThreadJob(_Waited[T]):
             self.cancel()
             raise _own_loop()
         self._check_here()
-        try:
-            with _interrupts(signal.default_int_handler):
-                while not self._finished.wait(HEARTBEAT):
-                    beat()
-        except BaseException:
-            self.stop()
-            raise
-        return self._outcome()
+        with self._explained():
+            try:
+                with _interrupts(signal.default_int_handler):
+                    while not self._finished.wait(HEARTBEAT):
+                        beat()
+            except BaseException:
+                self.stop()
+                raise
+            return self._outcome()
 
     def stop(self) -> None:
         """Stop the job, and wait for its clean-up."""
         if not self._cancelled:
             self.cancel()
-            self._finished.wait(GRACE)
+            self._wait_to_end()
+
+    def _wait_to_end(self) -> None:
+        self._finished.wait(GRACE)
 
     def __await__(self) -> Generator[Any, None, T]:
         return self._awaited().__await__()
 
     async def _awaited(self) -> T:
         self._check_here()
-        try:
-            await self.ended()
-        except asyncio.CancelledError:
-            self.cancel()
-            raise
-        return self._outcome()
+        with self._explained():
+            try:
+                await self.ended()
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+            return self._outcome()
 
     async def ended(self) -> None:
         """Wait until the job has ended, in whatever way."""
@@ -566,15 +613,27 @@ class Nested:
     def __init__(self) -> None:
         self._loops = threading.local()
 
-    def submit(self, coroutine: Coroutine[Any, Any, T], *, hold: float = 0.0) -> Job[T]:  # noqa: ARG002
+    def submit(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        *,
+        hold: float = 0.0,  # noqa: ARG002
+        left: Left | None = None,
+    ) -> Job[T]:
         """Return the job; it runs on the calling thread, while `result` waits."""
-        if getattr(self._loops, "pid", None) != os.getpid():  # a forked child must not share its sockets
-            try:
+        job: _NestedJob[T] | None = None
+        try:
+            if getattr(self._loops, "pid", None) != os.getpid():  # a forked child must not share its sockets
                 self._loops.own, self._loops.pid = _nested_loop(), os.getpid()
-            except SettingsError:
-                coroutine.close()
-                raise
-        return _NestedJob(self._loops.own, coroutine)
+            with interrupts_wait():  # A job that is half made leaves a coroutine behind, too.
+                job = _NestedJob(self._loops.own, coroutine, left)
+            return job
+        except BaseException:
+            if job:  # The caller never gets it.
+                job.cancel()
+            else:
+                close_unstarted(coroutine)
+            raise
 
 
 class _PrivateLoop(asyncio.SelectorEventLoop):
@@ -623,8 +682,10 @@ def cost_of_a_patch() -> str:
 
 
 class _NestedJob(_Waited[T]):
-    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> None:
-        super().__init__()
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], left: Left | None
+    ) -> None:
+        super().__init__(left)
         self._loop = loop
         self._cancelled = False
         self._task: asyncio.Task[T] = loop.create_task(self._run(coroutine))
@@ -655,6 +716,10 @@ class _NestedJob(_Waited[T]):
 
     def result(self, beat: Callable[[], None] = _nothing) -> T:
         """Run the job to its end; an interrupt cancels it and waits for its clean-up."""
+        with self._explained():
+            return self._result(beat)
+
+    def _result(self, beat: Callable[[], None]) -> T:
         self._beat(beat)
         try:
             with _interrupts(self._press):

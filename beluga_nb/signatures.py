@@ -27,12 +27,16 @@ def named_arguments(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def named_methods(kind: C) -> C:
-    """Let all public methods of a class refuse arguments that they do not have, as `named_arguments` does.
+    """Let a class and its public methods refuse arguments that they do not have, as `named_arguments` does.
 
     Methods with `**arguments` check these themselves, and so do those with a signature of their own.
     """
     for name, method in list(vars(kind).items()):
-        if name.startswith("_") or not inspect.isfunction(method) or hasattr(method, "__signature__"):
+        if (
+            (name.startswith("_") and name != "__init__")
+            or not inspect.isfunction(method)
+            or hasattr(method, "__signature__")
+        ):
             continue
         parameters = inspect.signature(method).parameters.values()
         if len(parameters) > 1 and not any(each.kind is each.VAR_KEYWORD for each in parameters):
@@ -41,11 +45,14 @@ def named_methods(kind: C) -> C:
 
 
 def _checked(function: Callable[P, T], known: set[str]) -> Callable[P, T]:
+    # A constructor is called by the name of its class.
+    called = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         for name in kwargs:
             if name not in known:
-                raise UnknownArgumentError(name, sorted(known - {"self"}), of=function.__name__)
+                raise UnknownArgumentError(name, sorted(known - {"self"}), of=called)
         return function(*args, **kwargs)
 
     return checked

@@ -20,7 +20,7 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"process", "money"},
     {"redaction"},
-    {"text"},
+    {"text", "interrupted"},
     {"hints"},
     {"errors", "untrusted"},
     {"paths", "placeholders", "signatures"},

@@ -22,6 +22,7 @@ from beluga_nb.paths import (
 )
 from beluga_nb.session.session import Session
 from beluga_nb.store.records import Store
+from beluga_nb.text import shown
 from beluga_nb.untrusted import MOST_VALUES, load_json
 
 NOBODY = "~nobody-has-this-name"
@@ -220,3 +221,33 @@ def test_a_table_with_a_mark_of_its_encoding_and_with_lines_in_its_cells_is_read
     found = session.grid("a {{animal}} in {{scene}}", animal=Path("a.csv"))
     [choice] = found.study.axes[0].choices
     assert choice.sets == {"animal": "a\r\nfox", "scene": "snow"}
+
+
+NO_PATHS = {
+    "empty": "",
+    "NUL": "a\0.png",
+    "half a surrogate pair": "a\ud800.png",
+    "None": None,
+    "a number": 3,
+}
+
+
+@pytest.mark.parametrize("words", NO_PATHS.values(), ids=NO_PATHS)
+def test_what_is_no_path_is_refused_by_every_verb_in_two_lines(words, session):
+    made, result = grid(session), record(session.store.open())
+    verbs = [made.sheet, made.to_html, made.export, result.save, result.pictures[0].save, session.open]
+    store = session.store
+    for verb in [*verbs, session.check, store.verify, store.weigh, store.pack, store.unpack]:
+        with pytest.raises(RequestError) as refused:
+            verb(words)
+        assert refused.value.message == f"{shown(words)} names no file or folder."
+        assert refused.value.hint == "Give the path of one."
+
+
+@pytest.mark.parametrize("words", [".", "..", "/"])
+def test_a_folder_is_no_name_for_a_file_that_is_written(words, session):
+    made, result = grid(session), record(session.store.open())
+    for verb in (made.sheet, made.to_html, result.save, result.pictures[0].save):
+        with pytest.raises(RequestError, match="names no file") as refused:
+            verb(words)
+        assert refused.value.hint == "Give the file a name, such as 'whale.png'."

@@ -219,8 +219,12 @@ def test_several_pictures_are_numbered(tmp_path, foxes, name):
 
 def test_a_picture_that_cannot_be_written_fails_in_two_lines(tmp_path):
     with pytest.raises(StoreError) as caught:
-        ask(drawing, FOX).save(tmp_path / "fo\0x.png")
-    assert str(caught.value) == "fox.png cannot be written: no file can have that name.\nName another file."
+        ask(drawing, FOX).save(tmp_path / f"{'x' * 300}.png")
+    assert "x… cannot be written: " in caught.value.message
+    assert caught.value.hint == "Name another file."
+    with pytest.raises(RequestError) as refused:
+        ask(drawing, FOX).save("fo\0x.png")
+    assert str(refused.value) == "'fo\\x00x.png' names no file or folder.\nGive the path of one."
 
 
 @pytest.mark.parametrize("picked", [lambda result: result, lambda result: result.pictures[0]])

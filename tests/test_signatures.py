@@ -8,10 +8,12 @@ from typing import TypedDict, Unpack
 import pytest
 
 import beluga_nb
+from beluga_nb.compare.axes import GRID_OPTIONS
 from beluga_nb.compare.gallery import Gallery
 from beluga_nb.compare.rank import Ranking
 from beluga_nb.compare.scores import Scores
 from beluga_nb.errors import RequestError, UnknownArgumentError, UnknownNameError
+from beluga_nb.result import Recipe
 from beluga_nb.session.library import Library
 from beluga_nb.session.session import Session
 from beluga_nb.signatures import named_options
@@ -49,6 +51,47 @@ def test_a_name_that_is_no_option_is_refused_as_by_python(verb, tmp_path):
         begun(getattr(session, verb)("a fox", sise="16:9"))
 
 
+def test_an_argument_of_a_session_is_named_though_it_takes_settings():
+    with pytest.raises(UnknownNameError, match=r"No setting 'folde'.\nDid you mean 'folder'\?"):
+        Session(environ={}, folde="here")
+
+
+def test_a_grid_has_the_arguments_that_its_errors_name():
+    taken = {*inspect.signature(Session.grid).parameters} - {"self", "template", "axes"}
+    assert taken == {*GRID_OPTIONS}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("sampel", 2, "sample"),
+        ("see", 3, "seed"),
+        ("N", 2, "n"),
+        ("output_fromat", "png", "output_format"),
+        ("anmal", "cat", "animal"),
+        ("replac", {"fox": ["cat"]}, "replace"),
+        ("pair", ["animal", "size"], "pairs"),
+        ("valus", {"animal": "cat"}, "values"),
+        ("output_formt", ["png"], "output_format"),
+    ],
+)
+def test_a_misspelt_argument_of_a_grid_is_no_axis(name, value, meant, tmp_path):
+    session = Session(environ={}, folder=tmp_path)
+    with pytest.raises(RequestError) as refused:
+        session.grid("a {{animal}}", **{"animal": ["cat", "fox"], name: value})
+    assert refused.value.hint.startswith(f"Did you mean '{meant}'?")
+    assert isinstance(refused.value, UnknownArgumentError) == isinstance(value, int | str)
+
+
+@pytest.mark.parametrize("kind", ["Request", "Result", "Picture", "Recipe", "Settings", "Session"])
+def test_a_constructor_names_the_argument_that_was_meant(kind):
+    made = getattr(beluga_nb, kind, None) or Recipe
+    known = next(name for name in inspect.signature(made).parameters if len(name) > 4)
+    with pytest.raises(RequestError, match=f"Did you mean '{known}'") as refused:
+        made(**{f"{known}s": 1})
+    assert refused.value.message.startswith((f"{kind}() has no argument", "No setting"))
+
+
 def test_a_session_refuses_a_setting_that_does_not_exist():
     with pytest.raises(UnknownNameError, match="No setting 'modle'") as refused:
         Session(environ={}, modle="flux-2.0")
@@ -71,9 +114,6 @@ def test_a_call_completes_the_names_of_its_options(verb):
     )
 
 
-OF_VALUES = {"Recipe", "Request", "Settings"}
-"""Values of the pipeline: what is done with them takes no options of a user."""
-
 RETURNED = (Gallery, Library, Ranking, Scores)
 """Classes whose objects public functions return."""
 
@@ -84,7 +124,7 @@ def public_functions():
         value = getattr(beluga_nb, name)
         if not inspect.isclass(value):
             yield from [(name, value)] if callable(value) else []
-        elif not issubclass(value, Exception) and name not in OF_VALUES:
+        elif not issubclass(value, Exception):
             yield from methods(value)
     for kind in RETURNED:
         yield from methods(kind)
@@ -102,6 +142,7 @@ CHECKED_BY_CONTENT = {
     "Grid.where": "an axis",
     "Result.rerun": "part of a request",
     "Session.grid": "an axis",
+    "Settings.with_": "a setting",
     "Session.settings": "a setting",
     "grid": "an axis",
 }
@@ -138,3 +179,12 @@ def test_an_argument_that_is_nearly_right_is_named(tmp_path):
     for call in (grid.vote, grid.ranking):
         with pytest.raises(UnknownArgumentError, match=r"'bye'.\nDid you mean 'by'\?"):
             call(bye="animal")
+
+
+@pytest.mark.parametrize("by", [None, 3, ["model"]])
+def test_an_axis_that_is_no_text_is_refused_in_two_lines(by, tmp_path):
+    grid = Session(environ={}, folder=tmp_path).grid("a {{animal}}", animal=["fox"])
+    for verb in (grid.ranking, grid.votes, grid.vote):
+        with pytest.raises(RequestError, match="not text") as refused:
+            verb(by=by)
+        assert refused.value.hint == "Give by as a string."

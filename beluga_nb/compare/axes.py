@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Code, Hint, Remedy
@@ -19,6 +20,13 @@ from beluga_nb.text import nearest, sanitize, shown
 
 AXIS_PARAMETERS = ("model", "size", "quality", "take")
 """The parameters of a request that may be an axis."""
+
+GRID_OPTIONS = (
+    *AXIS_PARAMETERS,
+    *("n", "pairs", "sample", "seed", "replace", "values"),
+    *("output_format", "output_compression", "allow_unknown_model"),
+)
+"""The arguments of `Session.grid` beside the prompt and the axes."""
 
 PROMPT = "prompt"
 """The axis of whole prompts."""
@@ -70,13 +78,18 @@ def axis(name: str, given: object) -> Axis:
     >>> axis("style", {"oil": "thick oil paint, impasto"}).choices[0].sets
     {'style': 'thick oil paint, impasto'}
     """
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+    if not are_values(given):
         raise RequestError(f"The axis {name} is {shown(given, 60)}.", "Give its values in a list.")
     if isinstance(given, Mapping):
         pairs = [(str(label), {name: _text(name, value)}) for label, value in given.items()]
     else:
         pairs = [_named(name, value) for value in given]
     return checked(Axis(name=name, choices=tuple(Choice(label=label, sets=sets) for label, sets in pairs)))
+
+
+def are_values(given: object) -> TypeGuard[Iterable[object]]:
+    """Whether an axis can have these values: a text is a single one."""
+    return isinstance(given, Iterable) and not isinstance(given, str | bytes)
 
 
 def replacing(term: str, given: object) -> Axis:
@@ -260,7 +273,7 @@ class Study:
                             "Write it as it stands there, capitals included.",
                         )
             elif not axis.names & (known | {*AXIS_PARAMETERS, PROMPT}):
-                meant = nearest(axis.name, [*known, *AXIS_PARAMETERS])
+                meant = nearest(axis.name, [*known, *GRID_OPTIONS])
                 raise RequestError(
                     f"There is an axis {axis.name}, and no {{{{{axis.name}}}}} in the prompt.",
                     Hint(

@@ -18,6 +18,7 @@ from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scor
 from beluga_nb.compare.workspace import Progress, Runner, RunOptions, Workspace
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError, RequestError, UnknownNameError
+from beluga_nb.interrupted import explained, showing
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
@@ -44,6 +45,7 @@ _STOPPED = (
     "stopped; scores that were recorded are kept.",
     "Run it again: only what has no score is measured.",
 )
+_READING = ("stopped; nothing was changed.", "Run it again: it begins anew.")
 
 
 def _watch_judge(judged: Evaluable, tally: Tally | None) -> Progress:
@@ -61,6 +63,7 @@ class Evaluable(ABC):
     def samples(self) -> Sequence[Sample]:
         """The pictures, each with its labels."""
 
+    @explained(lambda: _STOPPED)
     def score(
         self,
         name: str,
@@ -199,6 +202,7 @@ class Evaluable(ABC):
             ranking=ranking,
         )
 
+    @explained(lambda: _READING)
     def ranking(self, *, by: str = "model", criterion: str = "") -> Ranking:
         """Return the ranking that the votes on these pictures give: those on a criterion, or on none.
 
@@ -215,6 +219,7 @@ class Evaluable(ABC):
             pictures=examples(notes.labels, workspace),
         )
 
+    @explained(lambda: _READING)
     def rankings(
         self, *, per: str | Callable[[Mapping[str, str]], str], by: str = "model", criterion: str = ""
     ) -> Rankings:
@@ -230,6 +235,7 @@ class Evaluable(ABC):
             rankings(found, by=by, per=per, criterion=criterion, names=notes.labels), caveat=notes.caveat
         )
 
+    @explained(lambda: _READING)
     def votes(self, *, by: str = "model") -> Votes:
         """Return all votes on these pictures, the oldest first, and how far their voters agree."""
         from beluga_nb.compare.agreement import Votes
@@ -370,6 +376,7 @@ class Evaluable(ABC):
     def _people(self, by: str, criterion: str) -> list[Duel]:
         return [each for each in self.votes(by=by).counted if each.criterion == criterion]
 
+    @explained(lambda: _READING)
     def leaderboard(self, *metrics: str | Scores, by: str = "model", criterion: str = "") -> Leaderboard:
         """Return the ranking with the means of some metrics beside it: names of built-in ones, or scores."""
         scores = self._scores(metrics)
@@ -437,6 +444,7 @@ class Gallery(Evaluable):
         count = len(self._pictures)
         return f"<Gallery of {plural(count, 'picture')}>"
 
+    @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         from beluga_nb.show.figures import still
 

@@ -24,8 +24,9 @@ from beluga_nb.errors import (
     UnknownNameError,
 )
 from beluga_nb.images import SUFFIXES
+from beluga_nb.interrupted import showing
 from beluga_nb.key_check import refuses_keys
-from beluga_nb.paths import make_folder, path_of
+from beluga_nb.paths import file_path_of, make_folder, path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result
@@ -248,7 +249,7 @@ class Grid(Evaluable):
         """
         from beluga_nb.show.grid import write_sheet_of
 
-        path = path_of(path)
+        path = file_path_of(path)
         if not path.suffix:
             path = path.with_suffix(".png")
         write_sheet_of(self, path, title=title, edge=edge, dpi=dpi, limit=limit)
@@ -261,7 +262,7 @@ class Grid(Evaluable):
         """
         from beluga_nb.show.grid import write_page_of
 
-        path = path_of(path)
+        path = file_path_of(path)
         write_page_of(self, path, originals=originals)
         return path
 
@@ -283,6 +284,7 @@ class Grid(Evaluable):
         states = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
         return f"<Grid of {plural(len(self), 'cell')}: {states}>"
 
+    @showing
     def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
         from beluga_nb.show.grid import bundle_of
 

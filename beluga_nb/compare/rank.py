@@ -18,6 +18,7 @@ from beluga_nb.compare.axes import PROMPT
 from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, fit
 from beluga_nb.compare.vote import Duel
 from beluga_nb.errors import UnknownNameError
+from beluga_nb.interrupted import showing
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Preview
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT
@@ -186,6 +187,7 @@ class Ranking:
 
         return ranking_svg(self)
 
+    @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         from beluga_nb.show.ranking import ranking_bundle
 
@@ -210,6 +212,7 @@ class Rankings(Mapping[str, Ranking]):
     def __len__(self) -> int:
         return len(self.groups)
 
+    @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         from beluga_nb.show.ranking import rankings_bundle
 

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.request import check_text
 from beluga_nb.store.votes import ANSWERS, Exclusion, Vote
 
 SKIP = "skip"
@@ -108,6 +109,7 @@ def pairs(samples: Iterable[Sample], *, by: str) -> list[Pair]:
 
     Raises `UnknownNameError` where a picture has no label of that name.
     """
+    check_text("by", by)
     found: dict[tuple[Labels, int], list[Entrant]] = {}
     for place, sample in enumerate(samples):
         if by not in sample.labels:

@@ -372,12 +372,11 @@ def _all_names(table: Mapping[str, object]) -> Iterator[str]:
 
 
 def _trusted(environ: Mapping[str, str]) -> set[str]:
-    named = [each.strip() for each in environ.get(TRUST, "").split(os.pathsep)]
-    folders = [path_of(each) for each in named if each]
-    for folder in folders:
-        if CONTROL.search(str(folder)) or not folder.is_absolute():
+    named = [each for text in environ.get(TRUST, "").split(os.pathsep) if (each := text.strip())]
+    for each in named:
+        if CONTROL.search(each) or not path_of(each).is_absolute():
             raise SettingsError(
-                f"{TRUST} names '{sanitize(str(folder), 80)}', which is not an absolute path.",
+                f"{TRUST} names '{sanitize(each, 80)}', which is not an absolute path.",
                 f"Give whole paths of folders, with '{os.pathsep}' between them.",
             )
-    return {os.path.realpath(folder) for folder in folders}
+    return {os.path.realpath(path_of(each)) for each in named}

@@ -7,7 +7,7 @@ the environment or from code (`config/keys.py`), never from a file that may be c
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +23,7 @@ from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.paths import path_of
 from beluga_nb.result import OwnEngine
+from beluga_nb.signatures import named_methods
 from beluga_nb.text import sanitize, shown
 
 SERVICE = "https://api.belugapi.com/v1"
@@ -92,6 +93,7 @@ class SettingsOptions(TypedDict, total=False):
     endpoints: Mapping[str, EndpointConfig | Mapping[str, object]] | None
 
 
+@named_methods
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of a session; times are in seconds.
@@ -305,11 +307,11 @@ def names() -> list[str]:
     return [each.name for each in fields(Settings) if each.name not in _RESOLVED]
 
 
-def check_names(given: Mapping[str, object]) -> None:
-    """Raise `UnknownNameError`, naming the nearest, for a name that is no setting's."""
+def check_names(given: Mapping[str, object], *, beside: Iterable[str] = ()) -> None:
+    """Raise `UnknownNameError` for a name that is no setting's; other names `beside` may have been meant."""
     for name in given:
         if name not in names():
-            raise UnknownNameError("setting", name, sorted(names()))
+            raise UnknownNameError("setting", name, sorted([*names(), *beside]))
 
 
 def _check_positive(name: str, value: object) -> None:

@@ -23,7 +23,7 @@ class Tally:
     `label` says what is counted, such as the model. A grid knows how many are `wanted` in all. `spent` is
     what they cost at worst. A call with a single `request` collects in `results` what has arrived. `calls`
     are the ids under which the journal has what was sent. `settings` are those of the call, once they are
-    known. `shows_result` is false where the result is not shown.
+    known. Pictures that `failed` arrive no more. `shows_result` is false where the result is not shown.
     """
 
     label: str = ""
@@ -31,6 +31,7 @@ class Tally:
     wanted: int = 0
     asked: int = 0
     arrived: int = 0
+    failed: int = 0
     spent: Amount = field(default_factory=Amount)
     settings: Settings | None = None
     request: Request | None = None

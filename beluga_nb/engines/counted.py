@@ -25,7 +25,9 @@ class Counted:
         try:
             result = await self.engine(request)
         except BelugaError as error:
+            self.tally.failed += request.n
             if isinstance(error, IncompleteError):
+                self.tally.failed -= len(error.result)
                 self._count(error.result)
             self._spend(request, billed(error, request.n))
             raise

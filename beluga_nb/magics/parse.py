@@ -21,8 +21,9 @@ from beluga_nb.commands.table import (
 from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Code, Hint, Surface
+from beluga_nb.magics.slips import OPTION, SKIP_A_QUESTION, meant_commands, meant_option
 from beluga_nb.placeholders import PLACEHOLDER
-from beluga_nb.text import is_one_slip, is_swapped, nearest, sanitize
+from beluga_nb.text import nearest, sanitize
 
 _ESCAPED = re.compile(r"""\\(["'\\])""")
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""")
@@ -34,12 +35,6 @@ AXIS = re.compile(rf"""\s*((?:{_QUOTED.pattern}|{PLACEHOLDER}|[^\s"'])+)""")
 
 # A label ends with a colon only before a quote: 16:9 is a value.
 _LABEL = re.compile(r"""\s*([^,:"'\s][^,:"']*)?:(?=["'])""")
-SHORT = 4
-"""Letters of a command whose misspellings are mostly words of their own."""
-
-SKIP_A_QUESTION = frozenset({"assume_yes", "allow_unknown_model"})
-"""Options that are never suggested: without their question, money is spent or recordings are removed."""
-
 _RULE = re.compile(r"^[ \t]*---[ \t]*$\n?", re.MULTILINE)
 
 _BEFORE_OPTIONS = re.compile(r"(?:(?!-)\S+(?:\s+(?!-)\S+)*)?")
@@ -135,17 +130,25 @@ def _is_silenced(line: str) -> bool:
 
 
 def _refuse_a_slip(line: str) -> None:
-    """Refuse a line that is a command but for one letter of its first word: a prompt would be paid for."""
+    """Refuse a line that is a command but for one slip: a prompt would be paid for."""
     name, _, after = line.partition(" ")
-    for command in commands_on(Surface.MAGIC).keys() - {name}:
-        typed = name.casefold()
-        # One other letter makes common words of short commands: park, oven, list.
-        near = is_swapped if len(command) <= SHORT else is_one_slip
-        if (typed == command or near(typed, command)) and _is_command(f"{command} {after}".rstrip()):
-            raise _no_command(name, line)
+    for meant in meant_commands(line) if not line.startswith("-") else ():
+        if _is_command(meant):
+            command, _, arguments = meant.partition(" ")
+            if command != name and arguments == after.strip():
+                raise _no_command(name, line)
+            raise RequestError(
+                f"'{sanitize(line, 60)}' is not a command as it stands.",
+                Hint("Did you mean ", Code(f"%beluga {sanitize(meant, 60)}"), "? ", *_for_a_picture(line)),
+            )
+    after = after.lstrip()
+    if name in commands_on(Surface.MAGIC) and (OPTION.match(after) or meant_option(after, OPTIONS)):
+        raise _no_option(name, after)
 
 
 def _is_command(line: str) -> bool:
+    if line.partition(" ")[2] == "--help":
+        return True
     try:
         return (_comparison(line, None, str) or _command(line)) is not None
     except RequestError:  # A command that lacks something.
@@ -153,8 +156,12 @@ def _is_command(line: str) -> bool:
 
 
 def _no_command(name: str, line: str) -> UnknownNameError:
-    hint = Hint("For a picture of it: ", Code(f"%beluga -- {sanitize(line.strip(), 60)}"))
+    hint = Hint(*_for_a_picture(line))
     return UnknownNameError("command", name, commands_on(Surface.MAGIC), hint=hint)
+
+
+def _for_a_picture(line: str) -> tuple[str, Code]:
+    return "For a picture of it: ", Code(f"%beluga -- {sanitize(line.strip(), 60)}")
 
 
 def _command(line: str) -> CommandCall | None:
@@ -168,7 +175,7 @@ def _command(line: str) -> CommandCall | None:
     if not _fits(after, command):
         return None
     words, rest = _words(name, command, after)
-    typed, rest = _typed(rest, command.options)
+    typed, rest = _typed(rest, command.options, _for_a_picture(line))
     more, rest = _words(name, command, rest)
     if rest:
         raise _no_option(name, rest)
@@ -185,7 +192,7 @@ def _comparison(line: str, cell: str | None, fill: Fill) -> Comparison | None:
     command = COMMANDS.get(name)
     if command is None or not command.prompt or not (cell is not None or _fits(after.lstrip(), command)):
         return None
-    typed, rest = _typed(after.lstrip(), command.options)
+    typed, rest = _typed(after.lstrip(), command.options, _for_a_picture(line))
     values = _converted(typed, fill=fill)
     prompts = prompts_of(_prompt(rest, cell))
     if not any(prompt.strip() for prompt in prompts):
@@ -314,9 +321,7 @@ def _fits(text: str, command: Command) -> bool:
     words = _BEFORE_OPTIONS.match(text)
     if words and words[0]:
         return command.words is not None and command.words.whole(words[0])
-    flags = {flag for option in command.options for flag in option.flags}
-    long = bool(command.options) and re.match(r"--\w", text) is not None
-    return not text or long or text.partition(" ")[0] in flags
+    return not text or OPTION.match(text) is not None
 
 
 def _words(name: str, command: Command, text: str) -> tuple[list[str], str]:
@@ -343,7 +348,13 @@ def _no_option(name: str, text: str) -> RequestError:
 Typed = list[tuple[Option, str]]
 
 
-def _typed(rest: str, table: Sequence[Option]) -> tuple[Typed, str]:
+Advice = tuple[str | Code, ...]
+
+_DASH_FIRST: Advice = ("put ", Code("--"), " before a prompt that starts with a dash.")
+
+
+def _typed(rest: str, table: Sequence[Option], otherwise: Advice = _DASH_FIRST) -> tuple[Typed, str]:
+    """Return the options that a text begins with, and what follows; `otherwise` is for one that is none."""
     typed: Typed = []
     while rest.startswith("-"):
         match = WORD.match(rest)
@@ -352,17 +363,19 @@ def _typed(rest: str, table: Sequence[Option]) -> tuple[Typed, str]:
         if word == "--":
             return typed, after.removeprefix(" ")
         flag, equals, value = word.partition("=")
-        option = _option(flag, table)
+        option = _option(flag, table, otherwise)
         if equals and option.kind == "axis":
             value, after = _value(option, rest[match.start(1) + len(flag) + 1 :])
         if option.metavar and not equals:
             value, after = _value(option, after)
         typed.append((option, value if option.kind == "axis" else _unquoted(value)))
         rest = after.lstrip()
+    if meant := meant_option(rest, table):
+        raise _unknown_option(rest.split()[0].partition("=")[0], [meant[0]] if meant[0] else [], otherwise)
     return typed, rest
 
 
-def _option(flag: str, table: Sequence[Option]) -> Option:
+def _option(flag: str, table: Sequence[Option], otherwise: Advice) -> Option:
     by_flag = {each: option for option in table for each in option.flags}
     try:
         return by_flag[flag]
@@ -371,13 +384,13 @@ def _option(flag: str, table: Sequence[Option]) -> Option:
         choices = [each for each in by_flag if (len(each) > 2) == (len(flag) > 2)]
         if (meant := nearest(flag, choices)) and by_flag[meant].name in SKIP_A_QUESTION:
             choices = []
-        hint = Hint(
-            Code("%beluga --help"),
-            " lists all options; put ",
-            Code("--"),
-            " before a prompt that starts with a dash.",
-        )
-        raise UnknownNameError("option", flag, choices, hint=hint) from None
+        raise _unknown_option(flag, choices, otherwise) from None
+
+
+def _unknown_option(flag: str, choices: Sequence[str], otherwise: Advice) -> UnknownNameError:
+    separator = "; " if otherwise == _DASH_FIRST else ". "
+    hint = Hint(Code("%beluga --help"), f" lists all options{separator}", *otherwise)
+    return UnknownNameError("option", flag, choices, hint=hint)
 
 
 def _value(option: Option, after: str) -> tuple[str, str]:

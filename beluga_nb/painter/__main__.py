@@ -12,6 +12,7 @@ from beluga_nb.painter.figure import Coat, Figure, drawing, header
 from beluga_nb.painter.marks import Sheet, Wash, placed
 from beluga_nb.painter.media import PENS, easel, enlarged, rendered
 from beluga_nb.painter.stream import Stream
+from beluga_nb.redaction import redact
 
 USAGE = "usage: python -m beluga_nb.painter preview FILE [PICTURE.png]"
 CELL = 256, 256
@@ -30,9 +31,9 @@ def main(words: Sequence[str]) -> int:
     try:
         preview(header(path)).save(out)
     except (BelugaError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(redact(str(error)), file=sys.stderr)
         return 1
-    print(out)
+    print(redact(str(out)))
     return 0
 
 

@@ -6,8 +6,10 @@ import os
 import shutil
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from beluga_nb.console import LISTENER
@@ -34,12 +36,29 @@ class TerminalDisplay:
         """Show the text, behind a bar where a part is done."""
         line = text if share is None else f"{bar(share, _blocks(sys.stderr.encoding))} {text}"
         # A line that wraps could not be drawn over.
-        width = shutil.get_terminal_size().columns - 1
-        print(f"\r\x1b[K{redact(line)[:width]}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{_cut(redact(line), _columns() - 1)}", end="", file=sys.stderr, flush=True)
 
     def erase(self, *, replaced: bool) -> None:  # noqa: ARG002  as displays are called
         """Leave the line as it was."""
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _columns() -> int:
+    """Return how wide the terminal is that stderr goes to; stdout may go elsewhere."""
+    with suppress(OSError, ValueError, AttributeError):  # It is none, though it says so.
+        if columns := os.get_terminal_size(sys.stderr.fileno()).columns:
+            return columns
+    return shutil.get_terminal_size().columns
+
+
+def _cut(line: str, columns: int) -> str:
+    """Return as much of a line as fits.
+
+    >>> _cut("a 鲸 b", 4), _cut("a 鲸 b", 3)
+    ('a 鲸', 'a ')
+    """
+    ends = accumulate(2 if unicodedata.east_asian_width(each) in "FW" else 1 for each in line)
+    return "".join(each for each, end in zip(line, ends, strict=True) if end <= columns)
 
 
 def bar(share: float, blocks: str = _BLOCKS) -> str:

@@ -81,8 +81,9 @@ def words(tally: Tally, elapsed: float) -> str:
     """
     total = _total(tally)
     text = f"{sanitize(tally.label, 80)}: {tally.arrived} of {plural(total, tally.unit)}, {_time(elapsed)}"
-    if 0 < tally.arrived < total:
-        text += f", about {_time(elapsed / tally.arrived * (total - tally.arrived))} left"
+    done = tally.arrived + tally.failed
+    if 0 < done < total:
+        text += f", about {_time(elapsed / done * (total - done))} left"
     caps = tally.settings.caps if tally.settings else None
     if caps and caps.prices and tally.spent.cost and not tally.spent.unpriced:
         text += f", {caps.words(tally.spent.cost)} so far"
@@ -92,7 +93,7 @@ def words(tally: Tally, elapsed: float) -> str:
 def share(tally: Tally) -> float | None:
     """Return which part of it is done, from 0 to 1, or None where it has no parts."""
     total = _total(tally)
-    return min(tally.arrived / total, 1.0) if total > 1 else None
+    return min((tally.arrived + tally.failed) / total, 1.0) if total > 1 else None
 
 
 def _total(tally: Tally) -> int:

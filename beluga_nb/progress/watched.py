@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache, partial
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from beluga_nb.compare.workspace import Arriving
 from beluga_nb.console import BEFORE_OUTPUT
 from beluga_nb.engines.call import Tally
+from beluga_nb.interrupted import Left, explain
 from beluga_nb.progress.displays import display_here
 from beluga_nb.progress.line import ProgressDisplay, ProgressLine
 from beluga_nb.progress.value_use import ValueUse, value_use
-from beluga_nb.redaction import redact
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -29,7 +29,7 @@ _WATCHED: ContextVar[bool] = ContextVar("_WATCHED", default=False)
 def watched(
     tally: Tally,
     *,
-    left: Callable[[], Sequence[str]],
+    left: Left,
     arrivals: Callable[[], Arriving] | None = None,
 ) -> Iterator[Callable[[], None]]:
     """Show the progress of what is counted in a tally; yield the function that each heartbeat calls.
@@ -76,24 +76,3 @@ def _is_shown_next() -> bool:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     quiet = shell is None or shell.displayhook.quiet()
     return not quiet and value_use(inspect.currentframe()) is ValueUse.SHOWN
-
-
-def explain(interrupt: KeyboardInterrupt, left: Callable[[], Sequence[str]]) -> None:
-    """Let an interrupt be shown as the lines that `left` returns, unless an inner call has explained it.
-
-    It stays a `KeyboardInterrupt`, and no subclass of it: only that ends a script with the status that shells
-    know.
-    """
-    if hasattr(interrupt, "_render_traceback_"):
-        return
-    first, *more = map(redact, left())
-    interrupt.args = (first,)
-    for words in more:
-        interrupt.add_note(words)
-    # IPython shows this in place of the traceback.
-    interrupt._render_traceback_ = partial(_rendered, f"KeyboardInterrupt: {first}", *more)  # type: ignore[attr-defined]
-    interrupt.__suppress_context__ = True
-
-
-def _rendered(*lines: str) -> list[str]:
-    return list(lines)

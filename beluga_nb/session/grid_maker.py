@@ -5,15 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from beluga_nb.compare.axes import AXIS_PARAMETERS, Axis, Combination, Study, replacing, whole_prompts
+from beluga_nb.compare.axes import (
+    AXIS_PARAMETERS,
+    GRID_OPTIONS,
+    PROMPT,
+    Axis,
+    Combination,
+    Study,
+    are_values,
+    replacing,
+    whole_prompts,
+)
 from beluga_nb.compare.cell import Cell
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.tables import axis_of
-from beluga_nb.errors import ImpossibleCombinationError, RequestError
+from beluga_nb.errors import ImpossibleCombinationError, RequestError, UnknownArgumentError
 from beluga_nb.key_check import check_no_key
-from beluga_nb.placeholders import not_filled
+from beluga_nb.placeholders import names, not_filled
 from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.resources import Resources
 from beluga_nb.text import sanitize
@@ -41,6 +52,7 @@ class GridMaker:
 
         Raises `RequestError` where they do not fit, and `ImpossibleCombinationError` for what no model takes.
         """
+        _check_arguments(given, _prompts(template))
         single = {name: each for name, each in given.items() if name in AXIS_PARAMETERS and _is_single(each)}
         study = Study(
             prompt=template if isinstance(template, str) else "",
@@ -94,6 +106,21 @@ class GridMaker:
         for remark in remarks:
             self.resources.notify(remark)
         return cells
+
+
+def _prompts(template: str | Sequence[str] | Mapping[str, str]) -> list[str]:
+    if isinstance(template, str):
+        return [template]
+    return list(template.values() if isinstance(template, Mapping) else template)
+
+
+def _check_arguments(given: Mapping[str, object], prompts: Iterable[str]) -> None:
+    """Raise `UnknownArgumentError` for a single value that is no parameter and fills nothing in a prompt."""
+    axes = {name for prompt in prompts for name in names(prompt)}
+    for name, each in given.items():
+        is_argument = name in axes or name in {*AXIS_PARAMETERS, PROMPT}
+        if not (is_argument or are_values(each) or isinstance(each, Path)):
+            raise UnknownArgumentError(name, sorted([*axes, *GRID_OPTIONS]), of="grid")
 
 
 def _is_single(given: object) -> bool:

@@ -22,9 +22,9 @@ from beluga_nb.errors import APIStatusError, BelugaError, OverBudgetError, Store
 from beluga_nb.merge import side_by_side
 from beluga_nb.request import Question, Request
 from beluga_nb.result import Answer, Bundle, Engine, IncompleteError, Picture, Preview, Recipe, Result
-from beluga_nb.runtime import GRACE, Job
+from beluga_nb.runtime import GRACE, Job, close_unstarted
 from beluga_nb.session.resources import ASK_ABOVE, Resources
-from beluga_nb.session.watching import Watching, calling, working
+from beluga_nb.session.watching import Watching, calling, left_of, working
 from beluga_nb.show.preview import preview_of, recorded_preview
 from beluga_nb.store.records import Store
 
@@ -75,9 +75,14 @@ class SessionRunner:
             self._check(missing, settings, caps, assume_yes=assume_yes)
         run = _Run(self.resources, self._engines(calls, tally))
         cells_and_calls = list(zip(cells, calls, strict=True))
-        work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
         longest = max((call.timeout for call in calls), default=0.0)
-        return self.resources.bridge(settings).submit(work, hold=longest + GRACE)
+        bridge, left = self.resources.bridge(settings), partial(left_of, self.resources, tally)
+        work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
+        try:
+            return bridge.submit(work, hold=longest + GRACE, left=left)
+        except BaseException:
+            close_unstarted(work)
+            raise
 
     def workspace(self) -> Workspace:
         """Return the settings and the store as they stand now."""

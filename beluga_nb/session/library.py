@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import cannot_ask, surface
+from beluga_nb.interrupted import explained
 from beluga_nb.paths import absolute_path, path_of
 from beluga_nb.result import Picture, Result
 from beluga_nb.session.resources import Resources
@@ -47,6 +48,7 @@ class Library:
         # Another folder's store is used once, so its index is not kept in memory.
         return Store(settings.store) if folder else self.resources.store(settings)
 
+    @explained(lambda: _STOPPED)
     def history(
         self,
         text: str = "",
@@ -97,6 +99,7 @@ class Library:
         entries = shown_by(store, path_of(notebook))
         return [Result(entry.request, (store.picture(entry),)) for entry in entries]
 
+    @explained(lambda: _STOPPED)
     def verify(self, *notebooks: str | Path, progress: bool | None = None) -> list[Report]:
         """Return what is wrong with the store, or with the stores of some notebooks and what these show.
 

@@ -33,15 +33,16 @@ from beluga_nb.engines.pipeline import build, source_of
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import EngineRoom, engine_room
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
-from beluga_nb.errors import SettingsError
+from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Hint
+from beluga_nb.interrupted import Left
 from beluga_nb.key_check import check_no_key
 from beluga_nb.placeholders import filled, names, not_filled, used
 from beluga_nb.process.work import revocable
 from beluga_nb.redaction import Environment, Secret, redact
 from beluga_nb.request import Question, Request
 from beluga_nb.result import Bundle, Engine, IncompleteError, Picture, Result
-from beluga_nb.runtime import GRACE, Bridge, Job, Nested, cost_of_a_patch
+from beluga_nb.runtime import GRACE, Bridge, Job, Nested, close_unstarted, cost_of_a_patch
 from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
@@ -50,6 +51,7 @@ from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.store.verdicts import Verdicts
+from beluga_nb.text import shown
 
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
@@ -59,6 +61,10 @@ class Refreshed(Protocol):
     """What lists recordings, and does so again after each call."""
 
     def refresh(self) -> object: ...
+
+
+MOST_PICTURES = 10_000
+"""Pictures above which a call is refused as a mistake: each of them is looked up in the store."""
 
 
 class Resources:
@@ -192,6 +198,12 @@ class Resources:
         """Return the request that some arguments mean, and remarks on what is asked for instead of them."""
         parameters: dict[str, Any] = resolved(arguments, settings)
         asked = Request(prompt=prompt, **parameters)
+        if asked.n > MOST_PICTURES:
+            raise RequestError(
+                f"n is {shown(asked.n, 60)}.",
+                f"Ask for at most {MOST_PICTURES:,} pictures at once.",
+                param="n",
+            )
         check_no_key(asked.parameters | {"take": asked.take})
         request = canonical(asked, settings, allow_unknown_model=allow_unknown_model)
         if settings.own_engine:
@@ -369,13 +381,21 @@ class Resources:
         recorder = Recorder(call.store, provider=call.provider, preview=small_copy, notify=self.notify)
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
-    def start(self, call: Call, *, assume_yes: bool) -> Job[Result]:
-        """Start a call; raise `BelugaError` before anything is sent."""
+    def start(self, call: Call, *, assume_yes: bool, left: Left) -> Job[Result]:
+        """Start a call, of which a Stop leaves behind what `left` returns.
+
+        Raises `BelugaError` before anything is sent.
+        """
         self.check(call, assume_yes=assume_yes)
         engine = self.engine(call)
         self.tell_surprises(call)
-        bridge = self.bridge(call.settings)
-        return bridge.submit(self._answer(call, engine), hold=call.timeout + GRACE)
+        bridge, hold = self.bridge(call.settings), call.timeout + GRACE
+        work = self._answer(call, engine)
+        try:
+            return bridge.submit(work, hold=hold, left=left)
+        except BaseException:
+            close_unstarted(work)
+            raise
 
     async def _answer(self, call: Call, engine: Engine) -> Result:
         result = await self.ask(call, engine)

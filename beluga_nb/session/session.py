@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -34,7 +35,7 @@ from beluga_nb.session.library import Library
 from beluga_nb.session.options import CallOptions
 from beluga_nb.session.resources import Resources
 from beluga_nb.session.serving import Serving
-from beluga_nb.session.watching import Watching, calling
+from beluga_nb.session.watching import Watching, calling, left_of
 from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_methods, named_options
@@ -77,7 +78,7 @@ class Session:
         key = None if api_key is None else Secret(api_key, "code")
         environment = Environment(os.environ if environ is None else environ)
         del api_key, environ  # a traceback may show the variables of its frames
-        check_names(options)
+        check_names(options, beside={*signature(Session).parameters} - {"options"})
         self.resources: Resources = Resources(
             environment,
             folder=folder,
@@ -170,7 +171,8 @@ class Session:
         Raises `RequestError` or `SettingsError` before anything is sent, and `EngineError` after.
         """
         call = self.resources.prompted_call(prompt, bridge=bridge, progress=progress, tally=tally, **options)
-        return self.resources.start(call, assume_yes=assume_yes)
+        left = partial(left_of, self.resources, call.tally)
+        return self.resources.start(call, assume_yes=assume_yes, left=left)
 
     generate = blocking("generate", submit, watch=_watch)
     agenerate = awaitable("agenerate", submit)

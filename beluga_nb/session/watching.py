@@ -28,7 +28,7 @@ def calling(
     """Show how far a call is; where it is stopped, say what may have been billed."""
     tally = tally or Tally()
     tally.label = label
-    with watched(tally, left=partial(_left, resources, tally), arrivals=arrivals) as beat:
+    with watched(tally, left=partial(left_of, resources, tally), arrivals=arrivals) as beat:
         yield tally, beat
 
 
@@ -42,7 +42,8 @@ def working(
         yield tally, beat
 
 
-def _left(resources: Resources, tally: Tally) -> list[str]:
+def left_of(resources: Resources, tally: Tally) -> list[str]:
+    """Return two lines on what a Stop leaves behind of the calls that a tally counts."""
     mode = "auto"
     with suppress(BelugaError):  # A store that cannot be read hides no interrupt.
         mode = (tally.settings or resources.settings()).mode

@@ -26,6 +26,7 @@ from beluga_nb.compare.voting import Contest, Voting
 from beluga_nb.errors import BelugaError, SettingsError
 from beluga_nb.hints import Code, Hint
 from beluga_nb.paths import not_written, read_file, replacing
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle
 from beluga_nb.server.ballot import POLICY, FullError, Page, State, UnknownLinkError, create_ballot_app
 from beluga_nb.server.guard import NAMES, Guard
@@ -326,7 +327,7 @@ class BallotPage:
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         shown = fill("show/ballot-link.html", url=outside(self.url), words=outside(repr(self)))
-        return {"text/html": shown, "text/plain": repr(self)}
+        return redacted_bundle({"text/html": shown, "text/plain": repr(self)})
 
 
 def open_ballot(

@@ -19,7 +19,7 @@ from typing import Any
 
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.hints import Hint, Remedy
-from beluga_nb.request import Request
+from beluga_nb.request import Request, check_text
 from beluga_nb.store import files, pending, registry
 from beluga_nb.store.claims import CLAIMS
 from beluga_nb.store.collection import Collection
@@ -38,7 +38,7 @@ from beluga_nb.store.folder import (
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import Filter, Run, find, runs
-from beluga_nb.text import plural, sanitize
+from beluga_nb.text import plural, sanitize, shown
 
 NOT_TOUCHED = (
     "Notebooks, git's history and IPython's history are not touched: they may still hold the prompt."
@@ -102,6 +102,8 @@ def choose(
     Raises `RequestError` where nothing is given, or an argument is invalid.
     """
     names = list(names)
+    if prompt is not None:
+        check_text("prompt", prompt)
     if prompt is not None and not prompt.strip():
         raise RequestError(
             "The text to look for is empty.",
@@ -152,11 +154,9 @@ def age(text: str) -> timedelta:
     >>> age("2w").days
     14
     """
-    number, unit = text[:-1], text[-1:]
+    number, unit = (text[:-1], text[-1:]) if isinstance(text, str) else ("", "")
     if not (number.isascii() and number.isdigit() and unit in {"d", "w"} and len(number) < 6):
-        raise RequestError(
-            f"'{sanitize(text, 40)}' is not an age.", "Give days or weeks, for example 90d or 12w."
-        )
+        raise RequestError(f"{shown(text, 40)} is not an age.", "Give days or weeks, for example 90d or 12w.")
     return timedelta(days=int(number) * (7 if unit == "w" else 1))
 
 

@@ -13,15 +13,16 @@ from datetime import UTC, date, datetime, timedelta
 
 from beluga_nb.errors import RequestError, StoreError
 from beluga_nb.hints import Hint, Remedy, Surface, on
+from beluga_nb.interrupted import showing
 from beluga_nb.redaction import redacted_bundle
-from beluga_nb.request import Request
+from beluga_nb.request import Request, check_text
 from beluga_nb.result import PROCEDURAL, Bundle, Preview, Result
 from beluga_nb.store import pending
 from beluga_nb.store.format import Entry
 from beluga_nb.store.index import Row, Table
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
-from beluga_nb.text import and_more, sanitize
+from beluga_nb.text import and_more, sanitize, shown
 
 SHOWN_NAME = 12
 """Characters that are shown of a run's name."""
@@ -127,6 +128,7 @@ class History:
         following = Hint(": the next page is ", Remedy("page", str(self.page + 1)))
         return f"{and_more(self.more)}{on(following, self.surface)}" if self.more else ""
 
+    @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         return redacted_bundle(self.view(self) if self.view else {"text/plain": repr(self)})
 
@@ -160,9 +162,9 @@ def newest(
     times = {name: arrivals[name] for name in names} | {name: call.started for name, call in calls.items()}
     found = sorted((-time, name) for name, time in times.items() if start <= time < end)
     found = found[skipped:]
-    shown = [name for _, name in found[:limit]]
+    listed = [name for _, name in found[:limit]]
     # Only these are made: a store may have very many.
-    return _named(table, shown, calls), len(found) - len(shown)
+    return _named(table, listed, calls), len(found) - len(listed)
 
 
 def _named(table: Table, names: Sequence[str], calls: Mapping[str, Pending]) -> list[Run]:
@@ -216,8 +218,8 @@ def history(
     With `also`, a recording must pass this too.
     """
     for name, number in (("limit", limit), ("page", page)):
-        if number < 1:
-            raise RequestError(f"The {name} is {number}.", "Give a whole number from 1 on.")
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise RequestError(f"The {name} is {shown(number)}.", "Give a whole number from 1 on.")
     start, end = days(since, until)
     everything = not (text or model or since or until)
     filters = [_containing(text, model=model)] if text or model else []
@@ -239,6 +241,7 @@ def history(
 
 def _containing(text: str, *, model: str | None = None) -> Filter:
     """Return what tells recordings and calls by a text in the prompt, in upper or lower case, and a model."""
+    check_text("text", text)
     folded = text.casefold()
     return lambda each: (model is None or each.model == model) and folded in each.prompt.casefold()
 
@@ -252,8 +255,8 @@ def days(since: str | None, until: str | None) -> tuple[float, float]:
 def _midnight(day: str) -> float:
     try:
         then = date.fromisoformat(day)
-    except ValueError:
-        raise RequestError(f"'{sanitize(day, 40)}' is not a date.", "Give it as 2026-11-22.") from None
+    except (TypeError, ValueError):
+        raise RequestError(f"{shown(day, 40)} is not a date.", "Give it as 2026-11-22.") from None
     return datetime(then.year, then.month, then.day, tzinfo=UTC).timestamp()
 
 

@@ -152,6 +152,26 @@ def test_pictures_grids_progress_and_the_lightbox_can_be_used_by_all_and_fit_the
         found.page.keyboard.press("Escape")
 
 
+def test_pictures_open_again_after_the_page_removed_the_open_dialog(shown, grid, tmp_path):
+    grid.to_html(tmp_path / "cats.html")
+    page = shown((tmp_path / "cats.html").read_text("utf-8"), "own", 1400).page
+    page.evaluate("addEventListener('keydown', event => window.heard = event.key)")
+    for removal in (
+        "document.querySelector('dialog').remove()",
+        "document.body.innerHTML = document.querySelector('[data-beluga]').outerHTML",
+    ):
+        page.locator("[data-beluga] img[data-cell]").first.click()
+        page.get_by_role("dialog").get_by_text("shown at").wait_for()
+        page.evaluate(removal)
+        page.keyboard.press("x")
+        assert page.evaluate("window.heard") == "x"
+        page.evaluate("window.heard = ''")
+    page.locator("[data-beluga] img[data-cell]").first.click()
+    page.get_by_role("dialog").get_by_text("shown at").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="detached")
+
+
 @needs_axe
 @pytest.mark.parametrize("width", [1400, 700])
 def test_the_page_of_a_grid_can_be_used_by_all_and_fits(shown, grid, tmp_path, width):

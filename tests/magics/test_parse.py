@@ -5,7 +5,8 @@ from beluga_nb.commands.usage import help_text
 from beluga_nb.config.settings import names
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Surface
-from beluga_nb.magics.parse import SKIP_A_QUESTION, Help, Prompt, parse
+from beluga_nb.magics.parse import Help, Prompt, parse
+from beluga_nb.magics.slips import SKIP_A_QUESTION
 
 
 @pytest.mark.parametrize(

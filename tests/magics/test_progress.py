@@ -20,7 +20,9 @@ from test_manners import FRONT_ENDS, in_a_terminal
 from beluga_nb.budget import Amount
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines.call import Tally
-from beluga_nb.progress.line import ProgressLine, words
+from beluga_nb.errors import RequestError
+from beluga_nb.progress.displays import TerminalDisplay
+from beluga_nb.progress.line import ProgressLine, share, words
 from beluga_nb.session.session import Session
 from beluga_nb.show.grid import MOST_SHOWN
 
@@ -102,6 +104,37 @@ def test_a_grid_is_drawn_as_it_fills_and_its_line_says_how_long_it_may_take():
         "grid: 8 of 8 pictures, 9 s",
         "",
     ]
+
+
+def test_failed_cells_are_not_waited_for():
+    tally = Tally(label="grid", asked=4, arrived=1, failed=1, wanted=4)
+    assert words(tally, 10) == "grid: 1 of 4 pictures, 10 s, about 10 s left"
+    assert share(tally) == 0.5
+    assert words(replace(tally, arrived=2, failed=2), 10) == "grid: 2 of 4 pictures, 10 s"
+
+
+def test_what_fails_and_what_arrives_is_counted(tmp_path):
+    async def engine(request):
+        if "dog" in request.prompt:
+            raise RequestError("No.")
+        return await drawing(request)
+
+    tally, session = Tally(), Session(engine=engine, environ={}, folder=tmp_path)
+    session.grid("a {{animal}}", animal=["cat", "dog", "fox"]).submit(tally=tally).result()
+    assert (tally.asked, tally.arrived, tally.failed) == (3, 2, 1)
+
+
+@pytest.mark.posix
+def test_the_line_is_as_wide_as_the_terminal_that_stderr_goes_to(monkeypatch):
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 21))
+    with open(ours, "rb", buffering=0) as screen, open(theirs, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        TerminalDisplay().draw("鲸" * 30, None)
+        assert screen.read(200).decode() == "\r\x1b[K" + "鲸" * 10
 
 
 def test_a_line_that_changes_all_the_time_is_drawn_twice_a_second_at_most():

@@ -10,6 +10,7 @@ from conftest import drawing
 import beluga_nb.config.preferences as preferences
 from beluga_nb.config.settings import MODES, Settings, SettingsOptions, names
 from beluga_nb.engines.call import Tally
+from beluga_nb.errors import RequestError
 from beluga_nb.session.session import Session
 from beluga_nb.store import takes
 from beluga_nb.store.records import Store
@@ -113,3 +114,13 @@ def test_a_tally_counts_what_is_asked_for_and_what_arrives(session):
     assert (tally.asked, tally.arrived) == (3, 3), "the first picture is in the store"
     session.grid("a {{animal}}", animal=["cat", "hen"]).run(tally=tally)
     assert (tally.asked, tally.arrived) == (5, 5)
+
+
+@pytest.mark.parametrize("n", [10_001, 10**6, 10**9])
+def test_a_plan_of_far_too_many_pictures_is_refused_before_any_is_looked_up(n, tmp_path):
+    session = Session(environ={}, folder=tmp_path)
+    with pytest.raises(RequestError) as refused:
+        session.plan("a fox", n=n)
+    assert refused.value.message == f"n is {n}."
+    assert refused.value.hint == "Ask for at most 10,000 pictures at once."
+    assert not list(tmp_path.iterdir())

@@ -185,7 +185,7 @@ class Holds:
     def __init__(self):
         self.seconds = []
 
-    def submit(self, coroutine, *, hold):
+    def submit(self, coroutine, *, hold, left):  # noqa: ARG002
         coroutine.close()
         self.seconds.append(hold)
 

@@ -324,6 +324,72 @@ def test_stop_cancels_the_engine_and_the_call_stays_in_the_journal(tmp_path):
     assert "1 call may have been charged" in session.status()["unfinished"]
 
 
+@pytest.mark.parametrize("ask", ["agenerate", "submit"])
+def test_a_cancelled_call_is_explained_and_structured_concurrency_works_as_ever(tmp_path, ask):
+    async def waits(request):
+        began.set()
+        await asyncio.sleep(60)
+
+    async def call(prompt):
+        return await getattr(session, ask)(prompt)
+
+    async def cancelled(task):
+        began.clear()
+        while not began.is_set():
+            await asyncio.sleep(0.01)
+        task.cancel("by me")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        assert (type(caught.value), caught.value.args) == (asyncio.CancelledError, ("by me",))
+        assert not hasattr(caught.value, "__notes__")
+        copied = pickle.loads(pickle.dumps(caught.value))
+        assert copied._render_traceback_() == caught.value._render_traceback_()
+        return caught.value._render_traceback_()
+
+    async def in_time():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await call("timeout")
+        assert asyncio.current_task().cancelling() == 0
+
+    async def in_a_group():
+        async def fails():
+            await asyncio.sleep(0.05)
+            raise ValueError
+
+        with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(call("group"))
+                group.create_task(fails())
+        assert [type(each) for each in caught.value.exceptions] == [ValueError]
+        assert task.cancelled()
+
+    async def caught_and_uncancelled():
+        task = asyncio.current_task()
+        asyncio.get_running_loop().call_later(0.05, task.cancel)
+        try:
+            await call("uncancel")
+        except asyncio.CancelledError:
+            assert task.uncancel() == 0
+        await asyncio.sleep(0)
+
+    async def all_of_it():
+        lines = [
+            "CancelledError: stopped; what has arrived is kept.",
+            "Unfinished: 1 call may have been charged without a result."
+            " Run it again: only what is missing is requested.",
+        ]
+        assert await cancelled(asyncio.ensure_future(call("task"))) == lines
+        assert await cancelled(asyncio.gather(call("gathered"))) == lines
+        await in_time()
+        await asyncio.ensure_future(in_a_group())  # Python 3.11 leaves a count of its own on the task
+        await caught_and_uncancelled()
+
+    began = threading.Event()
+    session = session_with(waits, tmp_path)
+    asyncio.run(all_of_it())
+
+
 def test_a_grid_scores_votes_and_shows_what_the_engine_made(tmp_path):
     session = session_with(five_lines, tmp_path)
     grid = session.grid("a {{animal}}", animal=["cat", "fox"]).run()

@@ -379,3 +379,11 @@ def test_while_another_kernel_records_nothing_else_is_lost_and_nobody_fails(stor
     assert len(prompts(store)) == 150 + 50
     assert verify(store).problems == ()
     assert mentions(store.folder, SENTINEL) == []
+
+
+@pytest.mark.parametrize("wrong", [0, 3.5, b"x", ["90d"]])
+@pytest.mark.parametrize("name", ["older", "prompt"])
+def test_a_condition_of_another_type_is_refused_in_two_lines(name, wrong, tmp_path):
+    with pytest.raises(RequestError) as refused:
+        choose(Store(tmp_path / "store"), [], **{name: wrong})
+    assert len(str(refused.value).splitlines()) == 2

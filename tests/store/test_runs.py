@@ -224,3 +224,11 @@ def test_pages_follow_each_other_and_hold_every_run_once(store):
     ]
     with pytest.raises(RequestError, match=r"The page is 0\."):
         history(store, page=0)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3.5, b"x", ["2026-11-22"]])
+@pytest.mark.parametrize("name", ["since", "until", "limit", "page", "text"])
+def test_an_argument_of_another_type_is_refused_in_two_lines(name, wrong, tmp_path):
+    with pytest.raises(RequestError) as refused:
+        history(Store(tmp_path / "store"), **{"text": "", name: wrong})
+    assert len(str(refused.value).splitlines()) == 2

@@ -74,15 +74,17 @@ background:#131316;color:#eee;font:14px/1.5 system-ui;overflow-wrap:anywhere;
       ? `height:${screen.height * .7}px;top:${Math.max(0, image.getBoundingClientRect().top - 40)}px` : '';
     if (self !== top && innerHeight < 500) document.body.style.minHeight = '600px';
     document.body.append(dialog);
+    dialog.open = false;
     dialog.showModal();
     dialog.focus({preventScroll: true});
     show(0);
   };
 
-  const pictureAt = target => target.closest?.(PICTURES) || target.closest?.('summary')?.querySelector(PICTURES);
+  // The page has the dialog only while that is open. If the page removes it, the dialog stays `open`.
   const answer = event => {
-    const image = pictureAt(event.target);
-    if (!image || dialog.open) return;
+    const {target} = event;
+    const image = target.closest?.(PICTURES) || target.closest?.('summary')?.querySelector(PICTURES);
+    if (!image || dialog.isConnected) return;
     event.preventDefault();
     event.stopPropagation();
     open(image);
@@ -93,18 +95,16 @@ background:#131316;color:#eee;font:14px/1.5 system-ui;overflow-wrap:anywhere;
   addEventListener('keydown', event => {
     const {key, target} = event;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (!dialog.open) return /^( |Enter)$/.test(key) && answer(event);
+    if (!dialog.isConnected) return /^( |Enter)$/.test(key) && answer(event);
     event.stopPropagation();
     const step = {ArrowLeft: -1, ArrowRight: 1}[key];
     if (step) show(step);
     // No key scrolls what lies below the dialog.
-    const scrolls = /^(Arrow|Page|Home|End)/.test(key) && target !== recipe || key === ' ' && target === dialog;
-    if (step || scrolls) event.preventDefault();
+    if (step || /^(Arrow|Page|Home|End)/.test(key) && target !== recipe || key === ' ' && target === dialog)
+      event.preventDefault();
   }, true);
   dialog.onwheel = event => recipe.contains(event.target) && recipe.scrollHeight > recipe.clientHeight || event.preventDefault();
-  dialog.onclick = event => {
-    if ([dialog, stage].includes(event.target)) dialog.close();
-  };
+  dialog.onclick = ({target}) => [dialog, stage].includes(target) && dialog.close();
   dialog.onclose = () => {
     dialog.remove();
     document.body.style.minHeight = '';
