@@ -242,7 +242,7 @@ SHOWN = {
     "S29": ("b15_what_is_no_png_jpeg_or_webp",),
     "S30": ("s30_outside_text_is_escaped_and_nothing_is_active",),
     "S31": ("s31_a_bundle_is_html_one_image_and_text_and_the_same_each_time",),
-    "S32": ("s32_text_from_outside_is_in_no_html_widget",),
+    "S32": ("s32_text_from_outside_is_html_in_no_widget",),
     "S33": (
         "s33_what_is_shown_carries_no_codes_for_terminals",
         "a27_an_error_message_that_attacks",

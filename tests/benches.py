@@ -30,8 +30,14 @@ def settled(panel):
 def ask(panel, prompt="a fox", **form):
     """Fill in the form, click Generate, and wait for the end."""
     fill(panel, prompt=prompt, **form)
+    rest(panel)
     panel.controller.generate().result()
     return settled(panel)
+
+
+def rest(panel):
+    """Let the pause pass in which clicks count once."""
+    panel.controller._clicked = (None, 0.0)
 
 
 def fill(panel, **form):

@@ -20,6 +20,8 @@ from beluga_nb.widgets.state import DEFAULT, State
 MOST = ASK_ABOVE
 """Pictures that one click asks for at most; of more, a cell asks first whether so many are meant."""
 
+NO_TAKE = "Mode replay asks for nothing, so there is no new take."
+
 _FORM = ("prompt", "search", "model", "size", "quality", "n", "take")
 
 
@@ -31,6 +33,8 @@ class Composer:
     ) -> None:
         self.session, self.data, self.state, self.jobs = session, data, state, jobs
         self._names = names
+        self.promised: Plan | None = None
+        """What the button says that a click would do; None while it says no more than the form."""
         settings = session.settings()
         self._offered = [*(each.id for each in data.models()), *settings.aliases]
         self._apply(settings.model, settings)
@@ -74,6 +78,7 @@ class Composer:
         state = self.state
         state.provider = await asyncio.to_thread(self.data.backend, state.model)
         state.spent, state.share = await asyncio.to_thread(self.data.spent)
+        state.takes = "" if self.session.settings().may_ask else NO_TAKE
 
     # The model.
 
@@ -145,35 +150,76 @@ class Composer:
     def estimate(self) -> None:
         """Find out what a click would do; until that is known, the button promises nothing."""
         state = self.state
-        state.action = f"Generate {state.n}"
-        state.ready = bool(state.prompt.strip()) and state.search == state.model
+        state.action, self.promised = f"Generate {state.n}", None
+        state.ready = self._complete
+        self.renew()
+
+    def renew(self) -> None:
+        """Find out anew what a click would do; until then, the button says what it said."""
         self.jobs.restart("estimate", self._estimate)
+
+    @property
+    def _complete(self) -> bool:
+        return bool(self.state.prompt.strip()) and self.state.search == self.state.model
 
     async def _estimate(self) -> None:
         await asyncio.sleep(DEBOUNCE)
         state = self.state
-        if not state.ready:
+        if not self._complete:
             state.estimate = ""
             return
         try:
-            plan = await asyncio.to_thread(self._plan, self.arguments)
+            plan = await asyncio.to_thread(self._plan, self.arguments, self.values())
         except OverBudgetError as error:
             state.estimate, state.action, state.ready = in_a_line(error), "Over your cap", False
         except BelugaError as error:
             state.estimate, state.ready = in_a_line(error), False
         else:
-            verb = "to draw" if plan.local else "to buy"
-            words = f"{plan.images} {verb}, {plan.recorded} already in the store"
-            missing = f", {plan.missing} not recorded" if plan.missing else ""
-            state.estimate, state.action = f"{words}{missing}; {plan.price}.", _action(plan)
+            self._promise(plan)
 
-    def _plan(self, arguments: dict[str, Any]) -> Plan:
+    def _promise(self, plan: Plan) -> None:
+        verb = "to draw" if plan.local else "to buy"
+        words = f"{plan.images} {verb}, {plan.recorded} already in the store"
+        missing = f", {plan.missing} not recorded" if plan.missing else ""
+        self.promised, self.state.ready = plan, True
+        self.state.estimate, self.state.action = f"{words}{missing}; {plan.price}.", _action(plan)
+
+    async def exceeds(
+        self, promised: Plan | None, arguments: dict[str, Any], values: Mapping[str, object]
+    ) -> bool:
+        """Return whether a call would make more than the button said; the button says so then.
+
+        Variables, store and settings may have changed since.
+        """
+        if promised is None:
+            return False
+        try:
+            plan = await asyncio.to_thread(self._plan, arguments, values)
+        except BelugaError:  # the call itself reports it
+            return False
+        if not more(plan, promised):
+            return False
+        if self.arguments == arguments:  # else the button speaks of another form by now
+            self._promise(plan)
+        return True
+
+    def _plan(self, arguments: Mapping[str, Any], values: Mapping[str, object]) -> Plan:
         # With a mode of its own, a plan for a replay counts what is missing, as the click would.
         settings = self.session.settings()
-        plan = self.session.plan(**arguments, values=self.values(), mode=settings.mode)
+        plan = self.session.plan(**arguments, values=values, mode=settings.mode)
         if not plan.local:
             self.session.resources.budget_of(settings).check(plan.requests, plan.caps)
         return plan
+
+
+def more(plan: Plan, promised: Plan) -> bool:
+    """Return whether a plan makes more pictures than another, buys instead of drawing, or costs more."""
+    costs = plan.cost, promised.cost
+    return (
+        plan.images > promised.images
+        or (promised.local and not plan.local)
+        or (costs[1] is not None and (costs[0] is None or costs[0] > costs[1]))
+    )
 
 
 def _action(plan: Plan) -> str:

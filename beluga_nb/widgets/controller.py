@@ -20,6 +20,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from beluga_nb.compare.grid import Grid
+from beluga_nb.compare.plan import Plan
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.hints import Code, Hint
@@ -36,10 +37,10 @@ from beluga_nb.show.preview import TILE_EDGE, enlarged, preview_of, thumbnail
 from beluga_nb.show.recipe import recipe_text
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.collection import Collection
-from beluga_nb.widgets.composer import Composer
+from beluga_nb.widgets.composer import NO_TAKE, Composer
 from beluga_nb.widgets.data import Filters, PanelData
 from beluga_nb.widgets.grid_builder import GridBuilder
-from beluga_nb.widgets.jobs import Jobs
+from beluga_nb.widgets.jobs import Jobs, Task
 from beluga_nb.widgets.state import Failure, File, Item, Piece, State, Work
 
 T = TypeVar("T")
@@ -54,7 +55,8 @@ POLL_INTERVAL = 0.05
 """Seconds between updates of a running call's progress."""
 
 REPEAT = 0.75
-"""Seconds in which clicks for the same request count once; a held key repeats after about 0.5."""
+"""Seconds in which clicks for the same count once, whatever came of the first, and in which no click answers
+a question; a held key repeats after about 0.5."""
 
 
 class Controller:
@@ -76,11 +78,13 @@ class Controller:
         self.composer = Composer(session, self.data, state, self._jobs, self._names)
         self.collection = Collection(self.data, state, self._jobs)
         self.builder = GridBuilder(session, state, self._jobs, self.composer)
+        # What was recorded or forgotten changes what a click would do.
+        state.observe(lambda _: self.composer.renew(), "total")
         self._clock = clock
         self._numbers = itertools.count(1)
         self._clicking = threading.Lock()  # with subshells, clicks arrive on several threads
-        self._asked: dict[int, dict[str, Any]] = {}  # arguments of the running calls
-        self._clicked: tuple[dict[str, Any], float] = ({}, 0.0)  # arguments and time of the latest click
+        self._asked: dict[int, object] = {}  # what the running calls ask for
+        self._clicked: tuple[object, float] = (None, 0.0)  # what the latest click asked for, and its time
         self._calls: dict[int, Job[None]] = {}
 
     def open(self) -> Job[None]:
@@ -108,8 +112,13 @@ class Controller:
     # Calls.
 
     def generate(self) -> Job[None] | None:
-        """Send the form's request; return None where the same one is running already."""
-        return self._ask(self.composer.arguments, values=self.composer.values())
+        """Send the form's request, unless it takes more than the button says: then the button says so.
+
+        Returns None where the same one is running, or was asked for just before.
+        """
+        return self._ask(
+            self.composer.arguments, values=self.composer.values(), promised=self.composer.promised
+        )
 
     def again(self) -> Job[None] | None:
         """Request the chosen picture's result again, as a new take; as `generate`."""
@@ -130,10 +139,12 @@ class Controller:
 
     def retry(self, failure: Failure) -> Job[None] | None:
         """Send the request of a failed call again; as `generate`."""
-        self.dismiss(failure)
         arguments = dict(failure.arguments)
         fills = arguments.pop("values") is not None
-        return self._ask(arguments, values=self.composer.values() if fills else None)
+        job = self._ask(arguments, values=self.composer.values() if fills else None)
+        if job:
+            self.dismiss(failure)
+        return job
 
     def dismiss(self, failure: Failure) -> None:
         """List a failed call no longer."""
@@ -150,45 +161,77 @@ class Controller:
             self.stop(number)
 
     def _ask(
-        self, arguments: dict[str, Any], *, values: Mapping[str, object] | None = None
+        self,
+        arguments: dict[str, Any],
+        *,
+        values: Mapping[str, object] | None = None,
+        promised: Plan | None = None,
     ) -> Job[None] | None:
         asked = arguments
+        if "mode" in arguments and not self._may_ask():
+            self.state.message = NO_TAKE
+            return None
         if values is not None:
             with suppress(BelugaError):  # a prompt that cannot be filled is refused by the call itself
                 asked = arguments | {"prompt": filled(arguments["prompt"], values)}
-        with self._clicking:
-            duplicate = self._duplicate(asked)
-            number = next(self._numbers)
-            if not duplicate:
-                self._asked[number] = asked
-        if duplicate:
-            self.state.message = duplicate
-            return None
-        job = self._calls[number] = self._jobs.start(
-            partial(self._call, number, asked, arguments | {"values": values})
-        )
+        if number := self._clicked_for(asked):
+            call = partial(self._call, number, asked, arguments | {"values": values}, promised)
+            return self._start(number, call)
+        return None
+
+    def _may_ask(self) -> bool:
+        self.composer.describe()  # a cell may have changed the mode
+        with suppress(BelugaError):  # the call itself reports it
+            return self.session.settings().may_ask
+        return True
+
+    def _start(self, number: int, call: Task) -> Job[None]:
+        job = self._calls[number] = self._jobs.start(call)
         # A quick call may have ended before its job was stored.
         if number not in self._asked:
             self._calls.pop(number, None)
         return job
 
-    def _duplicate(self, arguments: dict[str, Any]) -> str:
-        """Return why a click is ignored; an empty text if it is not."""
-        time = self._clock()
-        (before, clicked), self._clicked = self._clicked, (arguments, time)
-        if arguments in self._asked.values():
-            return "The same is under way already."
-        # The store answers a repeated request for nothing, unless the mode buys each time.
-        if arguments == before and time - clicked < REPEAT and self._always_buys(arguments):
-            return "The same was asked for just now."
-        return ""
+    def _end(self, number: int) -> None:
+        self._asked.pop(number, None)
+        self._calls.pop(number, None)
+        self.state.work = tuple(each for each in self.state.work if each.number != number)
 
-    def _always_buys(self, arguments: dict[str, Any]) -> bool:
-        with suppress(BelugaError):  # the call itself reports it
-            return not self.session.settings(mode=arguments.get("mode")).reads_store
-        return False
+    def _clicked_for(self, asked: object) -> int:
+        """Return a number for what a click asks for; 0, with a message, where the click is ignored."""
+        with self._clicking:
+            time = self._clock()
+            (before, clicked), self._clicked = self._clicked, (asked, time)
+            if asked in self._asked.values():
+                ignored = "The same is under way already."
+            elif asked == before and time - clicked < REPEAT:
+                ignored = "The same was asked for just now."
+            else:
+                number = next(self._numbers)
+                self._asked[number] = asked
+                return number
+        self.state.message = ignored
+        return 0
 
-    async def _call(self, number: int, asked: dict[str, Any], arguments: dict[str, Any]) -> None:
+    def _hold(self, asked: object) -> None:
+        """Send nothing: it would make more than the button said. The next click comes after a pause."""
+        with self._clicking:
+            self._clicked = asked, self._clock()
+        self.state.message = "Nothing was sent: it takes more than was said. Click again if that is meant."
+
+    async def _call(
+        self, number: int, asked: dict[str, Any], arguments: dict[str, Any], promised: Plan | None
+    ) -> None:
+        try:
+            form = {name: each for name, each in arguments.items() if name != "values"}
+            if await self.composer.exceeds(promised, form, arguments["values"]):
+                self._hold(asked)
+            else:
+                await self._send(number, asked, arguments)
+        finally:
+            self._end(number)
+
+    async def _send(self, number: int, asked: dict[str, Any], arguments: dict[str, Any]) -> None:
         work = Work(number, asked["prompt"], asked["model"], asked.get("n", 1))
         submit = partial(self.session.submit, **arguments, assume_yes=True, bridge="thread")
         tally = Tally()
@@ -211,10 +254,6 @@ class Controller:
                 + (f" {lost}." if lost else "")
             )
             raise
-        finally:
-            self._asked.pop(number, None)
-            self._calls.pop(number, None)
-            self.state.work = tuple(each for each in self.state.work if each.number != number)
 
     def _list_failure(self, number: int, error: BelugaError, arguments: Mapping[str, object]) -> None:
         self.state.message = ""
@@ -248,22 +287,42 @@ class Controller:
     # Grids.
 
     def run_grid(self) -> Job[None] | None:
-        """Run the grid, or ask first whether so many pictures are meant."""
-        grid = self.builder.confirmed()
-        if grid is None:
+        """Run the grid with the variables as they are, or ask first whether so many pictures are meant."""
+        try:
+            asked = self.builder.asked_for()
+        except BelugaError as error:
+            self._jobs.show(error)
             return None
-        number = next(self._numbers)
-        job = self._calls[number] = self._jobs.start(partial(self._run_grid, number, grid))
-        return job
+        if not (number := self._clicked_for(asked)):
+            return None
+        if not (promised := self.builder.confirmed()):
+            self._end(number)
+            return None
+        return self._start(
+            number, partial(self._run_grid, number, promised, asked, self.composer.values(), self.state.n)
+        )
 
-    async def _run_grid(self, number: int, grid: Grid) -> None:
-        work = Work(number, self.state.prompt, f"grid of {len(grid)}", len(grid) * self.state.n)
+    async def _run_grid(
+        self,
+        number: int,
+        promised: Plan,
+        asked: tuple[str, dict[str, Any], dict[str, Any]],
+        values: Mapping[str, object],
+        n: int,
+    ) -> None:
+        try:
+            if grid := await self.builder.made(promised, asked, values):
+                await self._send_grid(Work(number, asked[0], f"grid of {len(grid)}", len(grid) * n), grid)
+            else:
+                self._hold(asked)
+        finally:
+            self._end(number)
+
+    async def _send_grid(self, work: Work, grid: Grid) -> None:
         try:
             self._show(work)
             await self._answer(work, partial(grid.submit, assume_yes=True), Tally())
         finally:
-            self._calls.pop(number, None)
-            self.state.work = tuple(each for each in self.state.work if each.number != number)
             await self.builder.show(grid)
 
     # Results.
@@ -277,7 +336,7 @@ class Controller:
         if fresh:
             self.choose(fresh[0])
         self._jobs.restart("snapshot", self._update_snapshot)
-        self.composer.estimate()
+        self.composer.renew()
         self.composer.describe()
 
     async def _pieces(self, result: Result) -> list[Piece]:
@@ -298,7 +357,8 @@ class Controller:
         return self.data.still(results)
 
     def seen(self) -> None:
-        """Note that somebody looks at the panel: list what others have recorded meanwhile."""
+        """Note that somebody looks at the panel: list what others have recorded meanwhile, and the mode."""
+        self.composer.describe()
         self.collection.refresh()
         if not self.state.snapshot and self.state.chosen:
             self._jobs.restart("snapshot", self._update_snapshot)

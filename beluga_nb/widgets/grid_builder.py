@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from beluga_nb.commands import cells
@@ -14,7 +15,7 @@ from beluga_nb.result import Preview
 from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
 from beluga_nb.text import plural, sanitize
-from beluga_nb.widgets.composer import Composer
+from beluga_nb.widgets.composer import Composer, more
 from beluga_nb.widgets.jobs import DEBOUNCE, Jobs, in_a_line
 from beluga_nb.widgets.state import State
 
@@ -49,7 +50,7 @@ class GridBuilder:
 
     def __init__(self, session: Session, state: State, jobs: Jobs, composer: Composer) -> None:
         self.session, self.state, self.jobs, self.composer = session, state, jobs, composer
-        self.grid: Grid | None = None
+        self._promised: Plan | None = None
         self._asked = False  # whether so many pictures are meant
         state.observe(lambda _: self.plan(), _WATCHED)
 
@@ -66,38 +67,56 @@ class GridBuilder:
         await asyncio.sleep(DEBOUNCE)
         state = self.state
         try:
-            self.grid, plan = await asyncio.to_thread(self._made)
-            state.grid_cell = cells.comparison(*self._asked_for())
+            _, plan = await asyncio.to_thread(self._made, *self.asked_for(), self.composer.values())
+            state.grid_cell = cells.comparison(*self.asked_for())
         except BelugaError as error:
             state.grid_plan = in_a_line(error)
             return
-        counts = ", ".join(f"{count} {name}" for name, count in plan.counts.items())
-        state.grid_plan, state.grid_ready = f"{counts}; {plan.price}.", True
+        self._promise(plan)
 
-    def _asked_for(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    def _promise(self, plan: Plan) -> None:
+        self._promised = plan
+        counts = ", ".join(f"{count} {name}" for name, count in plan.counts.items())
+        self.state.grid_plan, self.state.grid_ready = f"{counts}; {plan.price}.", True
+
+    def asked_for(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """Return the prompt, the axes, and the arguments that are no axis."""
         axes: dict[str, Any] = axes_of(self.state.axes)
         arguments = self.composer.arguments
         prompt = str(arguments.pop("prompt"))
         return prompt, axes, {name: each for name, each in arguments.items() if each and name not in axes}
 
-    def _made(self) -> tuple[Grid, Plan]:
-        prompt, axes, arguments = self._asked_for()
-        grid = self.session.grid(prompt, values=self.composer.values(), **arguments, **axes)
+    def _made(
+        self, prompt: str, axes: dict[str, Any], arguments: dict[str, Any], values: Mapping[str, object]
+    ) -> tuple[Grid, Plan]:
+        grid = self.session.grid(prompt, values=values, **arguments, **axes)
         return grid, grid.plan(mode=self.session.settings().mode)
 
-    def confirmed(self) -> Grid | None:
-        """Return the grid to run, or None where it is first asked whether so many pictures are meant."""
-        grid, state = self.grid, self.state
-        if grid is None or not state.grid_ready:
+    async def made(
+        self,
+        promised: Plan,
+        asked: tuple[str, dict[str, Any], dict[str, Any]],
+        values: Mapping[str, object],
+    ) -> Grid | None:
+        """Return the grid to run, or None where it would make more than was said; that is said then."""
+        grid, plan = await asyncio.to_thread(self._made, *asked, values)
+        if not more(plan, promised):
+            return grid
+        self._promise(plan)
+        return None
+
+    def confirmed(self) -> Plan | None:
+        """Return what was said, or None where it is first asked whether so many pictures are meant."""
+        plan, state = self._promised, self.state
+        if plan is None or not state.grid_ready:
             return None
-        n = len(grid) * state.n
+        n = plan.cells * state.n
         if n > ASK_ABOVE and not self._asked:
             self._asked = True
             state.grid_plan = f"{state.grid_plan} Press Run again to make up to {plural(n, 'picture')}."
             return None
         self._asked = False
-        return grid
+        return plan
 
     async def show(self, grid: Grid) -> None:
         """Show a grid as one picture."""

@@ -152,6 +152,7 @@ class State(HasTraits):
     recipe = Unicode()
     cell = Unicode()
     cell_shown = Bool(False)
+    takes = Unicode()  # why there is no new take; empty where there is one
     file = Instance(File, allow_none=True)
     name = Unicode("picture")
     favourite = Bool(False)

@@ -3,13 +3,16 @@
 import hashlib
 import io
 import json
+import re
 import threading
 import zipfile
 from functools import partial
+from html import unescape
 from queue import SimpleQueue
 
+import ipywidgets as widgets
 import pytest
-from benches import OneByOne, Patient, ask, fill, of_class, panel_at, settled, widget
+from benches import OneByOne, Patient, all_widgets, ask, fill, of_class, panel_at, rest, settled, widget
 from conftest import KEY, Counting, drawing, service
 from needed import NESTED, needed
 
@@ -17,9 +20,11 @@ from beluga_nb.errors import APIStatusError, EngineError
 from beluga_nb.magics.parse import parse
 from beluga_nb.result import Result
 from beluga_nb.session.session import Session
+from beluga_nb.store.forget import choose, forget
 from beluga_nb.widgets.collection import WINDOW
 from beluga_nb.widgets.controller import MOST_SHOWN
 from beluga_nb.widgets.panel import Panel
+from beluga_nb.widgets.view.parts import Words
 
 PATIENCE = 20
 
@@ -167,7 +172,7 @@ def test_a_double_click_asks_once(tmp_path):
 
 
 def again(panel):
-    panel.controller.again()
+    return panel.controller.again()
 
 
 def generate(panel):
@@ -217,13 +222,190 @@ def test_many_clicks_on_the_same_buy_one(name, clicks, threads, tmp_path):
     assert panel.controller._asked == panel.controller._calls == {}
 
 
-@pytest.mark.parametrize("name", [name for name in CLICKS if name != "Generate"])
+def test_where_the_session_may_not_ask_there_is_no_new_take(tmp_path):
+    engine = Counting()
+    with service(engine) as base_url:
+        panel = ask(panel_at(base_url, tmp_path), "a fox")
+        assert not widget(panel, "New take").disabled
+        panel.controller.session.preferences.set(mode="replay")
+        assert again(panel) is None
+        assert settled(panel).state.message == "Mode replay asks for nothing, so there is no new take."
+        assert widget(panel, "New take").disabled
+        assert widget(panel, "New take").tooltip == panel.state.message
+        later = panel_at(base_url, tmp_path, BELUGA_MODE="replay")
+        assert widget(later, "New take").disabled
+        panel.controller.session.preferences.set(mode="auto")
+        panel.controller.seen()
+        assert not widget(settled(panel), "New take").disabled
+    assert len(engine.requests) == 1
+
+
+def forgotten(panel, names):
+    collection = panel.controller.collection
+    for item in panel.state.items:
+        collection.pick(item)
+    collection.ask_to_forget().result()
+    collection.forget().result()
+
+
+def forgotten_elsewhere(panel, names):
+    store = panel.controller.session.store.open()
+    forget(store, choose(store, {row.run for row in store.index.table().rows}))
+
+
+def refreshed(panel, names):
+    panel.controller.session.preferences.set(mode="refresh")
+
+
+def renamed(panel, names):
+    names["animal"] = "cat"
+
+
+CHANGES = (renamed, forgotten_elsewhere, refreshed)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_button_that_says_show_buys_nothing_before_it_says_so(change, tmp_path):
+    engine, names = Counting(), {"animal": "fox"}
+    with service(engine) as base_url:
+        panel = ask(panel_at(base_url, tmp_path, names), "a {{animal}}")
+        assert panel.state.action == "Show 1 recorded"
+        change(panel, names)
+        rest(panel)
+        for _ in range(3):
+            generate(panel)
+            settled(panel)
+        assert panel.state.action == "Generate 1"
+        assert len(engine.requests) == 1
+        rest(panel)
+        generate(panel)
+        settled(panel)
+    assert len(engine.requests) == 2
+
+
+def test_what_is_forgotten_here_is_not_said_to_be_recorded(panel):
+    ask(panel, "a fox", n=3)
+    assert panel.state.action == "Show 3 recorded"
+    forgotten(panel, {})
+    assert settled(panel).state.action == "Generate 3"
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_grid_that_was_said_to_be_recorded_buys_nothing_before_it_says_so(change, tmp_path):
+    engine, names = Counting(), {"animal": "fox"}
+    with service(engine) as base_url:
+        panel = panel_at(base_url, tmp_path, names)
+        fill(panel, prompt="a {{style}} {{animal}}")
+        panel.state.axes = "style: flat, ink"
+        settled(panel).controller.run_grid().result()
+        assert "2 recorded, 0 to make" in settled(panel).state.grid_plan
+        change(panel, names)
+        rest(panel)
+        for _ in range(3):
+            panel.controller.run_grid()
+            settled(panel)
+        assert "2 to make" in panel.state.grid_plan
+        assert len(engine.requests) == 2
+        rest(panel)
+        panel.controller.run_grid().result()
+        settled(panel)
+    assert len(engine.requests) == 4
+    assert {request.prompt for request in engine.requests[2:]} == {
+        f"a {style} {names['animal']}" for style in ("flat", "ink")
+    }
+
+
+def test_the_grid_is_filled_at_the_click(tmp_path):
+    engine, names = Counting(), {"animal": "fox"}
+    with service(engine) as base_url:
+        panel = panel_at(base_url, tmp_path, names)
+        fill(panel, prompt="a {{style}} {{animal}}")
+        panel.state.axes = "style: flat, ink"
+        settled(panel)
+        names["animal"] = "cat"
+        panel.controller.run_grid().result()
+        settled(panel)
+    assert {request.prompt for request in engine.requests} == {"a flat cat", "a ink cat"}
+
+
+def retry(panel):
+    return panel.controller.retry(panel.state.failures[0])
+
+
+def run_grid(panel):
+    return panel.controller.run_grid()
+
+
+@pytest.mark.parametrize("click", [generate, run_grid, again, retry])
+@pytest.mark.parametrize("mode", ["auto", "refresh", "off"])
+def test_a_second_click_buys_nothing_though_the_first_has_failed_at_once(click, mode, tmp_path):
+    asked, failing = [], []
+
+    async def engine(request):
+        asked.append(request)
+        if failing:
+            raise EngineError("No.", "", status=502, billing="may have been billed")
+        return await drawing(request)
+
+    with service(engine) as base_url:
+        panel = ask(panel_at(base_url, tmp_path, BELUGA_MODE=mode), "a fox")
+        fill(panel, prompt="a {{style}} owl" if click is run_grid else "an owl")
+        if click is run_grid:
+            panel.state.axes = "style: flat"
+        settled(panel)
+        failing.append(True)
+        if click is retry:
+            ask(panel, "an owl")
+        rest(panel)
+        before = len(asked)
+        for _ in range(3):
+            click(panel)
+            settled(panel)
+        bought = len(asked)
+        assert bought > before
+        rest(panel)
+        click(panel)
+        settled(panel)
+    assert len(asked) - bought == bought - before, "one click, and then one"
+
+
+HOSTILE = (
+    "pay $5 and $10",
+    r"$\href{javascript:alert(1)}{click}$ $\phantom{hidden}$",
+    r"\(\color{white}{x}\) \[x\] \begin{equation}x\end{equation} $$x$$",
+    "<b>$x$</b><script>alert(1)</script>",
+)
+
+
+@pytest.mark.parametrize("prompt", HOSTILE)
+def test_no_prompt_is_typeset(panel, prompt):
+    ask(panel, prompt, take="$t$")
+    panel.controller.collection.pick(panel.state.items[0])
+    ask(panel, f"{prompt} {KEY}")  # refused: its tile and the card show it too
+    fill(panel, prompt=prompt)
+    panel.state.axes = "$x$: 1"
+    settled(panel)
+    shown = 0
+    for each in all_widgets(panel):
+        if isinstance(each, widgets.Label | widgets.HTMLMath):
+            assert not set("$\\") & set(each.value), each.value
+        elif isinstance(each, Words):
+            assert not re.search(r"[$\\](?!</span>)", each.value), each.value
+            assert unescape(re.sub("</?span[^>]*>", "", each.value)) == each.text
+            shown += prompt[:9] in each.text
+    assert shown > 2
+
+
+@pytest.mark.parametrize("name", CLICKS)
 def test_a_key_that_is_held_down_buys_one_though_calls_end_meanwhile(name, tmp_path):
     click, more = CLICKS[name]
     engine = Counting()
     with service(engine) as base_url:
         panel = panel_at(base_url, tmp_path, **more)
         ask(panel, "a fox")
+        if name == "Generate":  # else its picture is in the store
+            fill(panel, prompt="an owl")
+            settled(panel)
         bought = len(engine.requests)
         now = panel.controller._clock() + 10
         panel.controller._clock = lambda: now
@@ -235,7 +417,7 @@ def test_a_key_that_is_held_down_buys_one_though_calls_end_meanwhile(name, tmp_p
         now += 1.0
         click(panel)
         settled(panel)
-        assert len(engine.requests) == bought + 2, "a click of its own is one"
+        assert len(engine.requests) == bought + 1 + (name != "Generate"), "a click of its own is one"
 
 
 def test_stop_closes_the_connection_and_leaves_the_others_running(tmp_path):
@@ -648,9 +830,11 @@ def test_a_grid_of_many_pictures_is_run_by_a_second_click_only(tmp_path):
         fill(panel, prompt="a {{animal}}", n=4)
         panel.state.axes = "animal: cat, fox, owl"
         settled(panel)
-        assert panel.controller.run_grid() is None
+        for _ in range(3):
+            assert panel.controller.run_grid() is None
         assert engine.requests == []
         assert "Press Run again to make up to 12 pictures." in panel.state.grid_plan
+        rest(panel)
         panel.controller.run_grid().result()
         settled(panel)
     assert sum(request.n for request in engine.requests) == 12

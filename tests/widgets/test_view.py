@@ -5,7 +5,7 @@ import re
 import ipywidgets as widgets
 import nbformat
 import pytest
-from benches import all_widgets, ask, fill, of_class, panel_at, settled, states, widget
+from benches import all_widgets, ask, fill, of_class, panel_at, rest, settled, states, widget
 from conftest import KEY, drawing, service
 from kernels import Kernel, clean_environment
 from leaks import leaks, spellings
@@ -20,6 +20,7 @@ from beluga_nb.store.notebooks import read_bytes
 from beluga_nb.store.records import Store
 from beluga_nb.store.verify import verify
 from beluga_nb.widgets.state import Work
+from beluga_nb.widgets.view.parts import Words
 from beluga_nb.widgets.view.tiles import Tile, Tiles
 
 CELL = "Its cell (copy it if none appeared)"
@@ -99,7 +100,7 @@ def test_every_click_does_what_its_words_say(base_url, tmp_path):
 
 
 def words_of(tile):
-    return [each.value for each in tile.children if isinstance(each, widgets.Label)]
+    return [each.text for each in tile.children if isinstance(each, Words)]
 
 
 def test_a_tile_for_each_call_says_how_many_pictures_have_arrived(panel):
@@ -121,7 +122,7 @@ def test_a_tile_for_each_call_says_how_many_pictures_have_arrived(panel):
 def test_a_click_on_stop_that_comes_late_stops_no_other_call(panel, monkeypatch):
     first, second = Work(1, "a fox", "flux-2.0", 1), Work(2, "a cat", "flux-2.0", 1)
     panel.state.work = (first, second)
-    stops = {tile.children[0].value: tile.children[-1] for tile in of_class(panel, "running")}
+    stops = {tile.children[0].text: tile.children[-1] for tile in of_class(panel, "running")}
     stopped = []
     monkeypatch.setattr(panel.controller, "stop", stopped.append)
     panel.state.work = (second,)  # the first has ended when the click arrives
@@ -145,6 +146,7 @@ def test_a_failed_call_is_a_tile_that_says_whether_it_was_billed_and_asks_again(
         assert (prompt, badge) == ("a fox", "not billed")
         assert reason.startswith("APIStatusError: The prompt was refused.")
         moody.bad = False
+        rest(panel)
         tile.children[-2].click()
         settled(panel)
     assert len(panel.state.gallery) == 1
@@ -256,7 +258,7 @@ async def attacking(request):
     )
 
 
-def test_s32_text_from_outside_is_in_no_html_widget(tmp_path):
+def test_s32_text_from_outside_is_html_in_no_widget(tmp_path):
     with service(attacking) as base_url:
         panel = panel_at(base_url, tmp_path)
         ask(panel, f"a fox {ATTACK}", take="<b>t</b>", n=2)
@@ -271,7 +273,9 @@ def test_s32_text_from_outside_is_in_no_html_widget(tmp_path):
     for each in all_widgets(panel):
         assert not getattr(each, "description_allow_html", False)
         assert not isinstance(each, widgets.HTMLMath)
-        if isinstance(each, widgets.HTML):
+        if isinstance(each, Words):
+            assert "<" not in re.sub(r"</?span( class=\"[a-z2_ ]+\")?>", "", each.value)
+        elif isinstance(each, widgets.HTML):
             assert "alert(" not in each.value
             assert "fox" not in each.value
             assert "<b>" not in each.value

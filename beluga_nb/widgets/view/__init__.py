@@ -1,1 +1,1 @@
-"""The panel's widgets, linked to its state; no decisions here, and no HTML from outside text."""
+"""The panel's widgets, linked to its state; no decisions here, and and outside text only escaped."""

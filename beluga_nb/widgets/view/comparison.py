@@ -7,7 +7,7 @@ import ipywidgets as widgets
 from beluga_nb.widgets.collection import COMPARED
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
-from beluga_nb.widgets.view.parts import box, button, field, put, show_if
+from beluga_nb.widgets.view.parts import Words, box, button, field, put, show_if
 
 MODES = ("side by side", "slider", "difference")
 
@@ -44,9 +44,7 @@ def comparison(state: State, controller: Controller) -> widgets.Box:
 class _Slot:
     def __init__(self, number: int, state: State, controller: Controller) -> None:
         self._number, self._state, self._controller = number, state, controller
-        self._image, self._words, self._caption = widgets.Image(), widgets.Label(), widgets.Label()
-        for each, name in ((self._words, "alt"), (self._words, "hidden"), (self._caption, "note")):
-            each.add_class(f"beluga-{name}")
+        self._image, self._words, self._caption = widgets.Image(), Words("alt", "hidden"), Words("note")
         remove = button("×", self._remove, tooltip="Compare this picture no longer", name="remove")
         self.box = box("slot", box("frame", self._image), self._words, self._caption, remove)
         self.box.add_class("beluga-named")
@@ -60,6 +58,6 @@ class _Slot:
         has = number < len(state.picked)
         if has:
             item = state.picked[number]
-            self._words.value, self._caption.value = item.prompt, item.caption
+            self._words.text, self._caption.text = item.prompt, item.caption
         put(self._image, state.compared[number] if has and number < len(state.compared) else None)
         show_if(has, self.box)

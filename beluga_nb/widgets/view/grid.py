@@ -8,7 +8,7 @@ import traitlets
 from beluga_nb.redaction import redact
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
-from beluga_nb.widgets.view.parts import box, button, line, linked, put, row, visible
+from beluga_nb.widgets.view.parts import Words, box, button, line, linked, put, row, visible
 
 _HINT = (
     "One axis a line. {{style}} in the prompt takes its values; model, size, quality and take are axes too."
@@ -47,11 +47,9 @@ def grid(state: State, controller: Controller) -> widgets.Box:
 
 
 def _sheet(state: State) -> widgets.Box:
-    image, words = widgets.Image(), widgets.Label()
+    image, words = widgets.Image(), Words("alt", "note")
     image.add_class("beluga-large")
-    for name in ("alt", "note"):
-        words.add_class(f"beluga-{name}")
-    traitlets.dlink((state, "grid_words"), (words, "value"))
+    traitlets.dlink((state, "grid_words"), (words, "text"))
     state.observe(lambda change: put(image, change.new), "grid_sheet")
     shown = box("named", image, words)
     visible(shown, state, "grid_words")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any
 
 import ipywidgets as widgets
 import traitlets
@@ -60,12 +62,39 @@ def linked(
     return field(widget, width=width, name=name)
 
 
-def line(state: State, trait: str, name: str = "note") -> widgets.Label:
+def plain(text: str) -> str:
+    """Return text as HTML that shows it as it is: no tag, and no mathematics for a typesetter.
+
+    >>> plain("<b> $5")
+    '<span class="tex2jax_ignore mathjax_ignore">&lt;b&gt; <span>$</span>5</span>'
+    """
+    if not text:
+        return ""
+    # All mathematics begins with one of the two, and none goes beyond an element.
+    split = escape(text).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
+    return f'<span class="tex2jax_ignore mathjax_ignore">{split}</span>'
+
+
+class Words(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
+    """Text from outside, shown as it is; a `Label` would typeset what is between dollars."""
+
+    text = traitlets.Unicode()
+
+    def __init__(self, *names: str, **options: Any) -> None:
+        super().__init__(**options)
+        for name in ("plain", *names):
+            self.add_class(f"beluga-{name}")
+
+    @traitlets.observe("text")
+    def _show(self, change: traitlets.Bunch) -> None:
+        self.value = plain(change.new)
+
+
+def line(state: State, trait: str, name: str = "note") -> Words:
     """Return a line of text with the value of a trait."""
-    label = widgets.Label(layout={"width": "auto"})
-    label.add_class(f"beluga-{name}")
-    traitlets.dlink((state, trait), (label, "value"))
-    return label
+    made = Words(name, layout={"width": "auto"})
+    traitlets.dlink((state, trait), (made, "text"))
+    return made
 
 
 def button(

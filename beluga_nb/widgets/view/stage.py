@@ -11,7 +11,19 @@ from beluga_nb.redaction import redact
 from beluga_nb.text import sanitize
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import File, State
-from beluga_nb.widgets.view.parts import box, button, field, fold, line, linked, put, row, show_if, visible
+from beluga_nb.widgets.view.parts import (
+    Words,
+    box,
+    button,
+    field,
+    fold,
+    line,
+    linked,
+    put,
+    row,
+    show_if,
+    visible,
+)
 
 
 def stage(state: State, controller: Controller) -> widgets.Box:
@@ -32,15 +44,13 @@ def stage(state: State, controller: Controller) -> widgets.Box:
 def _enlarged(state: State) -> widgets.Box:
     image = widgets.Image()
     image.add_class("beluga-large")
-    words, title, caption = (widgets.Label() for _ in range(3))
-    for each, name in ((words, "alt"), (words, "hidden"), (title, "title"), (caption, "note")):
-        each.add_class(f"beluga-{name}")
+    words, title, caption = Words("alt", "hidden"), Words("title"), Words("note")
 
     def show(_: object = None) -> None:
         if state.enlarged and state.chosen:
             put(image, state.enlarged)
-            words.value, caption.value = state.chosen.words, state.chosen.caption
-            title.value = sanitize(state.chosen.picture.recipe.request.prompt, 300)
+            words.text, caption.text = state.chosen.words, state.chosen.caption
+            title.text = sanitize(state.chosen.picture.recipe.request.prompt, 300)
 
     state.observe(show, ["enlarged", "chosen"])
     return box("named", image, words, title, caption)
@@ -57,6 +67,10 @@ def _actions(state: State, controller: Controller) -> widgets.Box:
 
     state.observe(star, "favourite")
     again = button("New take", controller.again, tooltip="Ask for the same again, as a new take")
+    traitlets.dlink((state, "takes"), (again, "disabled"), bool)
+    traitlets.dlink(
+        (state, "takes"), (again, "tooltip"), lambda why: why or "Ask for the same again, as a new take"
+    )
     return box("actions", favourite, again, _drawer(state, controller))
 
 

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from beluga_nb.result import Preview
 from beluga_nb.widgets.view.comms import receive_in_any_shell
-from beluga_nb.widgets.view.parts import box, put, set_class
+from beluga_nb.widgets.view.parts import Words, box, put, set_class
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +73,16 @@ class _TileWidget:
         layout: widgets.Layout,
     ) -> None:
         self._image, self._button, self._star, self._pick = image, button, star, pick
-        self._day, self._name = widgets.Label(layout=layout), widgets.Label(layout=layout)
-        for widget, name in ((star, "star"), (pick, "pick"), (self._day, "day"), (self._name, "name")):
-            widget.add_class(f"beluga-{name}")
+        self._day, self._name = Words("day", layout=layout), Words("name", layout=layout)
+        star.add_class("beluga-star")
+        pick.add_class("beluga-pick")
         self.box = widgets.Box([self._day, image, button, self._name, star, pick], layout=layout)
         self.box.add_class("beluga-tile")
 
     def show(self, tile: Tile) -> None:
         put(self._image, tile.preview)
         self._button.description, self._button.tooltip = tile.caption, tile.words
-        self._name.value, self._day.value = tile.name, tile.day
+        self._name.text, self._day.text = tile.name, tile.day
         self._star.description = "★" if tile.favourite else "☆"
         self._star.tooltip = f"{'No longer a favourite' if tile.favourite else 'Favourite'}: {tile.words}"
         self._pick.description = "☑" if tile.picked else "☐"

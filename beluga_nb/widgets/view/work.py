@@ -11,7 +11,7 @@ import traitlets
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import Failure, State, Work
-from beluga_nb.widgets.view.parts import box, button, line, show_if
+from beluga_nb.widgets.view.parts import Words, box, button, line, show_if
 
 T = TypeVar("T", Work, Failure)
 
@@ -39,7 +39,7 @@ class _CallTile(Generic[T]):
 
     def __init__(self, *more: widgets.DOMWidget) -> None:
         self.call: T | None = None
-        self.labels = tuple(widgets.Label(layout={"width": "auto"}) for _ in range(3))
+        self.labels = tuple(Words(layout={"width": "auto"}) for _ in range(3))
         self.remove = button("×", self._remove, tooltip=self.remove_words, name="remove")
         self.on_remove: Callable[[T], object] = print
         self.box = box("call", *self.labels, *more, self.remove)
@@ -52,7 +52,7 @@ class _CallTile(Generic[T]):
     def show(self, call: T) -> None:
         self.call = call
         for label, words in zip(self.labels, self.words(call), strict=True):
-            label.value = words
+            label.text = words
 
     def words(self, call: T) -> tuple[str, str, str]:
         raise NotImplementedError
@@ -132,13 +132,12 @@ class _Calls(Generic[T]):
 
 def error_card(state: State) -> widgets.Box:
     """Return the two lines of the last error with the badge of a cell's, hidden while there is none."""
-    message, badge, hint = widgets.Label(), widgets.Label(), widgets.Label()
-    badge.add_class("beluga-badge")
+    message, badge, hint = Words(), Words("badge"), Words()
     card = box("error", box("row", message, badge), hint)
 
     def show(_: object = None) -> None:
         first, *rest = (*state.error, "")
-        message.value, hint.value, badge.value = first, " ".join(rest).strip(), state.billing
+        message.text, hint.text, badge.text = first, " ".join(rest).strip(), state.billing
         show_if(state.billing, badge)
         show_if(state.error, card)
 
