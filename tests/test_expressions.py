@@ -40,6 +40,7 @@ WHOLE, ANYWHERE = "fullmatch", METHODS - {"match", "fullmatch"}
 MADE = {
     ("compare/axes.py", "_replaced"): "words that the caller gave, side by side, without a loop",
     ("api/http.py", "without"): "the characters of a key one after the other, each in its spellings",
+    ("learned.py", "quoted"): "each pair of quotation marks, with a loop over other signs alone between them",
     ("catalog.py", "taken"): "the same as in `label`",
 }
 

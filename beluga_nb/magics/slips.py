@@ -24,14 +24,15 @@ _KEYS = "qwertyuiop asdfghjkl zxcvbnm"
 _DASHES = "-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 _DASHED = re.compile(rf"[{_DASHES}]+([^\s=]+)(.*)", re.DOTALL)
 
-_SETTING = re.compile(rf"(?:set\s+)?[{_DASHES}]*([\w-]+)(?:\s*[=:]\s*(.*)|\s+(\S+))", re.DOTALL)
-_ALIAS = re.compile(rf"([A-Za-z][\w.-]*)\s*[=:]?\s*({OPTION.pattern}.*)")
+# Possessive quantifiers: a long text is not tried again from each of its places.
+_SETTING = re.compile(rf"(?:set\s++)?[{_DASHES}]*+([\w-]++)(?:\s*+[=:]\s*+(.*)|\s++(\S++))", re.DOTALL)
+_ALIAS = re.compile(r"([A-Za-z][\w.-]*+)(?:\s*+[=:]\s*+|\s++)(-.*)", re.DOTALL)
 _ALIAS_OF_MODEL = re.compile(r"([A-Za-z][\w.-]*)\s*=\s*([^\s-]\S*)")
 
-_COMMENT = re.compile(r"\s+#(\s.*)?$")
-_PROGRAM = re.compile(r"[%!]*beluga(?:_nb)?\s+")
+_COMMENT = re.compile(r"\s#(?:\s|\Z)")
+_PROGRAM = re.compile(r"[%!]*+beluga(?:_nb)?\s++")
 # A {{name}} stands for a text of the user's.
-_MARKS = re.compile(r"^[^\w{}-]+|[^\w{}]+$")
+_BEFORE, _AFTER = re.compile(r"[^\w{}-]*+"), re.compile(r"[^\w{}]*+")
 
 
 def meant_option(text: str, options: Sequence[Option]) -> tuple[str, str] | None:
@@ -105,12 +106,26 @@ def _beside(letter: str) -> list[str]:
 
 def _tidied(line: str) -> str:
     """Return a line without a comment, quotes, marks around its first word, and the program's name."""
-    line = _PROGRAM.sub("", _COMMENT.sub("", line), count=1)
+    if comment := _COMMENT.search(line):
+        line = line[: comment.start()].rstrip()
+    if program := _PROGRAM.match(line):
+        line = line[program.end() :]
     if len(line) > 1 and line[0] in "\"'" and line[-1] == line[0]:
         line = line[1:-1]
     name, *after = line.split(maxsplit=1) or [""]
     kept = [each for each in after if re.search(r"\w", each)]
-    return " ".join([_MARKS.sub("", name).casefold(), *kept])
+    return " ".join([_bare(name).casefold(), *kept])
+
+
+def _bare(word: str) -> str:
+    """Return a word without the marks around it."""
+    word = word[_end(_BEFORE, word) :][::-1]
+    return word[_end(_AFTER, word) :][::-1]
+
+
+def _end(pattern: re.Pattern[str], text: str) -> int:
+    found = pattern.match(text)
+    return found.end() if found else 0
 
 
 def _meant_arguments(command: Command, text: str) -> Iterator[str]:
@@ -136,7 +151,7 @@ def _meant_setting(text: str) -> Iterator[str]:
 
 
 def _meant_alias(text: str) -> Iterator[str]:
-    if found := _ALIAS.fullmatch(text):
+    if (found := _ALIAS.fullmatch(text)) and OPTION.match(found[2]):
         yield f"{found[1]}={found[2]}"
     elif found := _ALIAS_OF_MODEL.fullmatch(text):
         yield f"{found[1]}=-m {found[2]}"

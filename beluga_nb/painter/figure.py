@@ -487,7 +487,7 @@ class Varied:
         return light(colour, self.change) if self.change > 0 else dark(colour, -self.change)
 
 
-TOKEN = re.compile(r"(#[0-9a-fA-F]{6}|[a-z]+)([+-]\d*\.?\d+)?")
+TOKEN = re.compile(r"(#[0-9a-fA-F]{6}|[a-z]+)([+-](?:\d+(?:\.\d+)?|\.\d+))?")
 
 
 @cache

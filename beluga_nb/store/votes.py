@@ -205,6 +205,10 @@ def _references(line: Line) -> References:
     return References({line.left, line.right} if isinstance(line, Vote) else set())
 
 
+_OUR_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{8}|[0-9a-f]{64}")
+"""What a session, or a pack, calls a file of votes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Votes(Collection[Line]):
     """Files of lines. In a pack all votes are in one file, which is named by its own SHA-256."""
@@ -229,8 +233,9 @@ class _Votes(Collection[Line]):
         return True  # `forget` blanks no other lines than ours
 
     def hashes(self, path: Path, root: Path) -> set[str]:
-        # A file without votes has a name too: it goes when everything is forgotten.
-        return hashes_in(files.head(path, root=root)) or {path.stem}
+        # A file of ours without votes has a name too: it goes when everything is forgotten.
+        nothing = {path.stem} if _OUR_NAME.fullmatch(path.stem) else set()
+        return hashes_in(files.head(path, root=root)) or nothing
 
     def packed(self, store: Store, is_wanted: Callable[[Line], bool]) -> Iterator[PackedFile[Line]]:
         cast = [vote for vote in votes(store) if is_wanted(vote)]

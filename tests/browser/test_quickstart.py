@@ -92,7 +92,10 @@ def test_four_pictures_are_two_rows_and_tell_what_they_share_once(lab, shown):
     assert boxes[0]["y"] == boxes[1]["y"] < boxes[2]["y"] == boxes[3]["y"]
     assert len({round(box["height"]) for box in boxes}) == 1
     line = lab.cell(2).locator("summary").inner_text()
-    assert line == "4 pictures · gpt-image-2 · 1536 × 864 · local preview, not model output · recipe"
+    assert line.startswith(
+        "4 pictures · gpt-image-2 · 1536 × 864 · local preview, not model output · drawn: "
+    )
+    assert line.endswith(" · recipe")
     lab.cell(2).locator("summary").click()
     assert "picture 4" in lab.cell(2).locator("details").inner_text()
     lab.cell(2).locator("summary").click()

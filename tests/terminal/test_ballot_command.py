@@ -119,6 +119,7 @@ def test_fifty_voters_at_once_lose_no_vote_when_the_page_is_killed(session, tmp_
     assert len(cast) == len(pairs) == 6 * VOTERS
 
 
+@pytest.mark.posix
 def test_the_command_prints_the_link_and_ends_with_ctrl_c(session, tmp_path):
     (tmp_path / "consent.txt").write_text("Science, <em>agreed</em>?")
     with serving(tmp_path, "--consent", "consent.txt", "--question", "Which is cosier?") as (process, url):

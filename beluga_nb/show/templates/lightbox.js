@@ -104,7 +104,9 @@ background:#131316;color:#eee;font:14px/1.5 system-ui;overflow-wrap:anywhere;
       event.preventDefault();
   }, true);
   dialog.onwheel = event => recipe.contains(event.target) && recipe.scrollHeight > recipe.clientHeight || event.preventDefault();
-  dialog.onclick = ({target}) => [dialog, stage].includes(target) && dialog.close();
+  dialog.onclick = ({target}) => {
+    if ([dialog, stage].includes(target)) dialog.close();
+  };
   dialog.onclose = () => {
     dialog.remove();
     document.body.style.minHeight = '';
