@@ -114,7 +114,7 @@ def pytest_collection_finish():
 
 
 HEAVY = (
-    *("browser/test_panel.py", "test_engine_room.py", "test_budget.py", "compare/test_cluster.py"),
+    *("browser/test_panel.py", "test_budget.py", "compare/test_cluster.py"),
     *("test_kept.py", "test_notebooks.py", "test_text.py", "test_fault_matrix.py", "test_damaged.py"),
     *("test_frames.py", "painter/test_painter.py", "magics/test_prompts.py", "config/test_project.py"),
     *("test_elsewhere.py", "test_law.py", "server/test_openapi.py", "api/test_answers.py"),
@@ -124,12 +124,18 @@ HEAVY = (
 """Files that take longest, from the longest on."""
 
 
+LAST = ("test_engine_room.py", "session/test_session_engine.py")
+"""Files that apply nest_asyncio in their own process, and so change asyncio for all that come after them."""
+
+
 def pytest_collection_modifyitems(config, items):
     items[:], left = sampling.chosen(items)
     config.hook.pytest_deselected(items=left)
     # Each worker takes whole files: one that began such a file last would end long after the others.
     places = {TESTS / path: place for place, path in enumerate(HEAVY)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    places |= {TESTS / path: len(places) + place for place, path in enumerate(LAST, 1)}
+    others = len(HEAVY)
+    items.sort(key=lambda item: places.get(item.path, others))
     if os.name == "nt":
         for item in items:
             if item.get_closest_marker("posix"):

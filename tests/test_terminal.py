@@ -67,6 +67,8 @@ KINDS = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issu
 def test_no_error_says_any_whatever_it_is_made_of(kind, code):
     if kind is errors.UnknownNameError:
         error = kind(code, code, [code, "other"])
+    elif kind is errors.UnknownArgumentError:
+        error = kind(code, [code], of="generate")
     elif kind is errors.ImpossibleCombinationError:
         error = kind(1, 2, [code])
     elif kind is errors.NotSentError:

@@ -68,7 +68,7 @@ def comparison(prompt: str, axes: Mapping[str, Sequence[str]], arguments: Mappin
         "{{" in line
         or "\n" in line
         or _CHANGED.search(line + prompt)
-        or re.search(r"^\s*---\s*$", prompt, re.M)
+        or any(each.strip() == "---" for each in prompt.splitlines())
     ):
         raise RequestError("A cell cannot ask for this grid.", "Python can: beluga_nb.grid().")
     return f"%%beluga compare {line}\n{prompt}"

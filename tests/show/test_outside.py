@@ -111,6 +111,8 @@ def error_of(kind, say):
     lines = [say(f"{kind.__name__}-message"), say(f"{kind.__name__}-hint")]
     if kind is errors.UnknownNameError:
         return kind(*lines, [say("choice")])
+    if kind is errors.UnknownArgumentError:
+        return kind(lines[0], lines, of="generate")
     if kind is errors.ImpossibleCombinationError:
         return kind(1, 2, lines)
     return kind(errors.RequestError(*lines)) if kind is errors.NotSentError else kind(*lines)

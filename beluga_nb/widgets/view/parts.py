@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
 from beluga_nb.result import Preview
+from beluga_nb.show.markup import outside
 from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.comms import receive_in_any_shell
 
@@ -71,7 +71,8 @@ def plain(text: str) -> str:
     if not text:
         return ""
     # All mathematics begins with one of the two, and none goes beyond an element.
-    split = escape(text).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
+    lines = "\n".join(map(outside, text.split("\n")))
+    split = lines.replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
     return f'<span class="tex2jax_ignore mathjax_ignore">{split}</span>'
 
 
