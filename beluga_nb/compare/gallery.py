@@ -246,7 +246,7 @@ class Evaluable(ABC):
     def exclude_voter(self, voter: str, *, reason: str) -> None:
         """Exclude the votes of a voter from all rankings of the store; they are kept, and so is the reason.
 
-        Raises `UnknownNameError` where nobody of that name has voted.
+        Raises `UnknownNameError` where no voter has that name.
         """
         workspace, voter = self._runner.workspace(), voter_name(voter)
         known, excluded = {vote.voter for vote in votes(workspace.store)}, exclusions(workspace.store)

@@ -16,7 +16,7 @@ import numpy as np
 
 from beluga_nb.compare.axes import PROMPT
 from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, fit
-from beluga_nb.compare.vote import Duel
+from beluga_nb.compare.vote import NO_VOTES, Duel
 from beluga_nb.errors import UnknownNameError
 from beluga_nb.interrupted import showing
 from beluga_nb.redaction import redacted_bundle
@@ -129,7 +129,7 @@ class Ranking:
 
     def _summary(self) -> str:
         if not self.votes:
-            return "No votes yet: nothing can be said."
+            return NO_VOTES
         words = [
             f"Compared on {self._compared} by {plural(self.voters, 'voter')}: {plural(self.votes, 'vote')}."
         ]

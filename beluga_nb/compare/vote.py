@@ -20,6 +20,7 @@ from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.request import check_text
 from beluga_nb.store.votes import ANSWERS, Exclusion, Vote
 
+NO_VOTES = "No votes yet: nothing can be said."
 SKIP = "skip"
 
 Labels = tuple[tuple[str, str], ...]

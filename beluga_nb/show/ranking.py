@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pybase64
 
+from beluga_nb.compare.vote import NO_VOTES
 from beluga_nb.result import Bundle
 from beluga_nb.show.markup import data_uri, outside
 from beluga_nb.show.tables import Cell, Column, Kind, noted, table, table_html
@@ -85,8 +86,6 @@ def group_name(name: str) -> str:
     """Return the name of a voter or a criterion, which may have none."""
     return sanitize(name, _LONGEST_NAME) or "(no name)"
 
-
-NO_VOTES = "No votes yet: nothing can be said."
 
 _COUNTS = ("won", "lost", "tied", "both bad")
 

@@ -155,7 +155,7 @@ class Composer:
         self.renew()
 
     def renew(self) -> None:
-        """Find out anew what a click would do; until then, the button says what it said."""
+        """Find out again what a click would do; until then, the button keeps its text."""
         self.jobs.restart("estimate", self._estimate)
 
     @property
@@ -187,7 +187,7 @@ class Composer:
     async def exceeds(
         self, promised: Plan | None, arguments: dict[str, Any], values: Mapping[str, object]
     ) -> bool:
-        """Return whether a call would make more than the button said; the button says so then.
+        """Return whether a call would make more than the button shows, and update the button if so.
 
         Variables, store and settings may have changed since.
         """

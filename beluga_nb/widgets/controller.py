@@ -214,10 +214,10 @@ class Controller:
         return 0
 
     def _hold(self, asked: object) -> None:
-        """Send nothing: it would make more than the button said. The next click comes after a pause."""
+        """Send nothing: it would make more than the button showed. The next click comes after a pause."""
         with self._clicking:
             self._clicked = asked, self._clock()
-        self.state.message = "Nothing was sent: it takes more than was said. Click again if that is meant."
+        self.state.message = "Nothing was sent: it takes more than shown before. Click again to go ahead."
 
     async def _call(
         self, number: int, asked: dict[str, Any], arguments: dict[str, Any], promised: Plan | None
@@ -357,7 +357,7 @@ class Controller:
         return self.data.still(results)
 
     def seen(self) -> None:
-        """Note that somebody looks at the panel: list what others have recorded meanwhile, and the mode."""
+        """The panel came into view: list what others have recorded meanwhile, and the mode."""
         self.composer.describe()
         self.collection.refresh()
         if not self.state.snapshot and self.state.chosen:

@@ -98,7 +98,7 @@ class GridBuilder:
         asked: tuple[str, dict[str, Any], dict[str, Any]],
         values: Mapping[str, object],
     ) -> Grid | None:
-        """Return the grid to run, or None where it would make more than was said; that is said then."""
+        """Return the grid to run, or None if it would make more than the plan showed, which is then shown."""
         grid, plan = await asyncio.to_thread(self._made, *asked, values)
         if not more(plan, promised):
             return grid
@@ -106,7 +106,7 @@ class GridBuilder:
         return None
 
     def confirmed(self) -> Plan | None:
-        """Return what was said, or None where it is first asked whether so many pictures are meant."""
+        """Return what the plan showed, or None if so many pictures must be confirmed first."""
         plan, state = self._promised, self.state
         if plan is None or not state.grid_ready:
             return None

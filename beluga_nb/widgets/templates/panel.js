@@ -184,7 +184,7 @@ if (root && !root.belugaReady) {
   root.addEventListener('scroll', () => { cancelAnimationFrame(drawn); drawn = requestAnimationFrame(follow); }, true);
   root.addEventListener('click', (event) => { if (event.target.closest('.beluga-history')) setTimeout(follow, 50); });
 
-  // Others may have recorded pictures: they are listed when somebody looks here again.
+  // Others may have recorded pictures: they are listed when the panel comes into view again.
   let looked = 0;
   const look = () => {
     if (document.hidden || Date.now() - looked < 3000 || !root.isConnected) return;

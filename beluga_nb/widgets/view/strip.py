@@ -47,7 +47,7 @@ def strip(state: State, controller: Controller) -> widgets.Box:
 
 
 def _from_the_page(state: State, controller: Controller) -> list[widgets.DOMWidget]:
-    """Return hidden widgets by which the script tells what is in view, and that somebody looks."""
+    """Return hidden widgets by which the script tells which tiles are in view, and that the panel is."""
     at = widgets.IntText(layout={"display": "none"}, description="In view")
     at.add_class("beluga-at")
     traitlets.link((state, "at"), (at, "value"))
