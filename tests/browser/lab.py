@@ -75,7 +75,7 @@ class Lab:
         self.notebook = self.work / "notebook.ipynb"
         nbformat.write(notebook, self.notebook)
         for path in files:
-            shutil.copytree(path, self.work / path.name)
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, self.work / path.name)
         for plugin, values in (_SETTINGS | (settings or {})).items():
             self.set(plugin, values)
         self.size = size

@@ -10,8 +10,8 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 pytestmark = IN_A_BROWSER
 
-SEEN = {"03-teaching-demo": 6, "04-image-processing": 7, "05-reproducible-report": 3, "06-panel": 4}
-"""How many pictures a person sees in each."""
+SEEN = {"03-teaching-demo": 6, "04-image-processing": 7, "05-reproducible-report": 3, "06-panel": 5}
+"""How many pictures a person sees in each, with those that its text shows."""
 
 LOADED = """seen => [...document.querySelectorAll('.jp-OutputArea img')]
     .filter(image => image.complete && image.naturalWidth > 100).length >= seen"""
@@ -29,7 +29,8 @@ def without_outputs(name):
 def lab():
     """One JupyterLab, in which each lesson gets a kernel of its own."""
     whole = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
-    files, empty = [NOTEBOOKS / "beluga_store"], without_outputs("06-panel")
+    files = [NOTEBOOKS / "beluga_store", NOTEBOOKS / "panel.png"]
+    empty = without_outputs("06-panel")
     with Lab(empty, files=files, settings=whole, size=(1100, 5600), BELUGA_MODE="replay") as lab:
         yield lab
 
