@@ -22,6 +22,7 @@ from re import _parser as parser
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sampling import rounds
 from stores import notebook, record
 
 import beluga_nb
@@ -519,7 +520,7 @@ SOURCES = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=rounds(60, 3000), deadline=None)
 @given(
     SOURCES,
     st.lists(st.sampled_from(["a", "b", " ", "-m", '"', "\n", "ab", "beluga"]), min_size=1, max_size=7),
@@ -530,7 +531,7 @@ def test_a_walk_finds_the_prompts_that_an_expression_finds(source, words):
     assert notebooks._Piece(source).holds(prompt) == old_holds(source, prompt)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=rounds(60, 1000))
 @given(st.lists(st.sampled_from(["", "a", "b", "ab"]), min_size=1, max_size=5), st.text("ab", max_size=8))
 def test_pieces_stand_in_their_order(pieces, text):
     expression = re.compile(".*".join(map(re.escape, pieces)), re.DOTALL)
@@ -540,7 +541,7 @@ def test_pieces_stand_in_their_order(pieces, text):
 PICTURE = re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGNORECASE)
 
 
-@settings(max_examples=2000)
+@settings(max_examples=rounds(60, 2000))
 @given(
     st.lists(
         st.sampled_from(["a", " ", ".png", ".JPG", "jpeg", "webp", ".", "/", "\\", '"', "'"]), max_size=6
@@ -577,7 +578,7 @@ def new_labelled(values):
     return found
 
 
-@settings(max_examples=3000)
+@settings(max_examples=rounds(60, 3000))
 @given(st.lists(st.sampled_from(["a", " ", ",", ":", '"', "'", "\\", "b c", "16:9", "@"]), max_size=8))
 def test_the_values_of_an_axis_are_read_as_before(words):
     assert new_labelled("".join(words)) == old_labelled("".join(words))
