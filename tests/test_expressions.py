@@ -432,7 +432,9 @@ def test_what_cannot_is_not(pattern, method):
     assert fault(pattern, 0, method) is None
 
 
+@cache
 def cases():
+    """Each expression as it is used, with its place; all modules are read for that."""
     found = {}
     for place, name, pattern, flags, methods in expressions():
         for method in sorted(methods):
@@ -441,16 +443,10 @@ def cases():
     return found
 
 
-CASES = cases()
-
-
-@pytest.mark.parametrize(
-    ("pattern", "flags", "method"),
-    CASES,
-    ids=list(CASES.values()),
-)
-def test_no_expression_works_more_than_in_proportion_to_the_text(pattern, flags, method):
-    assert fault(pattern, flags, method) is None
+def test_no_expression_works_more_than_in_proportion_to_the_text():
+    found = {name: fault(*case) for case, name in cases().items()}
+    assert len(found) > 50
+    assert {name: each for name, each in found.items() if each is not None} == {}
 
 
 def pumped(automaton):
@@ -477,7 +473,7 @@ print("done")
 
 def test_all_of_them_come_to_an_end():
     work = []
-    for pattern, flags, method in CASES:
+    for pattern, flags, method in cases():
         raw = isinstance(pattern, bytes)
         texts = list(pumped(Automaton(pattern, flags, method)))
         work.append((pattern.decode("latin-1") if raw else pattern, flags, method, texts, raw))
