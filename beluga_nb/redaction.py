@@ -325,7 +325,7 @@ _SIGN = re.compile(rb"\\x..|[^\\]")  # of those in brackets, except the backslas
 
 def _replacing(escapes: bytes, signs: bytes, needs: tuple[bytes, ...]) -> _Layer:
     pieces = rb"%b|(?P<run>[^%b]++|[%b])" % (escapes, signs, signs)  # the latter begin no escape
-    # No escape begins with the same sign twice. Without this, `re` would try each escape at each sign of a run.
+    # No escape begins with a sign twice. Else `re` would try each escape at each sign of a long run.
     runs = b"|".join(rb"(?<!%b)%b+(?=%b)" % (sign, sign, sign) for sign in _SIGN.findall(signs))
     escapes = rb"%b|(?P<same>%b)" % (escapes, runs)
     return _Layer(re.compile(pieces, re.VERBOSE), b"", re.compile(escapes, re.VERBOSE), needs)

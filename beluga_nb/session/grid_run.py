@@ -249,7 +249,7 @@ def _load(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:
         raise StoreError(
             f"The picture {sha256[:12]}… is not recorded any more.", "Make the grid anew, and run it."
         )
-    return replace(picture, recipe=recipe)
+    return picture.with_fields(recipe=recipe)
 
 
 def _preview(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:
