@@ -82,10 +82,9 @@ class Grid(Evaluable):
     @property
     def axes(self) -> dict[str, tuple[str, ...]]:
         """The labels of each axis, those that have a cell."""
+        present = {axis.name: {cell.labels[axis.name] for cell in self.cells} for axis in self.study.axes}
         return {
-            axis.name: tuple(
-                label for label in axis.labels if any(cell.labels[axis.name] == label for cell in self.cells)
-            )
+            axis.name: tuple(label for label in axis.labels if label in present[axis.name])
             for axis in self.study.axes
         }
 
