@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack, overload
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Unpack, overload
 from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef, check_run
 from beluga_nb.compare.gallery import Evaluable
+from beluga_nb.compare.pages import MOST_ON_PAGE, MOST_SHOWN, Pages
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.workspace import Arriving, Runner, RunOptions, Workspace
@@ -61,7 +64,8 @@ class Grid(Evaluable):
 
     `run()` asks for what is missing, shows itself and keeps what arrives: a cell that fails does not sink the
     others, and running again, after Stop or in another kernel, buys only what is not there. `grid[labels]` is
-    the result of a cell, by its labels in the order of the axes, or in a mapping.
+    the result of a cell, by its labels in the order of the axes, or in a mapping. A grid of more than 200
+    pictures shows its first `page`.
     """
 
     def __init__(
@@ -78,14 +82,14 @@ class Grid(Evaluable):
         self._extended = extended  # None in a part of a grid
         self._outcomes: dict[Cell, Outcome] = {}
         self._places = {cell.key: cell for cell in self.cells}
+        self.page_number = 0  # of a grid that is a page of another one, from 1 on
 
     @property
     def axes(self) -> dict[str, tuple[str, ...]]:
         """The labels of each axis, those that have a cell."""
+        present = {axis.name: {cell.labels[axis.name] for cell in self.cells} for axis in self.study.axes}
         return {
-            axis.name: tuple(
-                label for label in axis.labels if any(cell.labels[axis.name] == label for cell in self.cells)
-            )
+            axis.name: tuple(label for label in axis.labels if label in present[axis.name])
             for axis in self.study.axes
         }
 
@@ -164,9 +168,13 @@ class Grid(Evaluable):
         return Arrivals(self, self._runner.workspace())
 
     @property
-    def arrived(self) -> Sequence[Cell]:
-        """The cells that have an outcome, in the order in which the first came for each."""
-        return list(self._outcomes)
+    def arrived(self) -> int:
+        """How many cells have an outcome."""
+        return len(self._outcomes)
+
+    def arrivals_from(self, first: int, most: int) -> Sequence[Cell]:
+        """Return at most so many cells in the order in which outcomes came, from the number `first` on."""
+        return list(islice(self._outcomes, first, most))
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -209,6 +217,32 @@ class Grid(Evaluable):
             cell for cell in self.cells if all(cell.labels[name] in chosen for name, chosen in wanted.items())
         ]
         return self._with(Grid(self.study, cells, runner=self._runner))
+
+    def page(self, number: int = 1) -> Grid:
+        """Return a part that is small enough to be shown: 40 pictures, with evenly spaced labels.
+
+        So each page is a sample of the whole, which can be run first, and each cell is on one of them.
+        """
+        pages = self.pages
+        if number not in range(1, len(pages) + 1):
+            raise RequestError(
+                f"There is no page {number}.", f"This grid has {plural(len(pages), 'page')}, from 1 on."
+            )
+        part = self._with(Grid(self.study, pages[number - 1], runner=self._runner))
+        part.page_number, part.pages = number, pages
+        return part
+
+    @cached_property
+    def pages(self) -> Pages:
+        """The cells of each page; a grid of 200 pictures or fewer is a single one."""
+        largest = max((cell.request.n for cell in self.cells), default=1)
+        most = max(1, MOST_ON_PAGE // largest) if self.is_large else max(1, len(self))
+        return Pages(self.study, self._places, most=most)
+
+    @cached_property
+    def is_large(self) -> bool:
+        """Whether it is shown in pages."""
+        return sum(cell.request.n for cell in self.cells) > MOST_SHOWN
 
     @refuses_keys
     def extend(self, /, **more: object) -> Grid:
@@ -331,10 +365,10 @@ class Grid(Evaluable):
                 raise UnknownNameError(name, label, known[name].labels)
 
     def _with(self, grid: Grid) -> Grid:
-        known = {(cell.key, cell.request): outcome for cell, outcome in self._outcomes.items()}
-        grid._outcomes = {
-            cell: known[cell.key, cell.request] for cell in grid.cells if (cell.key, cell.request) in known
-        }
+        for cell in grid.cells:
+            known = self._places.get(cell.key)
+            if known and known.request == cell.request and known in self._outcomes:
+                grid._outcomes[cell] = self._outcomes[known]
         return grid
 
 

@@ -222,6 +222,10 @@ def _refs(result: Result, call: Call) -> tuple[PictureRef, ...]:
 
 def _ref(picture: Picture, call: Call) -> PictureRef:
     recipe, store = picture.recipe, call.store
+    # Without the id and the path of its call, which a large grid need not hold for each picture.
+    request = call.request.slice(recipe.request.sample)
+    if request == recipe.request:
+        recipe = replace(recipe, request=request)
     make = partial(
         PictureRef, sha256=picture.sha256, media_type=picture.media_type, size=picture.size, recipe=recipe
     )
