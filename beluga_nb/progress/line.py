@@ -8,15 +8,13 @@ from typing import Protocol
 
 from beluga_nb.engines.call import Tally
 from beluga_nb.runtime import interrupts_wait
-from beluga_nb.text import plural, sanitize
+from beluga_nb.text import duration, plural, sanitize
 
 SHOW_AFTER = 1.0
 """Seconds before progress is shown; most replays and local previews are done by then."""
 
 MIN_PAUSE_FACTOR = 10
 """Pauses between drawings last at least this many times as long as a drawing takes."""
-
-_MINUTE = 60
 
 
 class ProgressDisplay(Protocol):
@@ -80,10 +78,10 @@ def words(tally: Tally, elapsed: float) -> str:
     'grid: 2 of 8 pictures, 7 s, about 22 s left'
     """
     total = _total(tally)
-    text = f"{sanitize(tally.label, 80)}: {tally.arrived} of {plural(total, tally.unit)}, {_time(elapsed)}"
+    text = f"{sanitize(tally.label, 80)}: {tally.arrived} of {plural(total, tally.unit)}, {duration(elapsed)}"
     done = tally.arrived + tally.failed
     if 0 < done < total:
-        text += f", about {_time(elapsed / done * (total - done))} left"
+        text += f", about {duration(elapsed / done * (total - done))} left"
     caps = tally.settings.caps if tally.settings else None
     if caps and caps.prices and tally.spent.cost and not tally.spent.unpriced:
         text += f", {caps.words(tally.spent.cost)} so far"
@@ -98,14 +96,3 @@ def share(tally: Tally) -> float | None:
 
 def _total(tally: Tally) -> int:
     return max(tally.wanted, tally.asked)
-
-
-def _time(seconds: float) -> str:
-    """Return a time in words.
-
-    >>> _time(0.2), _time(59.9), _time(135)
-    ('1 s', '1 min', '2 min 15 s')
-    """
-    whole = max(1, round(seconds))
-    minutes, rest = divmod(whole, _MINUTE)
-    return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest else [])])
