@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from beluga_nb.engines.call import Tally
@@ -21,7 +23,8 @@ class ProgressDisplay(Protocol):
     """Draws a line of progress over the one before, and erases all that it drew.
 
     `interval` is the least number of seconds between two drawings. `is_free` tells whether it may draw
-    without harm to other output. What is erased is `replaced` where the result follows at once.
+    without harm to other output. What is erased is `replaced` where the result follows at once. What is
+    printed or asked in the block of `beside` stays, whatever is drawn and erased after it.
     """
 
     @property
@@ -29,6 +32,7 @@ class ProgressDisplay(Protocol):
     def is_free(self) -> bool: ...
     def draw(self, text: str, share: float | None) -> None: ...
     def erase(self, *, replaced: bool) -> None: ...
+    def beside(self, printed: str) -> AbstractContextManager[None]: ...
 
 
 class ProgressLine:
@@ -43,6 +47,7 @@ class ProgressLine:
         self._began = clock()
         self._drawn = ""
         self._next = 0.0  # When it may be drawn again, on that clock.
+        self._lock = threading.RLock()  # Messages of a call come from its own thread.
 
     def beat(self) -> None:
         """Draw the line again if it has changed; draw nothing if all comes from the store."""
@@ -50,10 +55,14 @@ class ProgressLine:
         if self._display is None or not self._tally.asked or began - self._began < SHOW_AFTER:
             return
         text = words(self._tally, began - self._began)
-        if text != self._drawn and began >= self._next and self._is_wanted() and self._display.is_free():
+        if text == self._drawn or began < self._next or not self._is_wanted():
+            return
+        # What is half drawn could not be erased.
+        with interrupts_wait(), self._lock:
+            if not self._display.is_free():
+                return
             self._drawn = text
-            with interrupts_wait():  # What is half drawn could not be erased.
-                self._display.draw(text, share(self._tally))
+            self._display.draw(text, share(self._tally))
             self._next = began + max(self._display.interval, MIN_PAUSE_FACTOR * (self._clock() - began))
 
     def _is_wanted(self) -> bool:
@@ -61,9 +70,18 @@ class ProgressLine:
 
     def erase(self, *, replaced: bool = False) -> None:
         """Erase the line; the next heartbeat may draw it again."""
-        if self._display and self._drawn:
-            self._drawn = ""
-            self._display.erase(replaced=replaced)
+        with self._lock:
+            if self._display and self._drawn:
+                self._drawn = ""
+                self._display.erase(replaced=replaced)
+
+    @contextmanager
+    def beside(self, printed: str) -> Iterator[None]:
+        """Make room for what is printed or asked in the block."""
+        with self._lock:
+            self.erase()
+            with self._display.beside(printed) if self._display else nullcontext():
+                yield
 
     def end(self, *, replaced: bool = False) -> None:
         """Erase the line, and draw no other."""
