@@ -333,7 +333,7 @@ class Evaluable(ABC):
         asked = PairQuestions(self.samples, judging, by=by)
 
         def ended(outcomes: Mapping[Cell, Outcome]) -> JudgedPairs:
-            return asked.judged(outcomes, self._people(by, criterion))
+            return asked.judged(outcomes, self.votes(by=by).counted, criterion=criterion)
 
         return self._submit_questions(asked.cells, ended, tally=tally, **options)
 
@@ -371,10 +371,7 @@ class Evaluable(ABC):
         else:
             duels = list(duels_of(self.samples, judged, by=by))
         name = judged.judge if isinstance(judged, JudgedPairs) else judged.version
-        return agreement(duels, self._people(by, criterion), judge=name)
-
-    def _people(self, by: str, criterion: str) -> list[Duel]:
-        return [each for each in self.votes(by=by).counted if each.criterion == criterion]
+        return agreement(duels, self.votes(by=by).counted, judge=name, criterion=criterion)
 
     @explained(lambda: _READING)
     def leaderboard(self, *metrics: str | Scores, by: str = "model", criterion: str = "") -> Leaderboard:
@@ -386,23 +383,43 @@ class Evaluable(ABC):
         ranking = self.ranking(by=by, criterion=criterion)
         return Leaderboard(by=by, ranking=ranking, means=means, note=note)
 
-    def report(self, folder: str | Path, *metrics: str | Scores, by: str = "model", title: str = "") -> Path:
+    def report(
+        self,
+        folder: str | Path,
+        *metrics: str | Scores | JudgedPairs,
+        by: str = "model",
+        title: str = "",
+    ) -> Path:
         """Write a report into a folder, as `report.html`, `.md` and `.tex`, and return its page.
 
         It has all pictures, a table of models, dates and settings, a ranking for each criterion, what the
-        votes are worth, some metrics as in `leaderboard`, all prompts, and how to see the same again. The
-        page needs nothing else; `figures` holds the figures as SVG and as PDF of 300 pixels an inch.
+        votes are worth, some metrics as in `leaderboard`, the verdicts of judges among them with their
+        reasons and how far people agree, all prompts, and how to see the same again. The page needs nothing
+        else; `figures` holds the figures as SVG and as PDF of 300 pixels an inch.
         """
+        from beluga_nb.compare.judge import JudgedPairs
         from beluga_nb.show.report import Study, write_report
 
         found = self.votes(by=by)
         criteria = sorted({vote.criterion for vote in found.counted})
+        scores = self._scores(each for each in metrics if not isinstance(each, JudgedPairs))
         study = Study(
             by=by,
             samples=self.samples,
             votes=found,
             rankings=[self.ranking(by=by, criterion=each) for each in criteria],
-            scores=self._scores(metrics),
+            scores=scores,
+            verdicts={
+                place: [self.agreement(each, by=by, criterion=criterion) for criterion in criteria or [""]]
+                for place, each in enumerate(scores)
+                if each.is_of_judge
+            },
+            # People may have voted since the judge compared.
+            pairs=[
+                replace(each, agreement=self.agreement(each, criterion=each.agreement.criterion))
+                for each in metrics
+                if isinstance(each, JudgedPairs)
+            ],
         )
         return write_report(study, path_of(folder), self._runner.workspace(), title=title)
 
