@@ -5,7 +5,7 @@
 
 An engine paints what a prompt says, leaves each part of it out with a probability of one minus the knob, and
 blurs the picture: the lower the knob, the more is missing, and the less is sharp. Each study is a grid of
-three models with a knob each, recorded in a store of its own. Twelve simulated voters vote blindly on all
+three models with a knob each, recorded in a store of its own. Eight simulated voters vote blindly on all
 pairs; the embedded server judges all pairs by what was painted, and a metric measures sharpness. What is
 counted is what the report says in the end.
 """
@@ -13,13 +13,16 @@ counted is what the report says in the end.
 import argparse
 import asyncio
 import math
+import os
 import random
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, permutations
+from multiprocessing import get_context
 from pathlib import Path
 
 from PIL import ImageFilter
@@ -42,16 +45,16 @@ KNOBS: Mapping[str, Mapping[str, float]] = {
 PROMPTS = [
     f"{count} {colour} {animal} in the {place}, {time}"
     for count, colour, animal, place, time in zip(
-        ["two", "three", "five", "four"] * 3,
-        ["red", "blue", "green"] * 4,
-        ["foxes", "cats", "owls", "whales", "horses", "cows"] * 2,
-        ["snow", "forest", "desert", "city"] * 3,
-        ["at night", "at dawn", "at sunset", "at noon"] * 3,
+        ["two", "three", "five", "four"] * 5,
+        ["red", "blue", "green", "red", "yellow"] * 4,
+        ["foxes", "cats", "owls", "whales", "horses", "cows", "dogs", "bears", "rabbits", "birds"] * 2,
+        ["snow", "forest", "desert", "city"] * 5,
+        ["at night", "at dawn", "at sunset", "at noon"] * 5,
         strict=True,
     )
 ]
 
-VOTERS = 12
+VOTERS = 8
 STEP = 4.0
 """How many logits a knob of 1 is better than one of 0, for voters."""
 
@@ -156,25 +159,31 @@ def study(knobs: Mapping[str, float], folder: Path, *, seed: int) -> dict[str, F
     }
 
 
-def table(studies: int) -> Iterator[str]:
-    """Yield the lines of the table."""
+def study_of(kind: str, seed: int) -> dict[str, Finding]:
+    """Return what a study in a folder of its own finds."""
+    with tempfile.TemporaryDirectory() as folder:
+        return study(KNOBS[kind], Path(folder), seed=seed)
+
+
+def table(studies: int, workers: int) -> Iterator[str]:
+    """Yield the lines of the table; so many processes run studies at once."""
     yield "| truth | evidence | exactly that was found | something else was told apart |"
     yield "|---|---|--:|--:|"
-    for kind, knobs in KNOBS.items():
-        truth = truth_of(knobs)
-        found: dict[str, list[Finding]] = {}
-        for seed in range(studies):
-            with tempfile.TemporaryDirectory() as folder:
-                for evidence, each in study(knobs, Path(folder), seed=seed).items():
-                    found.setdefault(evidence, []).append(each)
-        for evidence, findings in found.items():
-            right = sum(each == truth for each in findings)
-            wrong = sum(not each.apart <= truth.apart for each in findings)
-            yield f"| {kind} | {evidence} | {right} of {studies} | {wrong} |"
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for kind, knobs in KNOBS.items():
+            truth = truth_of(knobs)
+            found = list(pool.map(study_of, [kind] * studies, range(studies)))
+            for evidence in found[0]:
+                findings = [each[evidence] for each in found]
+                right = sum(each == truth for each in findings)
+                wrong = sum(not each.apart <= truth.apart for each in findings)
+                yield f"| {kind} | {evidence} | {right} of {studies} | {wrong} |"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.known_answer")
     parser.add_argument("--studies", type=int, default=100)
-    for line in table(parser.parse_args().studies):
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    for line in table(options.studies, options.workers):
         print(line, flush=True)
