@@ -44,7 +44,8 @@ class SessionRunner:
         """Return what a run of cells would send, and what that would cost; send nothing."""
         settings = self.resources.plan_settings(mode=mode)
         missing = self.resources.missing(self.resources.calls(list(_by_request(cells)), settings))
-        return replace(self.resources.plan(missing, settings.caps), cells=len(cells))
+        unit = cells[0].request.unit if cells else Request.unit
+        return replace(self.resources.plan(missing, settings.caps), cells=len(cells), unit=unit)
 
     def submit(
         self,
