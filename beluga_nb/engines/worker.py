@@ -227,7 +227,7 @@ def name() -> str:
 @cache
 def journal() -> Store:
     """Return the folder where a worker keeps answers until they are acknowledged, as a store."""
-    state = os.environ.get(STATE) or os.path.join(os.path.expanduser("~"), ".local", "state")
+    state = Environment(os.environ).get(STATE) or os.path.join(os.path.expanduser("~"), ".local", "state")
     return Store(Path(state) / "beluga_nb" / "worker")
 
 
