@@ -548,11 +548,13 @@ class Engine(Protocol):
 class OwnEngine:
     """A user's engine, which a session asks instead of a service; its pictures are recorded under `name`.
 
-    `within` returns the engine with a timeout in seconds, checked against what an engine promises.
+    `within` returns the engine with a timeout in seconds, checked against what an engine promises. `path` is
+    where other processes import it, or empty for an object of this process alone.
     """
 
     engine: Engine
     name: str
+    path: str = ""
     within: Callable[[float], Engine]
 
 
