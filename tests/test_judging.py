@@ -246,7 +246,9 @@ def test_map_raises_what_the_function_raises_and_says_for_which_picture(session)
     assert caught.value.__notes__ == ["It was raised for a fox · flux-2.0 · number 0."]
 
 
+@pytest.mark.whole
 def test_pictures_are_measured_on_two_workers_of_a_dask_cluster(session):
+    """Every check measures on two such workers in `compare/test_cluster.py`."""
     from dask.distributed import Client, LocalCluster
     from dots import red, where
 

@@ -15,7 +15,7 @@ from beluga_nb.server.app import create_app
 from beluga_nb.server.openapi import document
 
 FEW = hypothesis.settings(
-    max_examples=rounds(12, 40),
+    max_examples=rounds(4, 40),
     derandomize=True,
     deadline=None,
     database=None,
