@@ -234,7 +234,9 @@ def _listed(table: Table) -> Table:
     """Return the table as a list: few of the combinations of its labels have a cell."""
     labels = tuple(map(_joined, table.squares))
     names = Dimension(_joined(each.name for each in table.dimensions), labels)
-    squares = {(label,): square for label, square in zip(labels, table.squares.values(), strict=True)}
+    squares: Mapping[tuple[str, ...], Square] = {
+        (label,): square for label, square in zip(labels, table.squares.values(), strict=True)
+    }
     return replace(table, dimensions=(names,), squares=squares)
 
 
