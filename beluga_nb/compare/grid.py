@@ -82,7 +82,7 @@ class Grid(Evaluable):
         self._runner = runner
         self._extended = extended  # None in a part of a grid
         self._outcomes: dict[Cell, Outcome] = {}
-        self._places = {cell.key: cell for cell in self.cells}
+        self.places = {cell.key: cell for cell in self.cells}
         self.page_number = 0  # of a grid that is a page of another one, from 1 on
 
     @property
@@ -233,7 +233,15 @@ class Grid(Evaluable):
         cells = [
             cell for cell in self.cells if all(cell.labels[name] in chosen for name, chosen in wanted.items())
         ]
+        return self.part(cells)
+
+    def part(self, cells: Sequence[Cell]) -> Grid:
+        """Return the part of the grid that has these cells, with what has come of them."""
         return self._with(Grid(self.study, cells, runner=self._runner))
+
+    def workspace(self) -> Workspace:
+        """Return the settings and the store as they stand now."""
+        return self._runner.workspace()
 
     def page(self, number: int = 1) -> Grid:
         """Return a part that is small enough to be shown: 40 pictures, with evenly spaced labels.
@@ -245,7 +253,7 @@ class Grid(Evaluable):
             raise RequestError(
                 f"There is no page {number}.", f"This grid has {plural(len(pages), 'page')}, from 1 on."
             )
-        part = self._with(Grid(self.study, pages[number - 1], runner=self._runner))
+        part = self.part(pages[number - 1])
         part.page_number, part.pages = number, pages
         return part
 
@@ -254,7 +262,7 @@ class Grid(Evaluable):
         """The cells of each page; a grid of 200 pictures or fewer is a single one."""
         largest = max((cell.request.n for cell in self.cells), default=1)
         most = max(1, MOST_ON_PAGE // largest) if self.is_large else max(1, len(self))
-        return Pages(self.study, self._places, most=most)
+        return Pages(self.study, self.places, most=most)
 
     @cached_property
     def is_large(self) -> bool:
@@ -309,13 +317,12 @@ class Grid(Evaluable):
     def to_html(self, path: str | Path, *, originals: bool = False) -> Path:
         """Write the grid as one page that needs nothing else, and return where.
 
-        It holds previews of 512 pixels, or with `originals` the exact pictures.
+        It holds previews of 512 pixels, or with `originals` the exact pictures. Of a grid of more than 200
+        pictures, a name without a suffix such as "cats" makes a folder of pages; its index is returned.
         """
         from beluga_nb.show.grid import write_page_of
 
-        path = file_path_of(path)
-        write_page_of(self, path, originals=originals)
-        return path
+        return write_page_of(self, file_path_of(path), originals=originals)
 
     def export(self, folder: str | Path, *, metadata: str = "auto") -> list[Path]:
         """Write each picture to a file of its own, named after its labels, and return where.
@@ -367,11 +374,11 @@ class Grid(Evaluable):
             raise RequestError(_named(names), order if names else _ONLY)
         for name, label in zip(names, key, strict=True):
             self._check_labels(name, {label})
-        if key not in self._places:
+        if key not in self.places:
             raise RequestError(
                 f"There is no cell {' · '.join(key)}.", "Not every combination is in this grid."
             )
-        return self._places[key]
+        return self.places[key]
 
     def _check_labels(self, name: str, labels: Iterable[str]) -> None:
         known = {axis.name: axis for axis in self.study.axes}
@@ -383,7 +390,7 @@ class Grid(Evaluable):
 
     def _with(self, grid: Grid) -> Grid:
         for cell in grid.cells:
-            known = self._places.get(cell.key)
+            known = self.places.get(cell.key)
             if known and known.request == cell.request and known in self._outcomes:
                 grid._outcomes[cell] = self._outcomes[known]
         return grid

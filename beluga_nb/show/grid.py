@@ -191,12 +191,30 @@ def _axes_in_words(table: Table) -> str:
     return " · ".join(named)
 
 
-def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
-    """Write a grid as one page; raise `StoreError` where that is not possible."""
+MOST_IN_FILE = 10_000
+"""Pictures of a page that is one file: browsers open no file of gigabytes."""
+
+
+def write_page_of(grid: Grid, path: Path, *, originals: bool) -> Path:
+    """Write a grid as one page, or a large one as a folder if the path has no suffix; return what to open.
+
+    Raises `StoreError` where that is not possible.
+    """
+    if grid.is_large and not path.suffix:
+        from beluga_nb.show.page_folder import write_pages
+
+        whole = _with_whole(table_of(grid.page()), grid, grid.workspace())
+        return write_pages(grid, path, table_of, whole, originals=originals)
     from beluga_nb.show.page import page
 
+    if (count := len(_refs(grid))) > MOST_IN_FILE:
+        raise RequestError(
+            f"One file would hold {count:,} pictures.",
+            f"Name a folder, which has a page for every {MOST_SHOWN}: to_html({path.stem!r})",
+        )
     html = page(table_of(grid, _original if originals else _small), title=path.stem)
     save_file(path, redact(html).encode())
+    return path
 
 
 def _view(workspace: Workspace, *, writing: bool) -> StoreView:
@@ -234,7 +252,9 @@ def _listed(table: Table) -> Table:
     """Return the table as a list: few of the combinations of its labels have a cell."""
     labels = tuple(map(_joined, table.squares))
     names = Dimension(_joined(each.name for each in table.dimensions), labels)
-    squares = {(label,): square for label, square in zip(labels, table.squares.values(), strict=True)}
+    squares: Mapping[tuple[str, ...], Square] = {
+        (label,): square for label, square in zip(labels, table.squares.values(), strict=True)
+    }
     return replace(table, dimensions=(names,), squares=squares)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from beluga_nb.compare.axes import Study, axis
 from beluga_nb.compare.cell import Cell
 from beluga_nb.compare.pages import MOST_ON_PAGE, MOST_SHOWN, Pages
-from beluga_nb.errors import APIStatusError, RequestError
+from beluga_nb.errors import APIStatusError, RequestError, StoreError
 from beluga_nb.progress.line import ProgressLine, Tally
 from beluga_nb.request import Request
 from beluga_nb.result import Result
@@ -208,3 +208,45 @@ def test_updates_of_a_running_grid_end_with_what_is_shown_and_their_number_depen
         line.beat()
     assert len(screen.sizes) <= 1 + 2 * 7
     assert all(size < 100 for size in screen.sizes[-3:])
+
+
+def test_a_large_grid_becomes_a_folder_of_pages_whose_links_and_pictures_are_there(session, tmp_path):
+    grid = large(session, 41).run(assume_yes=True)
+    index = grid.to_html(tmp_path / "all")
+    assert index == tmp_path / "all/index.html"
+    html = index.read_text()
+    assert "410 cells: 410 done" in html
+    assert "number: 0 to 12" in html
+    links = re.findall('href="([^"]+)"', html)
+    assert links == [f"page-{number:04}.html" for number in (1, 2, 3)]
+    pictures = []
+    for link in links:
+        shown = (index.parent / link).read_text()
+        assert all((index.parent / each).is_file() for each in re.findall('href="([^"]+)"', shown))
+        pictures += re.findall('<img src="([^"]+)"', shown)
+        assert len(shown) < MEGABYTE
+    assert len(pictures) == 410
+    assert all((index.parent / each).is_file() for each in pictures)
+    assert {each.split("/")[0] for each in pictures} == {"previews"}
+
+    large(session, 21).to_html(tmp_path / "all", originals=True)
+    assert sorted(each.name for each in (tmp_path / "all").glob("*.html")) == [*INDEX_OF_TWO]
+
+
+INDEX_OF_TWO = ("index.html", "page-0001.html", "page-0002.html")
+
+
+def test_a_folder_of_pages_replaces_no_page_of_others_and_a_small_grid_is_one_file(session, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/index.html").write_text("my page")
+    with pytest.raises(StoreError, match="that beluga_nb did not write"):
+        large(session).to_html(tmp_path / "mine")
+    assert large(session, 2).to_html(tmp_path / "small").is_file()
+    assert large(session).to_html(tmp_path / "one.html").is_file()
+
+
+def test_a_single_file_of_more_than_ten_thousand_pictures_is_refused(session, tmp_path, monkeypatch):
+    monkeypatch.setattr("beluga_nb.show.grid.MOST_IN_FILE", 19)
+    with pytest.raises(RequestError, match="One file would hold 20 pictures") as refused:
+        large(session, 2).run(assume_yes=True).to_html(tmp_path / "a.html")
+    assert refused.value.hint == "Name a folder, which has a page for every 200: to_html('a')"
