@@ -195,7 +195,7 @@ def test_json_of_few_and_long_values_is_read():
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        (b"animal\n" + b"fox\n" * 10_001, "it has more than 10,000 rows"),
+        (b"animal\n" + b"fox\n" * 100_001, "it has more than 100,000 rows"),
         (b",".join(b"a%d" % number for number in range(101)) + b"\n", "it has more than 100 names"),
         (b"a," * 500_000 + b"a\n" + b"1\n" * 10_000, "it has more than 100 names"),
         (b"animal\n" + b"x" * (32 * 2**20), "it has more than 33,554,432 bytes"),

@@ -17,6 +17,7 @@ from leaks import holds, leaks
 from sampling import some
 from test_architecture import MODULES, PACKAGE
 
+from beluga_nb import redaction
 from beluga_nb.errors import (
     BelugaError,
     ImpossibleCombinationError,
@@ -261,3 +262,35 @@ def test_an_engine_that_fails_with_a_key_in_its_words_leaves_it_in_no_log(caplog
     assert "The engine failed in job" in caplog.text
     assert "no such key: (your key)" in caplog.text
     assert not holds(caplog.text)
+
+
+# --- the work that a text makes
+
+
+@pytest.mark.parametrize(
+    ("layer", "signs"),
+    [
+        (redaction._STRIPPED, b"\x1b\\%&\xc2"),
+        (redaction._ESCAPES[0], b"\\%&"),
+        (redaction._ESCAPES[1], b"\\%&"),
+        (redaction._ESCAPES[2], b"\\%&="),
+    ],
+)
+def test_a_long_run_of_one_sign_is_read_in_one_step(layer, signs):
+    """`re` would try every escape at each of its bytes."""
+    for sign in signs:
+        run = bytes((sign,)) * 1000
+        assert layer.escapes.match(run).end() >= 999
+        assert layer.escapes.sub(redaction._character, run) == run
+
+
+@pytest.mark.parametrize("sign", ["\\", "#", "x", "X", "x0"])
+def test_a_long_run_in_which_an_escape_may_grow_is_read_in_one_step(sign):
+    assert len(redaction._GROWING.findall(sign.encode() * 1000)) == 1
+
+
+def test_a_key_behind_a_run_of_signs_is_found():
+    key = Secret("&&bapi_SENTINEL-&&&-SENTINEL", "test")
+    for sign in ("&", "%", "\x1b", "=", "\xc2", "\\", "#x"):
+        text = f"{sign * 100}{key.reveal()}{sign * 100}&#38;{key.reveal()[1:]}"
+        assert "SENTINEL" not in redaction.redact(text), sign

@@ -479,7 +479,6 @@ def wrapped(make, depth):
 ASYNC = {"function": drawing, "object": Painter(), "method": Painter().paint, "awaited": Awaited()}
 NONE = {
     "number": 7,
-    "text": "five_lines",
     "lambda": lambda _: None,
     "function": plain,
     "class": Painter,
