@@ -378,7 +378,13 @@ class Resources:
         make_preview = small if call.settings.uses_store else None
         source = source_of(call.backend, self.room, make_preview=make_preview) if call.may_ask else None
         small_copy = _no_preview if isinstance(call.request, Question) else preview
-        recorder = Recorder(call.store, provider=call.provider, preview=small_copy, notify=self.notify)
+        recorder = Recorder(
+            call.store,
+            provider=call.provider,
+            preview=small_copy,
+            notify=self.notify,
+            under_way=self.room.under_way,
+        )
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
     def start(self, call: Call, *, assume_yes: bool, left: Left) -> Job[Result]:
