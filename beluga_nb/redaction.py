@@ -528,6 +528,11 @@ def redact_bytes(data: bytes) -> bytes:
     return _without(data, spans)[0] if (spans := _keys_in(data, forms, pictures)) else data
 
 
+def may_hold_escapes(text: str) -> bool:
+    """Whether a key may stand in a text in escapes or between codes, and not only as it is."""
+    return bool(_encoded(text).translate(None, _NO_SIGNS))
+
+
 def redact(text: str) -> str:
     """Return a text without any key in use; one that holds none is returned as it is."""
     forms = _LIVE.forms()

@@ -66,6 +66,17 @@ Bundle = Mapping[str, str]
 """Media type to content, as Jupyter's display protocol takes it."""
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a picture took when a service made it: the seconds of its request, and its cost.
+
+    The cost is an estimate by the prices that were set then, such as "0.04 USD"; None where there was none.
+    """
+
+    seconds: float
+    cost: str | None = None
+
+
 @named_methods
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -73,6 +84,7 @@ class Recipe:
 
     `engine` is the name of the engine, "procedural" for the built-in painter; `created` is Unix
     time in seconds. Where the prompt was filled from a `template`, `values` are what it was filled with.
+    `usage` is known of pictures that a service made and the store recorded.
     """
 
     request: Request
@@ -81,6 +93,7 @@ class Recipe:
     created: int = field(default=0, compare=False)
     template: str | None = field(default=None, compare=False)
     values: Mapping[str, str] = field(default_factory=dict, compare=False)
+    usage: Usage | None = field(default=None, compare=False, repr=False)
 
     @property
     def procedural(self) -> bool:
@@ -535,11 +548,13 @@ class Engine(Protocol):
 class OwnEngine:
     """A user's engine, which a session asks instead of a service; its pictures are recorded under `name`.
 
-    `within` returns the engine with a timeout in seconds, checked against what an engine promises.
+    `within` returns the engine with a timeout in seconds, checked against what an engine promises. `path` is
+    where other processes import it, or empty for an object of this process alone.
     """
 
     engine: Engine
     name: str
+    path: str = ""
     within: Callable[[float], Engine]
 
 

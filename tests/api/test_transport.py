@@ -234,6 +234,7 @@ class Proxy:
 # --- every status
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("hundred", range(2, 10))
 def test_only_a_status_that_proves_it_is_a_refusal(hundred):
     for status in range(hundred * 100, hundred * 100 + 100):
