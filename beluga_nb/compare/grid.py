@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Unpack, overload
 
 from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef, check_run
+from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.compare.pages import MOST_ON_PAGE, MOST_SHOWN, Pages
 from beluga_nb.compare.plan import Plan
@@ -99,9 +100,17 @@ class Grid(Evaluable):
 
     @named_options(RunOptions)
     def submit(
-        self, *, failed: bool = False, tally: Tally | None = None, **options: Unpack[RunOptions]
+        self,
+        *,
+        failed: bool = False,
+        executor: Workers | None = None,
+        tally: Tally | None = None,
+        **options: Unpack[RunOptions],
     ) -> Job[Grid]:
         """Start asking for what is missing, or only for what has `failed`.
+
+        With an `executor`, its workers make the calls: a `dask.distributed.Client`, or any executor of
+        `concurrent.futures`. Caps, journal and store stay here, and nothing is bought twice.
 
         `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need
         `assume_yes`. Mode "refresh" asks for all of it anew. `tally` counts what is asked for and arrives;
@@ -111,15 +120,23 @@ class Grid(Evaluable):
         """
         wanted = self._wanted(options.get("mode"))
         cells = [cell for cell in wanted if not failed or self.outcome(cell).error]
-        return self._runner.submit(cells, self._outcomes.__setitem__, self._ended, tally=tally, **options)
+        return self._runner.submit(
+            cells, self._outcomes.__setitem__, self._ended, tally=tally, executor=executor, **options
+        )
 
     run = blocking("run", submit, watch=_watch)
     arun = awaitable("arun", submit)
 
     @named_options(RunOptions)
-    def submit_retry(self, *, tally: Tally | None = None, **options: Unpack[RunOptions]) -> Job[Grid]:
+    def submit_retry(
+        self,
+        *,
+        executor: Workers | None = None,
+        tally: Tally | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Job[Grid]:
         """Start asking for what has failed, and for nothing else."""
-        return self.submit(failed=True, tally=tally, **options)
+        return self.submit(failed=True, executor=executor, tally=tally, **options)
 
     retry = blocking("retry", submit_retry, watch=_watch)
     aretry = awaitable("aretry", submit_retry)
