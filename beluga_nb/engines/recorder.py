@@ -103,7 +103,7 @@ class Recorder:
 
     def _record(self, picture: Picture, usage: Usage | None) -> Picture:
         recipe = replace(picture.recipe, usage=None if picture.recipe.procedural else usage)
-        picture = replace(picture, recipe=recipe, preview=self._preview(picture))
+        picture = picture.with_fields(recipe=recipe, preview=self._preview(picture))
         with self.notifying():
             picture = self._at_free_take(picture)
             self.store.write(picture, picture.preview, provider=self.provider)
@@ -120,7 +120,7 @@ class Recorder:
                 # Another kernel bought the same meanwhile. Both were paid for, so both stay.
                 request = next_free_take(request, self.store, provider=self.provider)
                 self.notify(f"Another kernel has recorded the same; this one is kept as take {request.take}.")
-        return replace(picture, recipe=replace(picture.recipe, request=request))
+        return picture.with_fields(recipe=replace(picture.recipe, request=request))
 
     def _preview(self, picture: Picture) -> Preview | None:
         try:

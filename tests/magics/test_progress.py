@@ -349,6 +349,7 @@ def test_each_call_shows_one_line_which_is_gone_at_each_end(kernel, call, end):
         assert len(shown) == 3
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("code", "messages"),
     [
