@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
@@ -34,8 +34,9 @@ from beluga_nb.engines.worker import Assignment, Delivery, Task
 from beluga_nb.errors import APIConnectionError, BelugaError, EngineError, OutcomeUnknownError, RequestError
 from beluga_nb.paths import write_file
 from beluga_nb.process.work import at_work
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
-from beluga_nb.result import CallCancelled, PreviewMaker, Result
+from beluga_nb.result import Bundle, CallCancelled, PreviewMaker, Result
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.text import plural, sanitize
@@ -208,6 +209,46 @@ def crew_of(executor: Workers, backends: Sequence[Backend]) -> Crew:
     for each in backends:
         Assignment.of(each, travels=not crew.is_here)
     return crew
+
+
+@dataclass(frozen=True, repr=False)
+class WorkerTable:
+    """What each worker of an executor has: its versions, its engine, where its key comes from, its folder."""
+
+    rows: tuple[Mapping[str, str], ...]
+
+    @classmethod
+    def of(cls, executor: Workers, backends: Sequence[Backend]) -> WorkerTable:
+        """Ask the workers of an executor, and refuse none."""
+        client = getattr(executor, "_client", executor)
+        if not isinstance(client, Cluster):
+            here = Pool(client).is_here
+            assignments = [Assignment.of(each, travels=not here) for each in backends]
+            return cls((worker.describe([] if here else assignments),))
+        describe = partial(worker.describe, [Assignment.of(each, travels=True) for each in backends])
+        found = client.run(describe, workers=list(client.nthreads()), on_error="return")
+        return cls(tuple(_described(name, about) for name, about in found.items()))
+
+    def __repr__(self) -> str:
+        return self._bundle()["text/plain"]
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return redacted_bundle(self._bundle())
+
+    def _bundle(self) -> Bundle:
+        from beluga_nb.show.tables import table
+
+        names = [name for name in _COLUMNS if any(row.get(name) for row in self.rows)]
+        return table([[row.get(name, "") for name in names] for row in self.rows], names, "Workers")
+
+
+_COLUMNS = ("worker", "beluga_nb", "Python", "engine", "key", "answers kept in", "problem")
+
+
+def _described(name: str, about: object) -> Mapping[str, str]:
+    if isinstance(about, Mapping):
+        return about
+    return {"worker": name, "problem": f"{type(about).__name__}: {sanitize(str(about), 120)}"}
 
 
 class Remote:

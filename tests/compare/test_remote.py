@@ -4,12 +4,14 @@ import asyncio
 import json
 import multiprocessing
 import os
+import platform
 import random
 import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -20,10 +22,11 @@ import remote_engines
 from clusters import ROOT, Cluster, Scheduler
 from conftest import KEY, drawing, on_a_port, service
 from kernels import clean_environment
-from leaks import leaks
+from leaks import holds, leaks
 from remote_engines import mixed
 from sampling import rounds
 
+from beluga_nb import __version__
 from beluga_nb.engines import worker
 from beluga_nb.errors import BelugaError, NotRecordedError, OverBudgetError, RequestError, SettingsError
 from beluga_nb.server.app import create_app
@@ -213,6 +216,51 @@ def test_what_workers_lack_is_two_lines_before_the_first_cell(tmp_path, cluster,
         )
     finally:
         cluster.client.run(remote_engines.set_variable, "BELUGA_API_KEY", KEY, workers=first)
+
+
+def test_a_table_shows_what_each_worker_has(tmp_path, cluster, started):
+    grid = grid_of(session_at(tmp_path / "s", environ={"BELUGA_API_KEY": KEY}))
+    rows = grid.workers(cluster.client).rows
+    assert len(rows) == 2
+    for row in rows:
+        assert (row["beluga_nb"], row["Python"]) == (__version__, platform.python_version())
+        assert (row["engine"], row["key"]) == ("belugapi", "from BELUGA_API_KEY")
+        assert row["answers kept in"].startswith(str(cluster.folder))
+    shown = repr(grid.workers(cluster.client))
+    assert shown.splitlines()[0].split()[:3] == ["worker", "beluga_nb", "Python"]
+    assert "problem" not in shown
+    assert not holds(shown)
+    assert len(grid.workers(started("threads")).rows) == 1
+    lacking = grid_of(session_at(tmp_path / "t", engine="no_such_module:fox")).workers(started("processes"))
+    assert "No module named 'no_such_module'" in lacking.rows[0]["problem"]
+
+
+def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypatch, started, state):
+    monkeypatch.setenv("REMOTE_ENGINES", str(tmp_path))
+    session = session_at(tmp_path / "s", engine="remote_engines:waiting", max_in_flight=4)
+    grid, executor = grid_of(session), started("threads")
+    job = grid.submit(executor=executor)
+    store = grid._runner.workspace().store
+    until(lambda: len(list(tmp_path.glob("asked-*"))) == 2)
+    # What waits for a thread is in the journal too, before it is sent.
+    until(lambda: len(pending.calls(store)) == 4)
+    job.cancel()
+    until(job.done)
+    unknown = pending.calls(store)
+    assert len(unknown) == 2, "the others had not begun"
+    (tmp_path / "go").touch()
+    grid.run(executor=executor)
+    assert grid.counts["done"] == len(grid)
+    assert len(list(tmp_path.glob("asked-*"))) == len(grid), "what was under way was asked for again"
+    assert pending.calls(store) == []
+    assert list(state.glob("*.answer*")) == []
+
+
+def until(claim):
+    deadline = time.monotonic() + 60
+    while not claim():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_cap_is_exact_over_all_workers(tmp_path, cluster):
