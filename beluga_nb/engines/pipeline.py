@@ -84,7 +84,14 @@ def build(
     if source and not settings.uses_store:
         return InRoom(Batched(_bounded(source.engine, source, call, room, breaker), split), room)
     if source:
-        recorded = Recorded(source.engine, recorder, digest=source.digest, written=call.tally.calls)
+        recorded = Recorded(
+            source.engine,
+            recorder,
+            digest=source.digest,
+            written=call.tally.calls,
+            # Only of a service: an engine that gives the same bytes again gives the same output again.
+            caps=settings.caps if source.recover else None,
+        )
         engine: Engine = _bounded(recorded, source, call, room, breaker)
         engine = Replayed(engine, store, provider=provider)
         if source.recover:

@@ -47,7 +47,8 @@ class SessionRunner:
         """Return what a run of cells would send, and what that would cost; send nothing."""
         settings = self.resources.plan_settings(mode=mode)
         missing = self.resources.missing(self.resources.calls(list(_by_request(cells)), settings))
-        return replace(self.resources.plan(missing, settings.caps), cells=len(cells))
+        unit = cells[0].request.unit if cells else Request.unit
+        return replace(self.resources.plan(missing, settings.caps), cells=len(cells), unit=unit)
 
     def submit(
         self,
@@ -263,6 +264,10 @@ def _refs(result: Result, call: Call) -> tuple[PictureRef, ...]:
 
 def _ref(picture: Picture, call: Call) -> PictureRef:
     recipe, store = picture.recipe, call.store
+    # Without the id and the path of its call, which a large grid need not hold for each picture.
+    request = call.request.slice(recipe.request.sample)
+    if request == recipe.request:
+        recipe = replace(recipe, request=request)
     make = partial(
         PictureRef, sha256=picture.sha256, media_type=picture.media_type, size=picture.size, recipe=recipe
     )
@@ -290,7 +295,7 @@ def _load(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:
         raise StoreError(
             f"The picture {sha256[:12]}… is not recorded any more.", "Make the grid anew, and run it."
         )
-    return replace(picture, recipe=recipe)
+    return picture.with_fields(recipe=recipe)
 
 
 def _preview(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:

@@ -133,7 +133,7 @@ CASES = {
 }
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("what", CASES)
 def test_what_a_worker_lacks_is_reported_at_once_with_its_remedy(one_worker, what):
     (start, words), metrics, expected = CASES[what]
