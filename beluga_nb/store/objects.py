@@ -85,8 +85,7 @@ class Objects:
     def create(self, name: str, data: bytes) -> None:
         """Write an object; raise `FileExistsError` where there is one, of two writers to one of them."""
         with self._errors("written"):
-            how = {"overwrite": False} if self.address.scheme == "abfs" else {"mode": "create"}
-            [made] = self._call("pipe_file", [(name, data)], **how)
+            [made] = self._call("pipe_file", [(name, data)], mode="create")
             _raised(made)
 
     def remove(self, names: Iterable[str]) -> None:
@@ -111,7 +110,9 @@ class Objects:
     def listed(self, folder: str) -> dict[str, tuple[int, str]]:
         """Return the objects below a folder: their sizes, and what changes when one is written anew."""
         with self._errors("listed"):
-            [found] = self._call("find", [(folder,)], detail=True)
+            # By a prefix: s3fs asks twice more whether a folder without objects is one.
+            by_prefix = {"prefix": f"{folder}/"} if self.address.scheme in {"s3", "gs"} else {}
+            [found] = self._call("find", [("" if by_prefix else folder,)], detail=True, **by_prefix)
             begin = len(self._path("")) + 1
             return {name[begin:]: (state["size"], _version(state)) for name, state in _raised(found).items()}
 
