@@ -5,15 +5,17 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 from beluga_nb.errors import BelugaError, NotConfirmedError
 from beluga_nb.hints import Hint, Remedy, Surface, on
 from beluga_nb.redaction import redact
 
-BEFORE_OUTPUT: ContextVar[Callable[[], None]] = ContextVar("BEFORE_OUTPUT", default=lambda: None)
-"""Is called before anything is printed or asked, so that a line of progress is taken away first."""
+AROUND_OUTPUT: ContextVar[Callable[[str], AbstractContextManager[None]]] = ContextVar(
+    "AROUND_OUTPUT", default=lambda _: nullcontext()
+)
+"""Surrounds whatever is printed, and gets its text, or asked: a line of progress makes room for it."""
 
 LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("LISTENER", default=None)
 """Gets the messages of a call instead of the notebook: a panel has no cell to print in."""
@@ -46,19 +48,19 @@ def tell(words: str) -> None:
     if listener := LISTENER.get():
         listener(words)
         return
-    BEFORE_OUTPUT.get()()
     # In a notebook stderr looks like an alarm; in a script stdout belongs to the script.
-    print(words, file=sys.stdout if "ipykernel" in sys.modules else sys.stderr)
+    with AROUND_OUTPUT.get()(words):
+        print(words, file=sys.stdout if "ipykernel" in sys.modules else sys.stderr)
 
 
 def ask(question: str) -> bool | None:
     """Return the answer to a yes-or-no question, or None where the user cannot be asked."""
-    BEFORE_OUTPUT.get()()
     # A panel has nowhere to ask, and a script without a terminal would wait for ever.
     if LISTENER.get() or not ("ipykernel" in sys.modules or (sys.stdin and sys.stdin.isatty())):
         return None
     try:
-        return input(f"{redact(question)} [y/N] ").strip().lower() in {"y", "yes"}
+        with AROUND_OUTPUT.get()(""):
+            return input(f"{redact(question)} [y/N] ").strip().lower() in {"y", "yes"}
     except (EOFError, NotImplementedError):  # A kernel whose client allows no input raises the latter.
         return None
 

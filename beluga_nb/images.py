@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from beluga_nb.errors import InvalidImageError, MetadataError, RequestError
 from beluga_nb.metadata import excess, jpeg, png, webp
@@ -38,62 +39,108 @@ MAX_DECODED = 256 * 2**20
 """Bytes of decoded pictures that are held for the next who asks for them."""
 
 
-def decode(data: bytes) -> Image:
+def decode(data: bytes, sha256: str = "") -> Image:
     """Return `data` as a loaded image of the caller's own; of an animation, the first frame.
 
-    Raises `InvalidImageError` for other formats than PNG, JPEG and WebP, for damaged data, above 40 million
-    pixels or 16,384 a side, and for too many parts (metadata/excess.py).
+    Where its `sha256` is known, the same bytes that were read again are found by it. Raises
+    `InvalidImageError` for other formats than PNG, JPEG and WebP, for damaged data, above 40 million pixels
+    or 16,384 a side, and for too many parts (metadata/excess.py).
     """
-    image = shared(data)
+    if not (image := _DECODED.get(data, sha256)):
+        image = _with_or_without_text(_decoded, data)
+        _DECODED.offer(data, image, sha256)
     # Copying takes a fortieth of the time that decoding takes, and no reader ever sees what another draws.
     copy = image.copy()
     copy.format = image.format
     return copy
 
 
-def shared(data: bytes) -> Image:
+def shared(data: bytes, sha256: str = "") -> Image:
     """Return `data` as `decode` does, as an image that others read too: it must not be changed.
 
     The pictures that were decoded last are kept, so that one is decoded once for its check, its preview, and
     all who open it.
     """
-    if not (image := _DECODED.get(data)):
+    if not (image := _DECODED.get(data, sha256)):
         image = _with_or_without_text(_decoded, data)
-        _DECODED.put(data, image)
+        _DECODED.put(data, image, sha256)
     return image
 
 
+def name(data: bytes, sha256: str) -> None:
+    """Let the same bytes be found by their SHA-256 when they are read again."""
+    _DECODED.get(data, sha256)
+
+
+class _Held(NamedTuple):
+    """A decoded image, and the object that holds its data, or nothing where its SHA-256 is known."""
+
+    data: bytes
+    image: Image
+
+    @property
+    def weight(self) -> int:
+        per_pixel = _BYTES_PER_PIXEL.get(self.image.mode, 4)
+        return len(self.data) + self.image.width * self.image.height * per_pixel
+
+
 class _Decoded:
-    """The images that were decoded last, of `most` bytes in all, each by the object that holds its data."""
+    """The images that were decoded last, of `most` bytes in all.
+
+    Each is found by the object that holds its data or, once that is known, by the SHA-256 of its data.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.size = 0
-        self._images: dict[int, tuple[bytes, Image]] = {}  # the least recently used first
+        self._images: dict[int | str, _Held] = {}  # the least recently used first
+        self._refused: deque[int | str] = deque(maxlen=_REFUSED)
         self._lock = ProcessLock()
 
-    def get(self, data: bytes) -> Image | None:
+    def get(self, data: bytes, sha256: str = "") -> Image | None:
+        """Return an image; its data is not needed any more once its SHA-256 is known."""
         with self._lock:
             # By identity: to hash some megabytes takes a while. An id stays taken while its data is here.
-            if not (entry := self._images.pop(id(data), None)):
+            held = self._take(id(data)) or (self._take(sha256) if sha256 else None)
+            if not held:
                 return None
-            self._images[id(data)] = entry
-            return entry[1]
+            self._add(data, held.image, sha256)
+            return held.image
 
-    def put(self, data: bytes, image: Image) -> None:
+    def put(self, data: bytes, image: Image, sha256: str = "") -> None:
+        """Hold an image, and let go of those that were not used for longest."""
         with self._lock:
-            if id(data) in self._images:
-                return
-            self._images[id(data)] = data, image
-            self.size += _weight(data, image)
+            key: int | str = sha256 or id(data)
+            if key not in self._images:
+                self._add(data, image, sha256)
             while self.size > self.most:
-                oldest = self._images.pop(next(iter(self._images)))
-                self.size -= _weight(*oldest)
+                self._take(next(iter(self._images)))
+
+    def offer(self, data: bytes, image: Image, sha256: str = "") -> None:
+        """Hold an image if there is room, or if it was offered shortly before.
+
+        Otherwise, who reads many one after the other would find none: each one that is missing would take the
+        place of another before its turn.
+        """
+        with self._lock:
+            key: int | str = sha256 or id(data)
+            if key in self._refused or self.size + _Held(data, image).weight <= self.most:
+                self.put(data, image, sha256)
+            else:
+                self._refused.append(key)
+
+    def _add(self, data: bytes, image: Image, sha256: str) -> None:
+        held = self._images[sha256 or id(data)] = _Held(b"" if sha256 else data, image)
+        self.size += held.weight
+
+    def _take(self, key: int | str) -> _Held | None:
+        if held := self._images.pop(key, None):
+            self.size -= held.weight
+        return held
 
 
-def _weight(data: bytes, image: Image) -> int:
-    return len(data) + image.width * image.height * _BYTES_PER_PIXEL.get(image.mode, 4)
-
+_REFUSED = 16
+"""How many images that were not held are remembered, for when they are decoded again."""
 
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 """What Pillow takes for a pixel in memory, where it is not four bytes, as for RGB."""
@@ -101,9 +148,9 @@ _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 _DECODED = _Decoded(MAX_DECODED)
 
 
-def size_of(data: bytes) -> tuple[int, int]:
+def size_of(data: bytes, sha256: str = "") -> tuple[int, int]:
     """Return width and height from a picture's header; raise `InvalidImageError` as `decode`."""
-    return (_DECODED.get(data) or _with_or_without_text(_opened, data)).size
+    return (_DECODED.get(data, sha256) or _with_or_without_text(_opened, data)).size
 
 
 def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:

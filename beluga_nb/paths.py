@@ -10,10 +10,11 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -92,6 +93,22 @@ def check_replaceable(folder: Path, names: Iterable[str], *, mark: tuple[str, by
                 "Name another folder.",
             )
     return False
+
+
+def remove_older(folder: Path, ours: re.Pattern[str], keep: Collection[str]) -> None:
+    """Remove the files of a folder that have names of ours, and are not to be kept.
+
+    Raises `StoreError` where one cannot be removed.
+    """
+    try:
+        for path in folder.iterdir():
+            if ours.fullmatch(path.name) and path.name not in keep:
+                path.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"An older file in '{sanitize(folder.name, 80)}' cannot be removed: {error.strerror or error}.",
+            "Name another folder.",
+        ) from None
 
 
 def file_path_of(words: str | Path) -> Path:

@@ -310,6 +310,8 @@ class _Layer(NamedTuple):
 
 def _character(escape: re.Match[bytes]) -> bytes:
     """Return the printable ASCII character that an escape stands for, or nothing; mere backslashes stay."""
+    if escape.lastgroup == "same":
+        return escape[0]
     if not (group := escape.lastindex):
         return b"" if escape[0].strip(b"\\") else escape[0]
     if not (base := _BASES[group - 1]):
@@ -318,8 +320,14 @@ def _character(escape: re.Match[bytes]) -> bytes:
     return bytes((number,)).translate(None, _UNPRINTED) if number < 0x7F else b""
 
 
+_SIGN = re.compile(rb"\\x..|[^\\]")  # of those in brackets, except the backslash
+
+
 def _replacing(escapes: bytes, signs: bytes, needs: tuple[bytes, ...]) -> _Layer:
     pieces = rb"%b|(?P<run>[^%b]++|[%b])" % (escapes, signs, signs)  # the latter begin no escape
+    # No escape begins with a sign twice. Else `re` would try each escape at each sign of a long run.
+    runs = b"|".join(rb"(?<!%b)%b+(?=%b)" % (sign, sign, sign) for sign in _SIGN.findall(signs))
+    escapes = rb"%b|(?P<same>%b)" % (escapes, runs)
     return _Layer(re.compile(pieces, re.VERBOSE), b"", re.compile(escapes, re.VERBOSE), needs)
 
 
@@ -509,7 +517,7 @@ _BLOCK = 2**16
 _SLACK = 64
 """Characters that are kept back beside the longest form, for an escape that starts or ends in it."""
 
-_GROWING = re.compile(rb"\\++|25|amp;|[#xX]0*+")
+_GROWING = re.compile(rb"(?:\\++|25|amp;|[#xX]++0*+)+")
 """What an escape may repeat any number of times."""
 
 
@@ -518,6 +526,11 @@ def redact_bytes(data: bytes) -> bytes:
     forms = _LIVE.forms()
     pictures = list(_pictures(data)) if forms and len(data) > _LONG else []
     return _without(data, spans)[0] if (spans := _keys_in(data, forms, pictures)) else data
+
+
+def may_hold_escapes(text: str) -> bool:
+    """Whether a key may stand in a text in escapes or between codes, and not only as it is."""
+    return bool(_encoded(text).translate(None, _NO_SIGNS))
 
 
 def redact(text: str) -> str:

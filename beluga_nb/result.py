@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import beluga_nb.commands.cells as cells
+import beluga_nb.images as images
 import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import (
     Address,
@@ -65,6 +66,17 @@ Bundle = Mapping[str, str]
 """Media type to content, as Jupyter's display protocol takes it."""
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What a picture took when a service made it: the seconds of its request, and its cost.
+
+    The cost is an estimate by the prices that were set then, such as "0.04 USD"; None where there was none.
+    """
+
+    seconds: float
+    cost: str | None = None
+
+
 @named_methods
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -72,6 +84,7 @@ class Recipe:
 
     `engine` is the name of the engine, "procedural" for the built-in painter; `created` is Unix
     time in seconds. Where the prompt was filled from a `template`, `values` are what it was filled with.
+    `usage` is known of pictures that a service made and the store recorded.
     """
 
     request: Request
@@ -80,6 +93,7 @@ class Recipe:
     created: int = field(default=0, compare=False)
     template: str | None = field(default=None, compare=False)
     values: Mapping[str, str] = field(default_factory=dict, compare=False)
+    usage: Usage | None = field(default=None, compare=False, repr=False)
 
     @property
     def procedural(self) -> bool:
@@ -188,7 +202,9 @@ class Picture:
     @cached_property
     def sha256(self) -> str:
         """The SHA-256 of `data`, 64 hexadecimal digits."""
-        return hashlib.sha256(self.data).hexdigest()
+        sha256 = hashlib.sha256(self.data).hexdigest()
+        images.name(self.data, sha256)
+        return sha256
 
     @property
     def image(self) -> Image:
@@ -196,12 +212,23 @@ class Picture:
 
         Raises `InvalidImageError` when `data` is not a PNG, JPEG or WebP of at most 40 million pixels.
         """
-        return decode(self.data)
+        return decode(self.data, self.known_sha256)
 
     @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        return size_of(self.data)
+        return size_of(self.data, self.known_sha256)
+
+    @property
+    def known_sha256(self) -> str:
+        """The SHA-256 of `data` if it was needed before, else nothing."""
+        return str(self.__dict__.get("sha256", ""))
+
+    def with_fields(self, **fields: Recipe | Preview | None) -> Picture:
+        """Return the same picture with another `recipe` or `preview`; what is known of its bytes stays so."""
+        picture = replace(self, **fields)  # type: ignore[arg-type]  # either of the two
+        picture.__dict__.update({name: self.__dict__[name] for name in _OF_DATA & self.__dict__.keys()})
+        return picture
 
     def save(self, path: str | Path, *, metadata: str = "auto") -> Path:
         """Write the picture with its recipe; no pixel changes, unless the suffix names another format.
@@ -220,6 +247,10 @@ class Picture:
         data = self.data if wanted == self.media_type else convert(self.image, path)
         files.write(path, data, wanted, self.recipe.properties(self.sha256), how=metadata)
         return path
+
+
+_OF_DATA = {"sha256", "size"}
+"""The properties of a picture that depend on its bytes alone."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -342,7 +373,7 @@ class Result(Sequence["Image"]):
             return self
         recipes = [replace(each.recipe, template=template, values=values) for each in self.pictures]
         pictures = zip(self.pictures, recipes, strict=True)
-        return replace(self, pictures=tuple(replace(each, recipe=recipe) for each, recipe in pictures))
+        return replace(self, pictures=tuple(each.with_fields(recipe=recipe) for each, recipe in pictures))
 
     @property
     def recipe(self) -> Recipe:
@@ -517,11 +548,13 @@ class Engine(Protocol):
 class OwnEngine:
     """A user's engine, which a session asks instead of a service; its pictures are recorded under `name`.
 
-    `within` returns the engine with a timeout in seconds, checked against what an engine promises.
+    `within` returns the engine with a timeout in seconds, checked against what an engine promises. `path` is
+    where other processes import it, or empty for an object of this process alone.
     """
 
     engine: Engine
     name: str
+    path: str = ""
     within: Callable[[float], Engine]
 
 

@@ -453,6 +453,34 @@ class _Waited(Coroutine[Any, Any, T]):
         return self._waits[task]
 
 
+class _Heartbeat:
+    """Wakes an event loop again and again while jobs are awaited on it: once for all of them."""
+
+    def __init__(self) -> None:
+        self._awaited = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @contextlib.contextmanager
+    def during(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Wake the loop while the block waits on it."""
+        self._awaited += 1
+        if not self._timer:
+            self._wake(loop)
+        try:
+            yield
+        finally:
+            self._awaited -= 1
+            if self._timer and not self._awaited:
+                self._timer.cancel()
+                self._timer = None
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(HEARTBEAT, self._wake, loop)
+
+
+_HEARTBEATS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Heartbeat] = weakref.WeakKeyDictionary()
+
+
 class ThreadJob(_Waited[T]):
     """A job on a loop of another thread."""
 
@@ -584,8 +612,9 @@ class ThreadJob(_Waited[T]):
             if not self.done():
                 self._callbacks.append(partial(loop.call_soon_threadsafe, woken.set_result, None))
         # ipykernel sees the interrupt of an `await` cell only when its loop wakes (ipykernel#881).
-        while not self.done():
-            await asyncio.wait({woken}, timeout=HEARTBEAT)
+        with _HEARTBEATS.setdefault(loop, _Heartbeat()).during(loop):
+            while not self.done():
+                await asyncio.wait({woken})
 
     def _outcome(self) -> T:
         if self._task is None:

@@ -110,6 +110,16 @@ def _where_they_differ(one: str, other: str) -> tuple[str, str]:
     return one[same:], other[same:]
 
 
+def duration(seconds: float) -> str:
+    """Return a time in words.
+
+    >>> duration(0.2), duration(59.9), duration(135)
+    ('1 s', '1 min', '2 min 15 s')
+    """
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest else [])])
+
+
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun.
 

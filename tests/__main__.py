@@ -136,7 +136,7 @@ EVERYWHERE = {
         "tests/test_environments.py",
     ),
 }
-"""All of `tests/environments`, by `python -m tests environments`; every check tries the cheapest two."""
+"""All of `tests/environments`, by `python -m tests environments`; every check tries the oldest."""
 
 KINDS = {"": CHECKS, "quick": QUICK, "whole": CHECKS, "environments": EVERYWHERE}
 

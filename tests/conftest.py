@@ -29,7 +29,7 @@ from beluga_nb.server.guard import Guard
 TESTS = Path(__file__).parent
 
 # How long an example may take is a matter of the machine and of what else it does.
-hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.register_profile("any machine", deadline=None, max_examples=sampling.rounds(25, 100))
 hypothesis.settings.load_profile("any machine")
 
 
@@ -114,12 +114,12 @@ def pytest_collection_finish():
 
 
 HEAVY = (
-    *("browser/test_panel.py", "test_budget.py", "compare/test_cluster.py"),
+    *("browser/test_panel.py", "browser/test_committed.py", "browser/test_prose.py"),
+    *("test_budget.py", "compare/test_cluster.py"),
     *("test_kept.py", "test_notebooks.py", "test_text.py", "test_fault_matrix.py", "test_damaged.py"),
     *("test_frames.py", "painter/test_painter.py", "magics/test_prompts.py", "config/test_project.py"),
     *("test_elsewhere.py", "test_law.py", "server/test_openapi.py", "api/test_answers.py"),
     *("store/test_odd_files.py", "test_malformed_keys.py", "test_loop.py", "store/test_zips.py"),
-    *("browser/test_grid.py", "browser/test_quickstart.py", "browser/test_lessons.py"),
 )
 """Files that take longest, from the longest on."""
 

@@ -8,6 +8,9 @@ import random
 
 WHOLE = "TESTS_WHOLE" in os.environ
 
+FEW = 12
+"""How many cases of a test function every check tries, where no mark says another number."""
+
 
 def some(cases, count):
     """Return `count` of the cases, spread over all of them; all where the whole family is asked for."""
@@ -23,15 +26,19 @@ def rounds(count, whole):
 
 
 def chosen(items):
-    """Return the tests of a run without the cases that only the whole check tries, and those cases."""
+    """Return the tests of a run without those that only the whole check tries, and the others."""
     if WHOLE:
         return items, []
+    left = {id(item) for item in items if item.get_closest_marker("whole")}
     families = {}
     for item in items:
-        if mark := item.get_closest_marker("sampled"):
-            families.setdefault((item.nodeid.partition("[")[0], *mark.args), []).append(item)
-    kept = {id(item) for (name, count), family in families.items() for item in spread(family, count, name)}
-    left = {id(item) for family in families.values() for item in family} - kept
+        if hasattr(item, "callspec") and id(item) not in left and not item.get_closest_marker("unsampled"):
+            mark = item.get_closest_marker("sampled")
+            count = mark.args[0] if mark else FEW
+            families.setdefault((item.nodeid.partition("[")[0], count), []).append(item)
+    for (name, count), family in families.items():
+        if len(family) > count:
+            left |= {id(item) for item in family} - {id(item) for item in spread(family, count, name)}
     return [item for item in items if id(item) not in left], [item for item in items if id(item) in left]
 
 

@@ -14,6 +14,8 @@ import pytest
 
 import beluga_nb
 
+pytestmark = pytest.mark.unsampled  # each module is a claim of its own
+
 PACKAGE = Path(beluga_nb.__file__).parent
 
 # Each layer may import from the layers above it in this list, and from its own room.

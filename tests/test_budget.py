@@ -21,6 +21,7 @@ from faulty import Faulty, after, b64, images, silence
 from faulty import error as refusal
 from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, one_of, sampled_from, tuples
+from sampling import rounds
 
 from beluga_nb.budget import Amount, Budget, Caps, Prices
 from beluga_nb.config.settings import Settings, load
@@ -352,7 +353,7 @@ def ended(process):
     return out.strip()
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.posix
 @needs_fork
 @pytest.mark.parametrize("shared", ["session", "store"])
@@ -501,7 +502,7 @@ LACKING += [("no_descriptor_is_left", "before the fork"), ("no_memory_is_left", 
 LACKING += [("closed_as_by_a_daemon", "in the child")]
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.sampled(5)
 @pytest.mark.posix
 @needs_fork
 @pytest.mark.parametrize("who", ["children", "grandchildren", "children of threads"])
@@ -623,7 +624,7 @@ BEFORE = ["imported", "loaded as an extension", "a name was looked up", "the set
 BEFORE += ["forked before, for nothing"]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.posix
 @needs_fork
 @pytest.mark.parametrize(
@@ -642,6 +643,7 @@ def test_who_forks_before_the_first_use_shares_the_cap_of_the_default_session(
         assert server.count("POST") == 3
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.posix
 @needs_fork
 @pytest.mark.parametrize(
@@ -825,7 +827,7 @@ def test_a_line_that_is_none_of_ours_counts_nothing_and_raises_nothing(line, tmp
 
 
 @given(steps=lists(one_of(sampled_from(LINES), sampled_from([0, 1, 2])), max_size=14), money=booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=rounds(40, 150), deadline=None)
 def test_no_lines_in_any_order_let_more_through_than_a_cap(steps, money):
     limits = caps(cost="0.16") if money else caps(images=2)
     with tempfile.TemporaryDirectory() as name:
@@ -847,7 +849,7 @@ def test_no_lines_in_any_order_let_more_through_than_a_cap(steps, money):
     steps=lists(tuples(integers(0, 1), integers(1, 4), integers(0, 4), booleans()), max_size=12),
     kind=sampled_from(["session", "shared", "inherited on the way"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=rounds(25, 60), deadline=None)
 def test_what_is_given_back_is_what_did_not_arrive_and_nothing_else(steps, kind):
     with tempfile.TemporaryDirectory() as name:
         budgets = [Budget() if kind != "shared" else Budget(ledger_of(Path(name) / "s")) for _ in range(2)]

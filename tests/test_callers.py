@@ -73,6 +73,7 @@ def script(code, folder, base_url):
     )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_r44_a_script_gets_the_picture_wherever_it_asks(folder, base_url, call):
     done = script(call, folder, base_url)

@@ -71,6 +71,21 @@ def test_a_recorded_picture_is_hashed_once(noise, tmp_path, monkeypatch):
     assert hashed.count(len(noise)) == 1
 
 
+@pytest.mark.parametrize(("mode", "hashes"), [("auto", 2), ("off", 1)])
+def test_a_picture_of_a_grid_is_decoded_once_and_hashed_once_more_where_it_is_read(
+    mode, hashes, noise, tmp_path, monkeypatch
+):
+    decoded = counted(monkeypatch, pictures, "_decoded", len)
+    with Faulty(images(b64(noise))) as server:
+        session = session_at(server, tmp_path, mode=mode)
+        hashed = counted(monkeypatch, hashlib, "sha256", lambda data=b"": len(data))
+        grid = session.grid("a {{animal}}", animal=["fox"], model="flux-2.0")
+        grid.run()
+    assert [sample.picture.image.size for sample in grid.samples] == [(1000, 1000)]
+    assert decoded.count(len(noise)) == 1
+    assert hashed.count(len(noise)) == hashes
+
+
 def test_a_recorded_picture_is_written_once_and_not_read_again(noise, tmp_path, monkeypatch):
     with Faulty(images(b64(noise))) as server:
         session = session_at(server, tmp_path)

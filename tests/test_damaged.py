@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import ask, drawing, drawn
 from PIL import Image
-from sampling import some
+from sampling import rounds, some
 from stores import notebook, record
 
 import beluga_nb.store.votes as votes
@@ -261,13 +261,13 @@ def test_a_damaged_file_of_the_store_is_reported_by_every_reader_or_passed_by(ki
     path = whole.kinds[kind]
     data = path.read_bytes()
     count = 0
-    for damaged in some(damages_of(kind, data), 150):
+    for damaged in some(damages_of(kind, data), 40):
         path.write_bytes(damaged)
         readers = store_readers(whole)
         for name in readers if count % 20 == 0 else READ_BY[kind]:
             reported(readers[name])
         count += 1
-    assert count > 100
+    assert count > rounds(30, 100)
     path.write_bytes(data)
     assert verify(whole.store, [whole.notebook]).problems == ()
 

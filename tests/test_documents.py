@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from test_bars import NAMES
 
+pytestmark = pytest.mark.unsampled  # each page is a claim of its own
+
 ROOT = Path(__file__).parent.parent
 PAGES = {
     name: (ROOT / name).read_text("utf-8")

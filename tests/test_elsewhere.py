@@ -118,7 +118,7 @@ print(2 if "(2 recordings): all well" in done.stdout else done)
 }
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("what", WORKS)
 @pytest.mark.parametrize("system", HERE)
 def test_it_works_elsewhere_as_here(tmp_path, what, system):
@@ -170,7 +170,7 @@ CASES = [
 ]
 
 
-@pytest.mark.sampled(14)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("system", "what", "how"), CASES)
 def test_nothing_outlives_its_parent(tmp_path, system, what, how):
     mark = uuid.uuid4().hex

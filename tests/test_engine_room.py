@@ -23,6 +23,7 @@ from conftest import KEY, drawing, drawn, service
 from faulty import Faulty, after, b64, images, silence
 from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, none, one_of, sets, tuples
+from sampling import rounds
 from stores import own_disk
 
 from beluga_nb.config import keys
@@ -230,7 +231,7 @@ def asked_at_once(kind, folder, **more):
     return set(bought.values())
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.posix
 @pytest.mark.parametrize("kind", KINDS)
 def test_whoever_asks_at_once_buys_once_though_the_store_cannot_be_written(kind, tmp_path):
@@ -297,6 +298,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("script", ENDINGS.values(), ids=ENDINGS)
 def test_a_script_that_ends_first_keeps_what_it_has_asked_for(script, tmp_path):
     with Faulty(after(0.3, images(b64(PICTURE)))) as server:
@@ -649,7 +651,7 @@ WANTED = tuples(integers(0, 2), integers(1, 4), one_of(none(), integers(0, 8)))
 
 
 @given(wanted=lists(WANTED, min_size=1, max_size=6), failing=sets(integers(1, 8), max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=rounds(40, 150), deadline=None)
 def test_of_what_is_asked_for_at_once_each_picture_comes_once_and_an_error_or_a_stop_is_ones_own(
     wanted, failing
 ):

@@ -1,8 +1,9 @@
 """Where people are: the packages of hosted notebooks, the oldest and the newest that we ask for.
 
-`python -m tests environments` tries all of `tests/environments`, every check the two cheapest, with some of
-the tests. Each is installed as its file says, then the README's cell is run in it, as a person runs it who
-has used the notebook before; then the tests run there of what is done in a notebook.
+`python -m tests environments` tries all of `tests/environments`; every check the oldest, with some of the
+tests. The whole check adds Binder's, where `test_binder.py` looks every time. Each is installed as its file
+says, then the README's cell is run in it, as a person runs it who has used the notebook before; then the
+tests run there of what is done in a notebook.
 """
 
 import ast
@@ -26,11 +27,12 @@ from tests.badges import NOTEBOOKS, notebook_with_badges
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "tests/environments"
-CHEAPEST = ("oldest", "binder")
+MARKS = {
+    "oldest": [pytest.mark.environment],
+    "binder": [pytest.mark.environment, pytest.mark.whole],
+}
 NAMES = [
-    pytest.param(
-        path.stem, marks=pytest.mark.environment if path.stem in CHEAPEST else pytest.mark.everywhere
-    )
+    pytest.param(path.stem, marks=MARKS.get(path.stem, [pytest.mark.everywhere]))
     for path in sorted(FOLDER.glob("*.txt"))
     if path.stem not in {"diffusers", "metrics"}  # no notebook of anyone's: each runs one test below
 ]

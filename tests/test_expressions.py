@@ -22,6 +22,7 @@ from re import _parser as parser
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sampling import rounds
 from stores import notebook, record
 
 import beluga_nb
@@ -431,7 +432,9 @@ def test_what_cannot_is_not(pattern, method):
     assert fault(pattern, 0, method) is None
 
 
+@cache
 def cases():
+    """Each expression as it is used, with its place; all modules are read for that."""
     found = {}
     for place, name, pattern, flags, methods in expressions():
         for method in sorted(methods):
@@ -440,16 +443,10 @@ def cases():
     return found
 
 
-CASES = cases()
-
-
-@pytest.mark.parametrize(
-    ("pattern", "flags", "method"),
-    CASES,
-    ids=list(CASES.values()),
-)
-def test_no_expression_works_more_than_in_proportion_to_the_text(pattern, flags, method):
-    assert fault(pattern, flags, method) is None
+def test_no_expression_works_more_than_in_proportion_to_the_text():
+    found = {name: fault(*case) for case, name in cases().items()}
+    assert len(found) > 50
+    assert {name: each for name, each in found.items() if each is not None} == {}
 
 
 def pumped(automaton):
@@ -476,7 +473,7 @@ print("done")
 
 def test_all_of_them_come_to_an_end():
     work = []
-    for pattern, flags, method in CASES:
+    for pattern, flags, method in cases():
         raw = isinstance(pattern, bytes)
         texts = list(pumped(Automaton(pattern, flags, method)))
         work.append((pattern.decode("latin-1") if raw else pattern, flags, method, texts, raw))
@@ -519,7 +516,7 @@ SOURCES = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=rounds(60, 3000), deadline=None)
 @given(
     SOURCES,
     st.lists(st.sampled_from(["a", "b", " ", "-m", '"', "\n", "ab", "beluga"]), min_size=1, max_size=7),
@@ -530,7 +527,7 @@ def test_a_walk_finds_the_prompts_that_an_expression_finds(source, words):
     assert notebooks._Piece(source).holds(prompt) == old_holds(source, prompt)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=rounds(60, 1000))
 @given(st.lists(st.sampled_from(["", "a", "b", "ab"]), min_size=1, max_size=5), st.text("ab", max_size=8))
 def test_pieces_stand_in_their_order(pieces, text):
     expression = re.compile(".*".join(map(re.escape, pieces)), re.DOTALL)
@@ -540,7 +537,7 @@ def test_pieces_stand_in_their_order(pieces, text):
 PICTURE = re.compile(r"""(["']?)(\S.*\.(?:png|jpe?g|webp)|\S*[/\\])\1""", re.IGNORECASE)
 
 
-@settings(max_examples=2000)
+@settings(max_examples=rounds(60, 2000))
 @given(
     st.lists(
         st.sampled_from(["a", " ", ".png", ".JPG", "jpeg", "webp", ".", "/", "\\", '"', "'"]), max_size=6
@@ -577,7 +574,7 @@ def new_labelled(values):
     return found
 
 
-@settings(max_examples=3000)
+@settings(max_examples=rounds(60, 3000))
 @given(st.lists(st.sampled_from(["a", " ", ",", ":", '"', "'", "\\", "b c", "16:9", "@"]), max_size=8))
 def test_the_values_of_an_axis_are_read_as_before(words):
     assert new_labelled("".join(words)) == old_labelled("".join(words))

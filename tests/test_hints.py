@@ -30,6 +30,8 @@ from beluga_nb.session.session import Session
 from beluga_nb.terminal import cli
 from beluga_nb.wire import error_from_json, error_to_json
 
+pytestmark = pytest.mark.unsampled  # each module and action is a claim of its own
+
 PACKAGE = Path(beluga_nb.__file__).parent
 
 # --- the rule holds for every hint in the package

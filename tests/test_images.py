@@ -270,3 +270,30 @@ def test_a_picture_above_the_limit_is_decoded_and_not_held():
     held = _Decoded(1000)
     held.put(b"large", Image.new("RGB", (100, 100)))
     assert (held.get(b"large"), held.size) == (None, 0)
+
+
+def test_who_reads_all_of_them_in_order_finds_those_that_are_held():
+    weight = 100 * 100 * 4 + 4
+    held = _Decoded(10 * weight)
+    pictures = [(bytes((number, 0, 0, 0)), Image.new("RGB", (100, 100))) for number in range(16)]
+    for data, image in pictures:
+        held.put(data, image)
+    found = []
+    for data, image in pictures:
+        found.append(held.get(data) is image)
+        if not found[-1]:
+            held.offer(data, image)
+    assert found == [False] * 6 + [True] * 10
+    held.offer(*pictures[0])  # once more
+    assert held.get(pictures[0][0])
+    assert held.size == 10 * weight
+
+
+def test_a_picture_whose_hash_is_known_is_held_without_its_data():
+    held, image = _Decoded(10**6), Image.new("RGB", (100, 100))
+    data = os.urandom(1000)
+    held.put(data, image)
+    assert held.get(data, "its hash") is image
+    assert held.size == 100 * 100 * 4
+    assert held.get(bytes(bytearray(data)), "its hash") is image
+    assert held.get(bytes(bytearray(data)), "another") is None

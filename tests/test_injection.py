@@ -15,6 +15,7 @@ from functools import partial
 import pytest
 from conftest import drawn
 from faulty import Faulty, b64, http, images
+from sampling import rounds
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http, recovered
@@ -148,7 +149,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("answer", [inside, linked])
 def test_a_fault_at_any_await_buys_nothing_twice_and_loses_nothing(answer, fault, tmp_path):
-    for at in range(1, 400):
+    for at in range(1, 400, rounds(3, 1)):
         post, get = answer()
         with Faulty(post, get) as server:
             room = Room(tmp_path / f"{at}", server.url)

@@ -414,6 +414,32 @@ def test_caps_and_prices_hold_for_answers_as_for_pictures(desk):
     assert len(desk.posts) == 2
 
 
+def test_a_plan_says_what_a_judge_would_be_asked_what_is_recorded_and_what_it_costs(desk):
+    (desk.folder / "beluga.toml").write_text('[prices]\ndate = 2026-11-01\n"lab:vlm" = 0.002\n')
+    environ = {"BELUGA_LAB_API_KEY": SENTINEL, "BELUGA_TRUST": str(desk.folder)}
+    grid = desk.foxes(("one", "two"), environ=environ)
+    before = sorted(desk.folder.rglob("*"))
+    plan = grid.plan_judge(ASKED, model=MODEL, n=2)
+    assert plan.counts == {"questions": 4, "answers": 8, "recorded": 0, "to ask for": 8}
+    first, *_ = str(plan).splitlines()
+    counted = "4 questions, 8 answers, 0 recorded, 8 to ask for"
+    assert first.startswith(f"Dry run, nothing was sent: {counted}; at most 0.016 USD by your")
+    assert {(post.url, post.body["prompt"]) for post in plan.posts} == {
+        (f"{desk.server.url}/chat/completions", f"Does it show {count} foxes?") for count in ("one", "two")
+    }
+    assert desk.posts == []
+    assert sorted(desk.folder.rglob("*")) == before
+    grid.where(count="one").judge(ASKED, model=MODEL, n=2)
+    assert grid.plan_judge(ASKED, model=MODEL, n=2).counts["recorded"] == 4
+    assert grid.plan_judge(ASKED, model=MODEL, n=2, take="b").counts["recorded"] == 0
+    assert shown(plan)["text/html"].count("to ask for") == 1
+    pairs = grid.plan_judge_pairs("Which?", model=MODEL, by="model")
+    assert (pairs.cells, pairs.images, len(desk.posts)) == (4, 4, 4)
+    assert "0 to ask for, 4 missing" in str(grid.plan_judge_pairs("Which?", model=MODEL, mode="replay"))
+    with pytest.raises(UnknownNameError):
+        grid.plan_judge_pairs("Which?", model=MODEL, by="modle")
+
+
 def test_many_answers_need_a_yes(desk):
     grid = desk.foxes()
     with pytest.raises(NotConfirmedError, match=r"^11 new answers of lab:vlm, the price is unknown"):
@@ -739,6 +765,8 @@ def test_without_a_key_the_judge_reads_what_the_painter_drew_and_says_so(painted
     words = "No model judged: the built-in painter drew this, and its file says what it shows."
     assert all(each.reason.startswith(words) and each.local for [each] in judged.verdicts)
     assert "count 5" in judged.verdicts[-1][0].reason
+    plan = painted.plan_judge("Does it show five cats?", model="any")
+    assert str(plan).splitlines()[0].endswith("4 to ask for; no model judges, no cost.")
     text = shown(judged)["text/plain"]
     assert "Local previews, not model output. No model judged: the embedded server read" in text
     assert {each.provider for each in VERDICTS.values(painted._runner.workspace().store)} == {"local"}

@@ -12,12 +12,13 @@ import pytest
 from conftest import drawing
 from kernels import Kernel
 
+from beluga_nb.compare.agreement import Share
 from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, StoreError, UnknownNameError
 from beluga_nb.result import MissingPicture
 from beluga_nb.session.session import Session
-from beluga_nb.store.votes import votes
+from beluga_nb.store.votes import Box, votes
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 
@@ -245,7 +246,9 @@ def test_map_raises_what_the_function_raises_and_says_for_which_picture(session)
     assert caught.value.__notes__ == ["It was raised for a fox · flux-2.0 · number 0."]
 
 
+@pytest.mark.whole
 def test_pictures_are_measured_on_two_workers_of_a_dask_cluster(session):
+    """Every check measures on two such workers in `compare/test_cluster.py`."""
     from dask.distributed import Client, LocalCluster
     from dots import red, where
 
@@ -534,6 +537,22 @@ def test_a_leaderboard_has_scores_beside_votes(session):
     assert "mean contrast" in found["text/plain"]
     assert "won against" in found["text/plain"]
     assert "mean width" in found["text/html"]
+
+
+def test_scores_of_more_pictures_agree_as_those_of_the_same_pictures(session):
+    grid = session.grid("a {{animal}}", animal=["fox", "cat"], model=MODELS[:2]).run()
+    better = {"fox": MODELS[0], "cat": MODELS[1]}
+
+    def is_better(_, recipe):
+        return int(recipe.request.model == better[recipe.values["animal"]])
+
+    scores = grid.score("better", is_better)
+    left, right = (grid["cat", model].pictures[0].sha256 for model in MODELS[:2])
+    Box(session.store.open(), "Ada").cast(left=left, right=right, answer="right")
+    assert (
+        grid.where(animal="cat").agreement(scores).same == grid.agreement(scores).same == Share(count=1, of=1)
+    )
+    assert grid.where(animal="fox").agreement(scores).same.of == 0
 
 
 def test_what_is_shown_says_nothing_that_differs_between_two(session):

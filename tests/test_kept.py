@@ -662,7 +662,7 @@ HOLDING = {
 }
 
 
-@pytest.mark.sampled(40)
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("holding", HOLDING)
 def test_a_whole_picture_is_given_whatever_the_status_of_its_answer(user, status, holding):
@@ -722,7 +722,7 @@ PAGES = {
 }
 
 
-@pytest.mark.sampled(15)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("status", [500, 502, 303, 409])
 def test_what_an_error_shows_is_no_picture_and_is_not_kept(user, page, status):
@@ -745,6 +745,7 @@ def test_of_several_pictures_in_an_error_those_that_are_whole_are_kept(user, sta
     assert error.may_be_billed
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.posix
 @pytest.mark.parametrize("status", [303, 409, 500, 520])
 @pytest.mark.parametrize("holding", ["base64", "address", "its own address"])

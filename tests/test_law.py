@@ -201,6 +201,7 @@ def answer_of(engine, request):
 IN_TASKS = [(engine, request) for engine, request in OVER_A_WIRE if engine not in {broken, slow, some_lost}]
 
 
+@pytest.mark.sampled(36)
 @pytest.mark.parametrize(
     ("how", "case"),
     [(how, case) for how in SERVERS for case in (IN_TASKS if "polled" in how else OVER_A_WIRE)],

@@ -1,4 +1,7 @@
-"""A real LiteLLM proxy, in an environment of its own, between our client and our own server."""
+"""A real LiteLLM proxy, in an environment of its own, between our client and our own server.
+
+To install it takes long: every check tries its dialect, with a server that reads a body as it does.
+"""
 
 import contextlib
 import json
@@ -16,7 +19,7 @@ from beluga_nb.errors import APIStatusError
 from beluga_nb.request import Request
 from beluga_nb.session.session import Session
 
-pytestmark = pytest.mark.environment
+pytestmark = [pytest.mark.environment, pytest.mark.whole]
 
 PROXY_KEY = "sk-the-proxys-own-key"
 START = 90  # seconds: nothing of it is compiled yet

@@ -197,7 +197,7 @@ def check_refusal(failed):
         each = each.__cause__ or each.__context__
 
 
-@pytest.mark.sampled(150)
+@pytest.mark.sampled(24)
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_key_that_cannot_be_sent_is_refused_in_two_lines_that_do_not_show_it(
@@ -304,6 +304,7 @@ for line in ("%beluga a fox", "%beluga", "%beluga history", "import beluga_nb; b
 """
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.posix
 @pytest.mark.parametrize("variable", ["BELUGA_API_KEY", "BELUGA_LAB_API_KEY", "OPENAI_API_KEY"])
 @pytest.mark.parametrize(

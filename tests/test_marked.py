@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.unsampled  # each file is a claim of its own
+
 TESTS = Path(__file__).parent
 
 ATTRIBUTES = {

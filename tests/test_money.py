@@ -12,6 +12,7 @@ from conftest import KEY, Counting, service
 from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis.strategies import decimals, integers, lists, sampled_from
+from sampling import rounds
 from test_architecture import MODULES, PACKAGE
 
 from beluga_nb import money
@@ -87,7 +88,7 @@ def spend(tmp_path, wire, kind, how):
     return len(wire.requests) - before
 
 
-@pytest.mark.sampled(25)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("how", ["plan", "grid"])
 @pytest.mark.parametrize("kind", ["session", "store", "forked"])
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ AMOUNTS = decimals(0, money.MOST, places=money.PLACES, allow_nan=False)
 
 
 @given(lists(AMOUNTS, min_size=1, max_size=9), integers(1, 10), sampled_from(CONTEXTS))
-@tried(max_examples=300, deadline=None)
+@tried(max_examples=rounds(60, 300), deadline=None)
 def test_amounts_are_exact_in_any_context(amounts, count, messages):
     with decimal.localcontext(decimal.Context(prec=999)):
         sums, product = sum(amounts), amounts[0] * count
@@ -215,6 +216,7 @@ def test_a_price_that_was_divided_is_exact_to_the_last_place():
 ARITHMETIC = ("Decimal", "localcontext", "getcontext", "Context")
 
 
+@pytest.mark.unsampled
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {"money.py"}))
 def test_money_is_read_and_reckoned_in_one_module(module):
     calls = [

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sampling import rounds
 from stores import notebook, record
 
 from beluga_nb.errors import BelugaError, RequestError
@@ -194,7 +195,7 @@ def test_json_of_few_and_long_values_is_read():
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        (b"animal\n" + b"fox\n" * 10_001, "it has more than 10,000 rows"),
+        (b"animal\n" + b"fox\n" * 100_001, "it has more than 100,000 rows"),
         (b",".join(b"a%d" % number for number in range(101)) + b"\n", "it has more than 100 names"),
         (b"a," * 500_000 + b"a\n" + b"1\n" * 10_000, "it has more than 100 names"),
         (b"animal\n" + b"x" * (32 * 2**20), "it has more than 33,554,432 bytes"),
@@ -209,11 +210,14 @@ def test_a_table_that_no_grid_needs_is_reported_at_once(table, expected, session
     assert len(caught.value.lines()) == 2
 
 
+COUNT = rounds(2_000, 10_000)
+
+
 def test_a_table_of_as_many_rows_as_a_grid_has_is_read(session, tmp_path):
     (tmp_path / "a.csv").write_text(
-        "animal\n" + "".join(f"fox {number}\n" for number in range(10_000)), "utf-8"
+        "animal\n" + "".join(f"fox {number}\n" for number in range(COUNT)), "utf-8"
     )
-    assert len(session.grid("a {{animal}}", animal=Path("a.csv"))) == 10_000
+    assert len(session.grid("a {{animal}}", animal=Path("a.csv"))) == COUNT
 
 
 def test_a_table_with_a_mark_of_its_encoding_and_with_lines_in_its_cells_is_read(session, tmp_path):

@@ -26,6 +26,8 @@ from beluga_nb.show.booth import KEYS
 from beluga_nb.store.records import Store
 from beluga_nb.store.runs import runs
 
+pytestmark = pytest.mark.unsampled  # each block is a claim of its own
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = {

@@ -13,7 +13,7 @@ import pytest
 from needed import NESTED, needed
 
 from beluga_nb.errors import RequestError
-from beluga_nb.runtime import Thread
+from beluga_nb.runtime import HEARTBEAT, Thread
 
 PLACE = contextvars.ContextVar("PLACE", default="nowhere")
 
@@ -55,6 +55,35 @@ def test_a_result_comes_from_the_other_thread(bridge):
         return threading.current_thread().name
 
     assert bridge.submit(where()).result() == "beluga-io"
+
+
+def test_awaited_jobs_share_one_heartbeat(bridge):
+    over, beats = asyncio.Event(), []
+
+    async def wait():
+        while not over.is_set():
+            await asyncio.sleep(0.01)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def counting(delay, callback, *args, **options):
+            if delay == HEARTBEAT:
+                beats.append(callback)
+            return call_later(delay, callback, *args, **options)
+
+        loop.call_later = counting
+        waiting = [asyncio.ensure_future(bridge.submit(wait())) for _ in range(50)]
+        while len(beats) < 3:
+            await asyncio.sleep(0.01)
+        early = len(beats)
+        over.set()
+        await asyncio.gather(*waiting)
+        assert early < 10
+        assert not any(not each.cancelled() for each in loop._scheduled)
+
+    asyncio.run(main())
 
 
 def test_a_result_can_be_read_again(bridge):
@@ -349,7 +378,7 @@ def test_a_forked_child_gets_a_loop_of_its_own(bridge):
 
 LEAVING = """
 import asyncio, threading
-from beluga_nb.runtime import Thread
+from beluga_nb.runtime import HEARTBEAT, Thread
 
 begun = threading.Event()
 
@@ -467,7 +496,7 @@ def test_a_call_that_needs_what_is_missing_leaves_no_warning():
 
 STOPPED = """
 import asyncio, importlib
-from beluga_nb.runtime import Thread
+from beluga_nb.runtime import HEARTBEAT, Thread
 
 for patch in {patches}:
     importlib.import_module(patch).apply()
@@ -685,7 +714,7 @@ BUSY_FORKS = """
 import warnings
 warnings.simplefilter("ignore")  # of forks beside threads, from Python 3.12 on
 import os, threading
-from beluga_nb.runtime import Thread
+from beluga_nb.runtime import HEARTBEAT, Thread
 
 async def answer():
     return 42
@@ -721,7 +750,7 @@ def test_a_child_of_a_busy_process_has_a_loop_of_its_own_and_no_lock_of_others()
 
 UNSTARTED = """
 import sys
-from beluga_nb.runtime import Thread
+from beluga_nb.runtime import HEARTBEAT, Thread
 from beluga_nb.errors import RequestError
 bridge = Thread()
 async def answer():

@@ -18,6 +18,8 @@ from beluga_nb.session.library import Library
 from beluga_nb.session.session import Session
 from beluga_nb.signatures import named_options
 
+pytestmark = pytest.mark.unsampled  # each function is a claim of its own
+
 
 class Drinks(TypedDict, total=False):
     tea: str | None

@@ -172,6 +172,7 @@ CALLS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_r41_an_interrupted_post_is_closed_and_marked(kernel, service, call):
     stopped(kernel, call.format("silent"), service.reached)

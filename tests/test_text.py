@@ -185,7 +185,7 @@ KNOWN_IN = {
 """Where a code is known, if not everywhere: its signs may be escaped, too."""
 
 
-@pytest.mark.sampled(25)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(
     ("between", "around"),
     [(between, around) for between in FAR for around in FAR_IN if around in KNOWN_IN.get(between, FAR_IN)],
@@ -206,7 +206,7 @@ def test_however_far_its_letters_stand_apart_and_wherever_a_text_is_cut_no_key_p
             assert (whole == (before + REDACTED + after).encode()) is True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=rounds(30, 300), deadline=None)
 @given(
     st.lists(
         st.sampled_from(
@@ -225,7 +225,7 @@ def test_whatever_is_unseen_between_its_letters_no_key_passes(between, padding, 
     assert sanitize(f"a {text} b", longest).startswith(f"a {REDACTED}")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=rounds(30, 300), deadline=None)
 @given(st.text(), st.lists(st.sampled_from(sorted(KEYS.values())), max_size=3), st.text())
 @example("\\", [KEYS["of digits"]], "%")
 @example("%", [KEYS["of digits"]], "\\")
@@ -240,7 +240,7 @@ def test_whatever_stands_around_a_key_it_is_taken_out_and_the_rest_stays(before,
         assert redacted is text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=rounds(20, 200), deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_a_text_without_a_key_stays_as_it_is(text):
     secret = Secret(KEYS["BelugAPI's"], "a test")

@@ -31,6 +31,8 @@ from beluga_nb.wire import (
     type_of,
 )
 
+pytestmark = pytest.mark.unsampled  # each row is a claim of its own
+
 FOX = Request(prompt="a fox", model="flux-2.0")
 
 

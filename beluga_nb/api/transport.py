@@ -15,15 +15,15 @@ import contextlib
 import os
 import socket
 import ssl
+import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-
-import httpx
 
 from beluga_nb.api.addresses import origin
 from beluga_nb.api.body import begins_with_picture, inflated, seems_complete
@@ -44,6 +44,15 @@ from beluga_nb.redaction import redact, redact_bytes
 from beluga_nb.result import CallCancelled
 from beluga_nb.text import sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN, error_from_json
+
+# httpx imports its command line too, if click, rich and pygments are there: half of the time of its import.
+_COMMAND_LINE = "httpx._main"
+sys.modules.setdefault(_COMMAND_LINE, cast(ModuleType, None))
+try:
+    import httpx
+finally:
+    if sys.modules[_COMMAND_LINE] is None:
+        del sys.modules[_COMMAND_LINE]
 
 T = TypeVar("T")
 

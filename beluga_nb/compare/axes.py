@@ -37,7 +37,7 @@ LABEL = "label"
 LONGEST_LABEL = 60
 """Characters of a label that is made from a value."""
 
-LARGEST = 10_000
+LARGEST = 100_000
 """Combinations above which a grid is refused as a mistake."""
 
 Row = Mapping[str, object]
@@ -195,7 +195,8 @@ class Study:
         if self.sample is not None and self.sample < self.total:
             # Numbers are drawn, not combinations: there may be more of these than fit into memory.
             numbers = sorted(random.Random(self.seed).sample(range(self.total), self.sample))
-        return map(self._combination, numbers)
+        dimensions = self.dimensions  # once: there may be many combinations
+        return (self._combination(number, dimensions) for number in numbers)
 
     def extended(self, more: Mapping[str, Axis]) -> Study:
         """Return the study with further values on some of its axes; raise `RequestError` for other names."""
@@ -215,10 +216,10 @@ class Study:
         ]
         return replace(self, axes=tuple(longer))
 
-    def _combination(self, number: int) -> Combination:
+    def _combination(self, number: int, dimensions: Sequence[Sequence[Axis]]) -> Combination:
         chosen: list[tuple[Axis, Choice]] = []
         # The digits of a number with mixed bases: the last dimension changes fastest.
-        for axes in reversed(self.dimensions):
+        for axes in reversed(dimensions):
             number, place = divmod(number, len(axes[0].choices))
             chosen[:0] = [(axis, axis.choices[place]) for axis in axes]
         by_name = {axis.name: choice for axis, choice in chosen}

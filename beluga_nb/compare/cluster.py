@@ -10,13 +10,15 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from beluga_nb.compare.scores import BatchMetric
 from beluga_nb.errors import RequestError
@@ -44,12 +46,46 @@ class Cluster(Protocol):
     def nthreads(self) -> Mapping[str, int]: ...
 
 
-class ClusterWorkers:
-    """The workers of a cluster, as far as they were asked."""
+@dataclass(frozen=True)
+class SchedulerTicket:
+    """The right to begin a call, kept by the scheduler of a cluster under a name; it can be taken once."""
 
-    def __init__(self, cluster: Cluster, *functions: Callable[..., object]) -> None:
+    name: str
+
+    def issue(self, client: object) -> None:
+        """Let the scheduler have it."""
+        self._queue(client).put(1)
+
+    def take(self, client: object = None) -> bool:
+        """Take it, on a worker or for a client; return whether it was there."""
+        queue = self._queue(client)
+        try:
+            return bool(queue.get(batch=True))  # all that is there, without waiting
+        finally:
+            queue.close()
+
+    def _queue(self, client: object) -> Any:
+        distributed = import_module("distributed")  # Lazy import: a client comes from it.
+        return distributed.Queue(self.name, client=client or distributed.get_client())
+
+
+class ClusterWorkers:
+    """The workers of a cluster, as far as they were asked.
+
+    `describe` is called on each: `about` has what it returns, and what it names as a problem is refused.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *functions: Callable[..., object],
+        describe: Callable[[], Mapping[str, str]] | None = None,
+    ) -> None:
         self._cluster = cluster
         self._functions = functions
+        self._describe = describe
+        self._looking = threading.Lock()
+        self.about: dict[str, Mapping[str, str]] = {}
         self._known: set[str] = set()
         self._looked = self._seen = time.monotonic()
         if not self._ask(self._present()):
@@ -59,9 +95,10 @@ class ClusterWorkers:
 
     def look(self) -> None:
         """Ask those who have joined; raise `RequestError` where one cannot work, or none is left."""
-        if time.monotonic() - self._looked < LOOK_EVERY:
-            return
-        self._looked = time.monotonic()
+        with self._looking:
+            if time.monotonic() - self._looked < LOOK_EVERY:
+                return
+            self._looked = time.monotonic()
         present = self._present()
         self._ask(present - self._known)
         if present:
@@ -85,8 +122,15 @@ class ClusterWorkers:
             for module in sorted(set().union(*map(modules_of, self._functions))):
                 self._check_module(module, sorted(workers))
             self._check_rest(sorted(workers))
+            if self._describe:
+                self._check_described(self._describe, sorted(workers))
             self._known |= workers & self._present()
         return workers
+
+    def everywhere(self, function: Callable[..., object], *words: object) -> Mapping[str, object]:
+        """Return what a function returns on each worker that is there and answers."""
+        found = self._run(sorted(self._present()), function, *words)
+        return {name: value for name, value in found.items() if not _is_error(value)}
 
     def _run(
         self, workers: list[str], function: Callable[..., object], *words: object
@@ -111,6 +155,16 @@ class ClusterWorkers:
     def _check_module(self, module: str, workers: list[str]) -> None:
         found = self._run(workers, import_module, module)
         _refuse_failed(found, f"The module '{module}' is missing", _remedy(module))
+
+    def _check_described(self, describe: Callable[[], Mapping[str, str]], workers: list[str]) -> None:
+        found = self._run(workers, describe)
+        _refuse_failed(found, "A check failed", "Its log has more; start the workers again.")
+        about = {name: value for name, value in found.items() if isinstance(value, Mapping)}
+        self.about |= about
+        lacking = [each for each in about.values() if "problem" in each]
+        for each in lacking[:1]:
+            where = f"On {len(lacking)} of {len(workers)} workers of the cluster"
+            raise RequestError(f"{where}: {each['problem']}", each["remedy"])
 
     def _check_rest(self, workers: list[str]) -> None:
         for function in self._functions:

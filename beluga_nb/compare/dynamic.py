@@ -11,11 +11,13 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 
-from beluga_nb.compare.axes import LARGEST
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.hints import Code, Hint, Remedy
 from beluga_nb.signatures import named_arguments
 from beluga_nb.text import in_order, sanitize
+
+MOST_PROMPTS = 10_000
+"""Prompts of a template: its library takes longer for each than a grid does for a cell."""
 
 _SPECIAL = re.compile(r"[#$%_]{2}|[#$]")
 _LITERALLY = "Write the prompt with {{name}} and axes: there, everything else is literal."
@@ -42,9 +44,9 @@ def expand(template: str, *, sample: int | None = None, seed: int | None = None)
             Hint("Give one, such as ", Remedy("seed", "1"), ", so that it comes again."),
         )
     found = _generated(template, sample, seed)
-    if len(found) > LARGEST:
+    if len(found) > MOST_PROMPTS:
         raise RequestError(
-            f"There are more than {LARGEST:,} prompts.", "Take a sample of them: sample=, seed=."
+            f"There are more than {MOST_PROMPTS:,} prompts.", "Take a sample of them: sample=, seed=."
         )
     for prompt in found:
         if not in_order(prompt, pieces):
@@ -66,11 +68,11 @@ def _generated(template: str, sample: int | None, seed: int | None) -> list[str]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of its parser's library, about itself
             generated: Iterable[str] = (
-                CombinatorialPromptGenerator().generate(template, LARGEST + 1)
+                CombinatorialPromptGenerator().generate(template, MOST_PROMPTS + 1)
                 if sample is None
                 else RandomPromptGenerator(seed=seed).generate(template, sample)
             )
-            return [str(prompt) for prompt in itertools.islice(generated, LARGEST + 1)]
+            return [str(prompt) for prompt in itertools.islice(generated, MOST_PROMPTS + 1)]
     except Exception as error:  # its parser raises whatever it likes
         raise RequestError(
             f"The prompt is not a valid template: {sanitize(str(error), 120)}.", _LITERALLY

@@ -59,17 +59,18 @@ def each(
             beat()
 
         return _under_way(function, calls, executor.get_executor(pure=False), in_flight, look)
-    if _has_processes(executor):
-        function = functools.partial(_while_the_parent_lives, function)
+    if has_processes(executor):
+        function = functools.partial(while_the_parent_lives, function)
     return _under_way(function, calls, executor, in_flight, beat)
 
 
-def _has_processes(executor: Executor) -> bool:
+def has_processes(executor: Executor) -> bool:
+    """Whether an executor is a pool of processes."""
     module = sys.modules.get("concurrent.futures.process")  # a pool exists only if this is imported
     return module is not None and isinstance(executor, module.ProcessPoolExecutor)
 
 
-def _while_the_parent_lives(function: Callable[..., T], *arguments: object) -> T:
+def while_the_parent_lives(function: Callable[..., T], *arguments: object) -> T:
     """Call a function in a worker process that ends with its parent: a pool's own would wait for ever."""
     _end_with_parent()
     return function(*arguments)
@@ -113,7 +114,7 @@ def _under_way(
             while len(waiting) >= in_flight:
                 yield from _ended(waiting)
                 look()
-            waiting[_submitted(pool, function, arguments)] = number
+            waiting[submitted(pool, function, arguments)] = number
         while waiting:
             yield from _ended(waiting)
             look()
@@ -122,7 +123,8 @@ def _under_way(
             future.cancel()
 
 
-def _submitted(pool: Executor, function: Callable[..., T], arguments: tuple[object, ...]) -> Future[T]:
+def submitted(pool: Executor, function: Callable[..., T], arguments: tuple[object, ...]) -> Future[T]:
+    """Return a call that an executor has taken; raise `RequestError` where it takes no more."""
     try:
         return pool.submit(function, *arguments)
     except RuntimeError as error:  # it was shut down, or a process of it has died

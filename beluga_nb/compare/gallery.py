@@ -30,7 +30,15 @@ from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.compare.agreement import Votes
-    from beluga_nb.compare.judge import Agreement, Choices, Judged, JudgedPairs
+    from beluga_nb.compare.judge import (
+        Agreement,
+        Choices,
+        Judged,
+        JudgedPairs,
+        PairQuestions,
+        PictureQuestions,
+    )
+    from beluga_nb.compare.plan import Plan
     from beluga_nb.compare.rank import Ranking, Rankings
     from beluga_nb.compare.vote import Duel
     from beluga_nb.compare.voting import Contest
@@ -297,15 +305,42 @@ class Evaluable(ABC):
         What is recorded is not asked again; another `take` asks anew. The other options are as in `Grid.run`,
         and each answer counts as a picture in `max_images`. An error stays with its picture.
         """
-        from beluga_nb.compare.judge import Judging, PictureQuestions, Rubric
-
-        rubric = Rubric.of(choices, scale)
-        judging = Judging(question=question, model=model, rubric=rubric, n=n, take=take)
-        asked = PictureQuestions(self.samples, judging)
+        asked = self._questions(question, model, choices, scale, n, take)
         return self._submit_questions(asked.cells, asked.judged, tally=tally, **options)
 
     judge = blocking("judge", submit_judge, watch=_watch_judge)
     ajudge = awaitable("ajudge", submit_judge)
+
+    @refuses_keys
+    def plan_judge(
+        self,
+        question: str,
+        *,
+        model: str,
+        choices: Choices | None = None,
+        scale: tuple[float, float] | None = None,
+        n: int = 1,
+        take: str = "",
+        mode: str | None = None,
+    ) -> Plan:
+        """Return what `judge` would send, and what that would cost, the recorded subtracted; send nothing."""
+        asked = self._questions(question, model, choices, scale, n, take)
+        return self._runner.plan(asked.cells, mode=mode)
+
+    def _questions(
+        self,
+        question: str,
+        model: str,
+        choices: Choices | None,
+        scale: tuple[float, float] | None,
+        n: int,
+        take: str,
+    ) -> PictureQuestions:
+        from beluga_nb.compare.judge import Judging, PictureQuestions, Rubric
+
+        rubric = Rubric.of(choices, scale)
+        judging = Judging(question=question, model=model, rubric=rubric, n=n, take=take)
+        return PictureQuestions(self.samples, judging)
 
     @refuses_keys
     @named_options(RunOptions)
@@ -327,18 +362,35 @@ class Evaluable(ABC):
         other order, that counts as a tie. `{{name}}` is filled with what both have in common. People's
         votes on `criterion` are compared with the answers. The rest is as in `judge`.
         """
-        from beluga_nb.compare.judge import PAIR, Judging, PairQuestions
-
-        judging = Judging(question=question, model=model, rubric=PAIR, n=n, take=take)
-        asked = PairQuestions(self.samples, judging, by=by)
+        asked = self._pair_questions(question, model, by, n, take)
 
         def ended(outcomes: Mapping[Cell, Outcome]) -> JudgedPairs:
-            return asked.judged(outcomes, self._people(by, criterion))
+            return asked.judged(outcomes, self.votes(by=by).counted, criterion=criterion)
 
         return self._submit_questions(asked.cells, ended, tally=tally, **options)
 
     judge_pairs = blocking("judge_pairs", submit_judge_pairs, watch=_watch_judge)
     ajudge_pairs = awaitable("ajudge_pairs", submit_judge_pairs)
+
+    @refuses_keys
+    def plan_judge_pairs(
+        self,
+        question: str,
+        *,
+        model: str,
+        by: str = "model",
+        n: int = 1,
+        take: str = "",
+        mode: str | None = None,
+    ) -> Plan:
+        """Return what `judge_pairs` would send, and what that would cost; send nothing."""
+        return self._runner.plan(self._pair_questions(question, model, by, n, take).cells, mode=mode)
+
+    def _pair_questions(self, question: str, model: str, by: str, n: int, take: str) -> PairQuestions:
+        from beluga_nb.compare.judge import PAIR, Judging, PairQuestions
+
+        judging = Judging(question=question, model=model, rubric=PAIR, n=n, take=take)
+        return PairQuestions(self.samples, judging, by=by)
 
     def _submit_questions(
         self,
@@ -371,10 +423,7 @@ class Evaluable(ABC):
         else:
             duels = list(duels_of(self.samples, judged, by=by))
         name = judged.judge if isinstance(judged, JudgedPairs) else judged.version
-        return agreement(duels, self._people(by, criterion), judge=name)
-
-    def _people(self, by: str, criterion: str) -> list[Duel]:
-        return [each for each in self.votes(by=by).counted if each.criterion == criterion]
+        return agreement(duels, self.votes(by=by).counted, judge=name, criterion=criterion)
 
     @explained(lambda: _READING)
     def leaderboard(self, *metrics: str | Scores, by: str = "model", criterion: str = "") -> Leaderboard:
@@ -386,23 +435,43 @@ class Evaluable(ABC):
         ranking = self.ranking(by=by, criterion=criterion)
         return Leaderboard(by=by, ranking=ranking, means=means, note=note)
 
-    def report(self, folder: str | Path, *metrics: str | Scores, by: str = "model", title: str = "") -> Path:
+    def report(
+        self,
+        folder: str | Path,
+        *metrics: str | Scores | JudgedPairs,
+        by: str = "model",
+        title: str = "",
+    ) -> Path:
         """Write a report into a folder, as `report.html`, `.md` and `.tex`, and return its page.
 
         It has all pictures, a table of models, dates and settings, a ranking for each criterion, what the
-        votes are worth, some metrics as in `leaderboard`, all prompts, and how to see the same again. The
-        page needs nothing else; `figures` holds the figures as SVG and as PDF of 300 pixels an inch.
+        votes are worth, some metrics as in `leaderboard`, the verdicts of judges among them with their
+        reasons and how far people agree, all prompts, and how to see the same again. The page needs nothing
+        else; `figures` holds the figures as SVG and as PDF of 300 pixels an inch.
         """
+        from beluga_nb.compare.judge import JudgedPairs
         from beluga_nb.show.report import Study, write_report
 
         found = self.votes(by=by)
         criteria = sorted({vote.criterion for vote in found.counted})
+        scores = self._scores(each for each in metrics if not isinstance(each, JudgedPairs))
         study = Study(
             by=by,
             samples=self.samples,
             votes=found,
             rankings=[self.ranking(by=by, criterion=each) for each in criteria],
-            scores=self._scores(metrics),
+            scores=scores,
+            verdicts={
+                place: [self.agreement(each, by=by, criterion=criterion) for criterion in criteria or [""]]
+                for place, each in enumerate(scores)
+                if each.is_of_judge
+            },
+            # People may have voted since the judge compared.
+            pairs=[
+                replace(each, agreement=self.agreement(each, criterion=each.agreement.criterion))
+                for each in metrics
+                if isinstance(each, JudgedPairs)
+            ],
         )
         return write_report(study, path_of(folder), self._runner.workspace(), title=title)
 

@@ -6,13 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack, overload
 
 from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef, check_run
+from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.gallery import Evaluable
+from beluga_nb.compare.pages import MOST_ON_PAGE, MOST_SHOWN, Pages
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.workspace import Arriving, Runner, RunOptions, Workspace
@@ -61,7 +65,8 @@ class Grid(Evaluable):
 
     `run()` asks for what is missing, shows itself and keeps what arrives: a cell that fails does not sink the
     others, and running again, after Stop or in another kernel, buys only what is not there. `grid[labels]` is
-    the result of a cell, by its labels in the order of the axes, or in a mapping.
+    the result of a cell, by its labels in the order of the axes, or in a mapping. A grid of more than 200
+    pictures shows its first `page`.
     """
 
     def __init__(
@@ -77,15 +82,15 @@ class Grid(Evaluable):
         self._runner = runner
         self._extended = extended  # None in a part of a grid
         self._outcomes: dict[Cell, Outcome] = {}
-        self._places = {cell.key: cell for cell in self.cells}
+        self.places = {cell.key: cell for cell in self.cells}
+        self.page_number = 0  # of a grid that is a page of another one, from 1 on
 
     @property
     def axes(self) -> dict[str, tuple[str, ...]]:
         """The labels of each axis, those that have a cell."""
+        present = {axis.name: {cell.labels[axis.name] for cell in self.cells} for axis in self.study.axes}
         return {
-            axis.name: tuple(
-                label for label in axis.labels if any(cell.labels[axis.name] == label for cell in self.cells)
-            )
+            axis.name: tuple(label for label in axis.labels if label in present[axis.name])
             for axis in self.study.axes
         }
 
@@ -95,9 +100,17 @@ class Grid(Evaluable):
 
     @named_options(RunOptions)
     def submit(
-        self, *, failed: bool = False, tally: Tally | None = None, **options: Unpack[RunOptions]
+        self,
+        *,
+        failed: bool = False,
+        executor: Workers | None = None,
+        tally: Tally | None = None,
+        **options: Unpack[RunOptions],
     ) -> Job[Grid]:
         """Start asking for what is missing, or only for what has `failed`.
+
+        With an `executor`, its workers make the calls: a `dask.distributed.Client`, or any executor of
+        `concurrent.futures`. Caps, journal and store stay here, and nothing is bought twice.
 
         `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need
         `assume_yes`. Mode "refresh" asks for all of it anew. `tally` counts what is asked for and arrives;
@@ -107,15 +120,23 @@ class Grid(Evaluable):
         """
         wanted = self._wanted(options.get("mode"))
         cells = [cell for cell in wanted if not failed or self.outcome(cell).error]
-        return self._runner.submit(cells, self._outcomes.__setitem__, self._ended, tally=tally, **options)
+        return self._runner.submit(
+            cells, self._outcomes.__setitem__, self._ended, tally=tally, executor=executor, **options
+        )
 
     run = blocking("run", submit, watch=_watch)
     arun = awaitable("arun", submit)
 
     @named_options(RunOptions)
-    def submit_retry(self, *, tally: Tally | None = None, **options: Unpack[RunOptions]) -> Job[Grid]:
+    def submit_retry(
+        self,
+        *,
+        executor: Workers | None = None,
+        tally: Tally | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Job[Grid]:
         """Start asking for what has failed, and for nothing else."""
-        return self.submit(failed=True, tally=tally, **options)
+        return self.submit(failed=True, executor=executor, tally=tally, **options)
 
     retry = blocking("retry", submit_retry, watch=_watch)
     aretry = awaitable("aretry", submit_retry)
@@ -164,9 +185,13 @@ class Grid(Evaluable):
         return Arrivals(self, self._runner.workspace())
 
     @property
-    def arrived(self) -> Sequence[Cell]:
-        """The cells that have an outcome, in the order in which the first came for each."""
-        return list(self._outcomes)
+    def arrived(self) -> int:
+        """How many cells have an outcome."""
+        return len(self._outcomes)
+
+    def arrivals_from(self, first: int, most: int) -> Sequence[Cell]:
+        """Return at most so many cells in the order in which outcomes came, from the number `first` on."""
+        return list(islice(self._outcomes, first, most))
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -208,7 +233,41 @@ class Grid(Evaluable):
         cells = [
             cell for cell in self.cells if all(cell.labels[name] in chosen for name, chosen in wanted.items())
         ]
+        return self.part(cells)
+
+    def part(self, cells: Sequence[Cell]) -> Grid:
+        """Return the part of the grid that has these cells, with what has come of them."""
         return self._with(Grid(self.study, cells, runner=self._runner))
+
+    def workspace(self) -> Workspace:
+        """Return the settings and the store as they stand now."""
+        return self._runner.workspace()
+
+    def page(self, number: int = 1) -> Grid:
+        """Return a part that is small enough to be shown: 40 pictures, with evenly spaced labels.
+
+        So each page is a sample of the whole, which can be run first, and each cell is on one of them.
+        """
+        pages = self.pages
+        if number not in range(1, len(pages) + 1):
+            raise RequestError(
+                f"There is no page {number}.", f"This grid has {plural(len(pages), 'page')}, from 1 on."
+            )
+        part = self.part(pages[number - 1])
+        part.page_number, part.pages = number, pages
+        return part
+
+    @cached_property
+    def pages(self) -> Pages:
+        """The cells of each page; a grid of 200 pictures or fewer is a single one."""
+        largest = max((cell.request.n for cell in self.cells), default=1)
+        most = max(1, MOST_ON_PAGE // largest) if self.is_large else max(1, len(self))
+        return Pages(self.study, self.places, most=most)
+
+    @cached_property
+    def is_large(self) -> bool:
+        """Whether it is shown in pages."""
+        return sum(cell.request.n for cell in self.cells) > MOST_SHOWN
 
     @refuses_keys
     def extend(self, /, **more: object) -> Grid:
@@ -258,13 +317,12 @@ class Grid(Evaluable):
     def to_html(self, path: str | Path, *, originals: bool = False) -> Path:
         """Write the grid as one page that needs nothing else, and return where.
 
-        It holds previews of 512 pixels, or with `originals` the exact pictures.
+        It holds previews of 512 pixels, or with `originals` the exact pictures. Of a grid of more than 200
+        pictures, a name without a suffix such as "cats" makes a folder of pages; its index is returned.
         """
         from beluga_nb.show.grid import write_page_of
 
-        path = file_path_of(path)
-        write_page_of(self, path, originals=originals)
-        return path
+        return write_page_of(self, file_path_of(path), originals=originals)
 
     def export(self, folder: str | Path, *, metadata: str = "auto") -> list[Path]:
         """Write each picture to a file of its own, named after its labels, and return where.
@@ -316,11 +374,11 @@ class Grid(Evaluable):
             raise RequestError(_named(names), order if names else _ONLY)
         for name, label in zip(names, key, strict=True):
             self._check_labels(name, {label})
-        if key not in self._places:
+        if key not in self.places:
             raise RequestError(
                 f"There is no cell {' · '.join(key)}.", "Not every combination is in this grid."
             )
-        return self._places[key]
+        return self.places[key]
 
     def _check_labels(self, name: str, labels: Iterable[str]) -> None:
         known = {axis.name: axis for axis in self.study.axes}
@@ -331,10 +389,10 @@ class Grid(Evaluable):
                 raise UnknownNameError(name, label, known[name].labels)
 
     def _with(self, grid: Grid) -> Grid:
-        known = {(cell.key, cell.request): outcome for cell, outcome in self._outcomes.items()}
-        grid._outcomes = {
-            cell: known[cell.key, cell.request] for cell in grid.cells if (cell.key, cell.request) in known
-        }
+        for cell in grid.cells:
+            known = self.places.get(cell.key)
+            if known and known.request == cell.request and known in self._outcomes:
+                grid._outcomes[cell] = self._outcomes[known]
         return grid
 
 

@@ -397,7 +397,9 @@ class PairQuestions:
         )
         return _Asked(pair, (first, second))
 
-    def judged(self, outcomes: Mapping[Cell, Outcome], people: Iterable[Duel]) -> JudgedPairs:
+    def judged(
+        self, outcomes: Mapping[Cell, Outcome], people: Iterable[Duel], *, criterion: str
+    ) -> JudgedPairs:
         """Return what the judge found, beside the votes of people on the same pictures."""
         rows, errors = list[JudgedPair](), list[BelugaError]()
         for asked in self._asked:
@@ -413,7 +415,7 @@ class PairQuestions:
             question=self.judging.question,
             rows=tuple(rows),
             names=tuple(self.notes.labels),
-            agreement=agreement(duels, people, judge=self.judging.model),
+            agreement=agreement(duels, people, judge=self.judging.model, criterion=criterion),
             errors=tuple(errors),
             caveat=_caveat(self.notes, (each for row in rows for each in row.verdicts)),
         )
@@ -440,7 +442,7 @@ class Agreement:
 
     `same` is how often a vote is the judge's answer. `alpha` is Krippendorff's, of the judge and the majority
     of people on each pair, and `people` is that of people among themselves: 1 is full agreement, and 0 what
-    chance would give. Votes for "both bad" do not count.
+    chance would give. Votes for "both bad" do not count. `criterion` is what people voted on.
     """
 
     judge: str
@@ -448,14 +450,16 @@ class Agreement:
     pairs: int
     alpha: float | None = None
     people: float | None = None
+    criterion: str = ""
 
     def __str__(self) -> str:
+        on = f" on the criterion {sanitize(self.criterion, 80)}" if self.criterion else ""
         if not self.same.of or not self.same.interval:
-            return "No votes of people on these pairs: how far they agree is not known."
+            return f"No votes of people on these pairs{on}: how far they agree is not known."
         low, high = self.same.interval
         words = [
             f"{self.same.count} of {plural(self.same.of, 'vote')} of people on {plural(self.pairs, 'pair')}"
-            f" agree with {sanitize(self.judge, 80)} (95 % interval {low:.0%} to {high:.0%})"
+            f"{on} agree with {sanitize(self.judge, 80)} (95 % interval {low:.0%} to {high:.0%})"
         ]
         words += [f"alpha = {self.alpha:.2f}"] if self.alpha is not None else []
         words += [f"of people among themselves {self.people:.2f}"] if self.people is not None else []
@@ -467,10 +471,16 @@ class Agreement:
         return redacted_bundle(agreement_bundle(self))
 
 
-def agreement(judge_duels: Iterable[Duel], people: Iterable[Duel], *, judge: str) -> Agreement:
-    """Return how far votes of people agree with what a judge prefers."""
+def agreement(
+    judge_duels: Iterable[Duel], people: Iterable[Duel], *, judge: str, criterion: str = ""
+) -> Agreement:
+    """Return how far votes of people on a criterion agree with what a judge prefers."""
     # A voter is one observer: of a pair that they judged again, the last vote counts.
-    last = {(each.voter, each.sample, frozenset({each.left, each.right})): each for each in people}
+    last = {
+        (each.voter, each.sample, frozenset({each.left, each.right})): each
+        for each in people
+        if each.criterion == criterion
+    }
     by_judge, by_people = _by_pair(judge_duels), _by_pair(last.values())
     both = [pair for pair in by_judge if pair in by_people]
     majority = {pair: _majority(by_judge[pair]) for pair in both}
@@ -482,6 +492,7 @@ def agreement(judge_duels: Iterable[Duel], people: Iterable[Duel], *, judge: str
         pairs=len(both),
         alpha=alpha(([majority[pair], _majority(by_people[pair])] for pair in both), turned=turned),
         people=alpha((by_people[pair] for pair in both), turned=turned),
+        criterion=criterion,
     )
 
 
@@ -504,8 +515,11 @@ def _majority(answers: Sequence[str]) -> str:
 
 def duels_of(samples: Sequence[Sample], scores: Scores, *, by: str) -> Iterator[Duel]:
     """Yield which of each two pictures a score prefers: the higher one."""
+    # The scores may be those of more pictures than these, or of others.
+    values = {(row.sha256, frozenset(row.labels.items())): row.value for row in scores.rows}
+    found = [values.get((each.picture.sha256, frozenset(each.labels.items()))) for each in samples]
     for pair in pairs(samples, by=by):
-        left, right = (scores[entrant.place] for entrant in (pair.left, pair.right))
+        left, right = (found[entrant.place] for entrant in (pair.left, pair.right))
         if left is not None and right is not None:
             yield Duel(
                 left=pair.left.label,

@@ -11,7 +11,7 @@ from itertools import groupby
 import beluga_nb.money as money
 from beluga_nb.budget import Caps
 from beluga_nb.redaction import redacted_bundle
-from beluga_nb.request import Request
+from beluga_nb.request import Question, Request
 from beluga_nb.text import and_more, plural, printable, sanitize
 
 LISTED = 20
@@ -36,7 +36,8 @@ class Plan:
 
     `recorded` pictures are in the store already, `recoverable` ones are left by lost calls and cost nothing
     (unless their address is gone by then), and `missing` ones are not to be made, as in a replay.
-    `cells` is how many combinations a grid has, and 0 for a single call.
+    `cells` is how many combinations a grid has, and 0 for a single call. Of questions for a judge, `cells`
+    are the questions, and answers are counted in place of pictures: their `unit`.
     """
 
     posts: Sequence[Post]
@@ -45,6 +46,7 @@ class Plan:
     recoverable: int = 0
     missing: int = 0
     cells: int = 0
+    unit: str = Request.unit
 
     @property
     def requests(self) -> Sequence[Request]:
@@ -102,20 +104,21 @@ class Plan:
     def counts(self) -> Mapping[str, int]:
         """How many combinations there are, and pictures of each kind, by its name."""
         total = self.images + self.recorded + self.recoverable + self.missing
+        cells, new = _NOUNS.get(self.unit, ("combinations", "to make"))
         return {
-            **({"combinations": self.cells} if self.cells else {}),
-            "pictures": total,
+            **({cells: self.cells} if self.cells else {}),
+            f"{self.unit}s": total,
             "recorded": self.recorded,
             **({"left by lost calls": self.recoverable} if self.recoverable else {}),
-            "to make": self.images,
+            new: self.images,
             **({"missing": self.missing} if self.missing else {}),
         }
 
     def _summary(self) -> str:
         counts = dict(self.counts)
-        if not counts["pictures"]:
+        if not counts[f"{self.unit}s"]:
             return "Dry run, nothing was sent: nothing is missing."
-        nouns = [name for name in ("combinations", "pictures") if name in counts]
+        nouns = list(counts)[: 1 + bool(self.cells)]
         words = [plural(counts.pop(name), name.removesuffix("s")) for name in nouns]
         words += [f"{count} {name}" for name, count in counts.items()]
         return f"Dry run, nothing was sent: {', '.join(words)}; {self.price}."
@@ -126,7 +129,7 @@ class Plan:
         if not self.requests:
             return "no cost"
         if self.local:
-            return "local previews, no cost"
+            return "local previews, no cost" if self.unit == Request.unit else "no model judges, no cost"
         if self.caps.prices is None or len(self.unpriced) == len(self._sold):
             return "the price is unknown"
         words = (
@@ -157,6 +160,10 @@ class Plan:
         ]
         more = and_more(sum(map(len, alike[LISTED:])))
         return [*shown, f"{more}, all in .bodies"] if more else shown
+
+
+_NOUNS = {Question.unit: ("questions", "to ask for")}
+"""What cells are called, and what would be sent, where these are no pictures."""
 
 
 def _all_but_the_sample(post: Post) -> tuple[str, Mapping[str, object]]:

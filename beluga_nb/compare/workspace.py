@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypedDict, TypeVar, Unpack
 
 from beluga_nb.compare.cell import Cell, Outcome
+from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines.call import Tally
@@ -75,10 +76,12 @@ class Runner(Protocol):
         ended: Callable[[BelugaError | None], T],
         *,
         tally: Tally | None = None,
+        executor: Workers | None = None,
         **options: Unpack[RunOptions],
     ) -> Job[T]:
         """Start a run of cells: each outcome is passed to `arrived`, and what stopped the run to `ended`.
 
+        With an `executor` its workers make the calls.
         Raises `BelugaError` before anything is sent.
         """
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -200,5 +201,6 @@ def canonical(request: Request, settings: Settings, *, allow_unknown_model: bool
     return catalog.canonical(request, allow_unknown_model=allow_unknown_model)
 
 
+@cache
 def _known() -> set[str]:
     return {model.id for model in catalog.models()}

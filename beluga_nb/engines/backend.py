@@ -44,8 +44,8 @@ class Backend:
 
     @property
     def recovers(self) -> bool:
-        """Whether what lost calls have left is used: a service's pictures were paid for."""
-        return not (self.is_local or self.settings.own_engine)
+        """Whether what lost calls have left is used: previews cost nothing."""
+        return not self.is_local
 
     @property
     def provider(self) -> str:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.config.endpoints import NAME, TAKEN
+from beluga_nb.engines.imported import imported
 from beluga_nb.engines.retrying import Backoff, Retrying
 from beluga_nb.errors import (
     Address,
@@ -54,13 +55,16 @@ _ASYNC = "Write it with async def: async def my_engine(request): …"
 
 
 def own_engine(
-    engine: Engine, provider: str | None = None, *, make_preview: PreviewMaker | None = None
+    engine: Engine | str, provider: str | None = None, *, make_preview: PreviewMaker | None = None
 ) -> OwnEngine:
     """Return an engine with the name that its pictures are recorded under.
 
-    That is `provider`, or the name of its function or class. Raises `SettingsError` for a function that is
+    That is `provider`, or the name of its function or class. A text such as "package.module:factory" names an
+    engine that each process makes once (`engines/imported.py`). Raises `SettingsError` for a function that is
     certainly not async, for an invalid name, and for the name of a service.
     """
+    path = engine if isinstance(engine, str) else ""
+    engine = imported(engine) if isinstance(engine, str) else engine
     if _is_no_async_function(engine):
         called = str(getattr(engine, "__name__", repr(engine)))
         raise SettingsError(f"The engine {sanitize(called, 60)} is not an async function.", _ASYNC)
@@ -69,6 +73,7 @@ def own_engine(
     return OwnEngine(
         engine=engine,
         name=name,
+        path=path,
         within=lambda timeout: Retrying(checked, timeout=timeout, backoff=backoff),
     )
 

@@ -84,7 +84,14 @@ def build(
     if source and not settings.uses_store:
         return InRoom(Batched(_bounded(source.engine, source, call, room, breaker), split), room)
     if source:
-        recorded = Recorded(source.engine, recorder, digest=source.digest, written=call.tally.calls)
+        recorded = Recorded(
+            source.engine,
+            recorder,
+            digest=source.digest,
+            written=call.tally.calls,
+            # Only of a service: an engine that gives the same bytes again gives the same output again.
+            caps=settings.caps if source.recover else None,
+        )
         engine: Engine = _bounded(recorded, source, call, room, breaker)
         engine = Replayed(engine, store, provider=provider)
         if source.recover:
@@ -120,7 +127,7 @@ def source_of(backend: Backend, room: EngineRoom, *, make_preview: PreviewMaker 
     """Return the source of pictures that a backend stands for."""
     settings = backend.settings
     if settings.own_engine:
-        source = own(settings.own_engine, room, timeout=settings.timeout)
+        source = own(settings.own_engine, room, timeout=settings.timeout, make_preview=make_preview)
     else:
         source = service(backend.endpoint(), room, make_preview=make_preview, faults=settings.faults)
     return replace(source, split=backend.split)
@@ -141,20 +148,35 @@ def service(
     )
 
 
-def own(engine: OwnEngine, room: EngineRoom, *, timeout: float) -> Source:
-    """Return a user's own engine as a source."""
+def own(
+    engine: OwnEngine, room: EngineRoom, *, timeout: float, make_preview: PreviewMaker | None = None
+) -> Source:
+    """Return a user's own engine as a source; its answers that workers have kept are read as a service's."""
     return Source(
         engine=engine.within(timeout),
         limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU
         timeout=timeout,
+        recover=partial(_recovered, answering(engine.name, timeout), make_preview),
     )
 
 
-class _Service(NamedTuple):
+def answering(provider: str, timeout: float) -> Endpoint:
+    """Return the endpoint that stands for a user's own engine where its answer is read as a service's."""
+    return Endpoint(base_url=EMBEDDED_URL, provider=provider, timeout=timeout)
+
+
+class Service(NamedTuple):
     """What all calls to a service share, each with time limits of its own."""
 
     backoff: Backoff
     app: App | None
+
+
+def shared_service(endpoint: Endpoint, room: EngineRoom, *, faults: bool) -> Service:
+    """Return what all calls to a service share: they wait out its Retry-After together."""
+    return room.service(
+        (endpoint.base_url, endpoint.key, faults), lambda: Service(Backoff(), _app(endpoint, faults))
+    )
 
 
 async def _ask_service(
@@ -162,10 +184,7 @@ async def _ask_service(
 ) -> Result:
     from beluga_nb.api.http import Http  # Lazy import: a replay needs no HTTP client.
 
-    # Calls to one service wait out its Retry-After together.
-    service = room.service(
-        (endpoint.base_url, endpoint.key, faults), lambda: _Service(Backoff(), _app(endpoint, faults))
-    )
+    service = shared_service(endpoint, room, faults=faults)
     http = Http(endpoint, app=service.app, make_preview=make_preview)
     return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
 

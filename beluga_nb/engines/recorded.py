@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from beluga_nb.budget import Caps
 from beluga_nb.engines.recorder import RECORDING_TIMEOUT, Recorder
 from beluga_nb.errors import APIStatusError, BelugaError, EngineError, StoreError
 from beluga_nb.process.work import at_work, revocable
 from beluga_nb.request import Request
-from beluga_nb.result import CallCancelled, Engine, IncompleteError, Result, causes
+from beluga_nb.result import CallCancelled, Engine, IncompleteError, Result, Usage, causes
 from beluga_nb.store import files, pending
 from beluga_nb.store.pending import Pending
 from beluga_nb.text import sanitize
@@ -23,7 +24,8 @@ class Recorded:
 
     A refusal of the model is recorded, too; a call without a known end stays in the journal. `digest` gives
     the SHA-256 of what is sent: an earlier call of unknown end that sent the same is repeated, under its id.
-    `written` collects the ids of the calls.
+    `written` collects the ids of the calls. With `caps`, pictures are recorded with the time that their
+    request took, and with their cost by the prices that are set.
     """
 
     def __init__(
@@ -33,12 +35,16 @@ class Recorded:
         *,
         digest: Callable[[Request], str] = lambda _: "",
         written: set[str] | None = None,
+        caps: Caps | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engine = engine
         self.recorder = recorder
         self.store = recorder.store
         self.digest = digest
         self.written = set[str]() if written is None else written
+        self.caps = caps
+        self.clock = clock
 
     async def __call__(self, request: Request) -> Result:
         call = await self._begin(request.as_call())
@@ -87,7 +93,14 @@ class Recorded:
         written = None
         with self.recorder.notifying():
             written = pending.begin(store, request, provider=provider, body=body, before=before)
-        return _Call(request, written, before)
+        return _Call(request, written, before, began=self.clock())
+
+    def _usage(self, call: _Call) -> Usage | None:
+        if self.caps is None:
+            return None
+        cost = self.caps.worst(call.request.slice(call.request.sample))
+        seconds = round(self.clock() - call.began, 1)
+        return Usage(seconds, None if cost is None else self.caps.words(cost))
 
     def _withdraw(self, call: _Call) -> None:
         """Write down that nothing came of a call. One that it repeats stays as it was."""
@@ -98,7 +111,7 @@ class Recorded:
             pending.CALLS.write(self.store, call.before)
 
     def _arrived(self, call: _Call, result: Result) -> Result:
-        recorded = self.recorder.record(result)
+        recorded = self.recorder.record(result, self._usage(call))
         if not result.extra:  # with more to keep, the answer stays until that is done
             self._ended(call, recorded)
         return recorded
@@ -111,7 +124,7 @@ class Recorded:
 
     def _failed(self, call: _Call, error: BaseException) -> None:
         if isinstance(error, IncompleteError):
-            error.result = self.recorder.record(error.result)
+            error.result = self.recorder.record(error.result, self._usage(call))
         self.recorder.keep_invalid_images(error)
         if isinstance(error, APIStatusError) and error.declined:
             self._declined(call.request, error)
@@ -143,6 +156,7 @@ class _Call:
     request: Request
     written: Pending | None = None
     before: Pending | None = None
+    began: float = 0.0
 
 
 def _job(error: BaseException) -> str:

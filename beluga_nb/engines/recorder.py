@@ -9,7 +9,7 @@ from dataclasses import replace
 from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
 from beluga_nb.process.work import at_work
 from beluga_nb.request import Request
-from beluga_nb.result import CallCancelled, Picture, Preview, Result, causes
+from beluga_nb.result import CallCancelled, Picture, Preview, Result, Usage, causes
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.text import sanitize
@@ -48,9 +48,13 @@ class Recorder:
         """Whether all pictures of a result are recorded, each under its own take."""
         return not any(self.missing(picture.recipe.request) for picture in result.pictures)
 
-    def record(self, result: Result) -> Result:
-        """Record the pictures of a result; return it with the previews and takes of the recordings."""
-        return replace(result, pictures=tuple(map(self._record, result.pictures)), extra=None)
+    def record(self, result: Result, usage: Usage | None = None) -> Result:
+        """Record the pictures of a result, each with its usage.
+
+        Returns the result with the previews and takes of the recordings.
+        """
+        pictures = tuple(self._record(picture, usage) for picture in result.pictures)
+        return replace(result, pictures=pictures, extra=None)
 
     async def keep_extra(self, result: Result) -> None:
         """Keep the pictures that an answer holds beyond those that were asked for."""
@@ -97,8 +101,9 @@ class Recorder:
         except (StoreError, InvalidImageError) as error:
             self.notify(f"{error.message} {error.hint}")
 
-    def _record(self, picture: Picture) -> Picture:
-        picture = replace(picture, preview=self._preview(picture))
+    def _record(self, picture: Picture, usage: Usage | None) -> Picture:
+        recipe = replace(picture.recipe, usage=None if picture.recipe.procedural else usage)
+        picture = picture.with_fields(recipe=recipe, preview=self._preview(picture))
         with self.notifying():
             picture = self._at_free_take(picture)
             self.store.write(picture, picture.preview, provider=self.provider)
@@ -108,11 +113,14 @@ class Recorder:
         request = picture.recipe.request
         with contextlib.suppress(StoreError):  # damaged: it is written anew, or the write fails
             known = self.store.read(request, provider=self.provider)
-            if isinstance(known, Picture) and known.sha256 != picture.sha256:
+            if isinstance(known, Picture) and known.sha256 == picture.sha256:
+                # What was recorded first stays: outputs show it.
+                return replace(picture, recipe=replace(picture.recipe, usage=known.recipe.usage))
+            if isinstance(known, Picture):
                 # Another kernel bought the same meanwhile. Both were paid for, so both stay.
                 request = next_free_take(request, self.store, provider=self.provider)
                 self.notify(f"Another kernel has recorded the same; this one is kept as take {request.take}.")
-        return replace(picture, recipe=replace(picture.recipe, request=request))
+        return picture.with_fields(recipe=replace(picture.recipe, request=request))
 
     def _preview(self, picture: Picture) -> Preview | None:
         try:

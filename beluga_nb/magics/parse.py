@@ -170,7 +170,9 @@ def _command(line: str) -> CommandCall | None:
     command, after = commands_on(Surface.MAGIC).get(name), after.strip()
     if command is None:
         return None
-    if command.rest and (after or command.rest.needed):
+    if command.rest and command.rest.needed and not after:
+        raise _lacks_file(name)
+    if command.rest and after:
         return _with_rest(name, command.rest, after) if command.rest.fits(after) else None
     if not _fits(after, command):
         return None
@@ -181,10 +183,14 @@ def _command(line: str) -> CommandCall | None:
         raise _no_option(name, rest)
     words += more
     if command.words and command.words.is_one and len(words) != 1:
-        raise RequestError(f"%beluga {name} takes one file.", "%beluga --help shows how it is named.")
+        raise _lacks_file(name)
     options = _converted(typed)
     output = options.pop("output", None)
     return CommandCall(name, tuple(words), options, output)
+
+
+def _lacks_file(name: str) -> RequestError:
+    return RequestError(f"%beluga {name} takes one file.", "%beluga --help shows how it is named.")
 
 
 def _comparison(line: str, cell: str | None, fill: Fill) -> Comparison | None:

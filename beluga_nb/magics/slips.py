@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
+from beluga_nb.catalog import labels, models
 from beluga_nb.commands.table import OPTIONS, SETTINGS, Command, Option, commands_on, pairs
 from beluga_nb.hints import Surface
 from beluga_nb.text import is_one_slip, is_swapped
@@ -29,6 +30,7 @@ _SETTING = re.compile(rf"(?:set\s++)?[{_DASHES}]*+([\w-]++)(?:\s*+[=:]\s*+(.*)|\
 _ALIAS = re.compile(r"([A-Za-z][\w.-]*+)(?:\s*+[=:]\s*+|\s++)(-.*)", re.DOTALL)
 _ALIAS_OF_MODEL = re.compile(r"([A-Za-z][\w.-]*)\s*=\s*([^\s-]\S*)")
 
+_WORDS = re.compile(r""""[^"]*"(?!\S)|'[^']*'(?!\S)|\S+""")
 _COMMENT = re.compile(r"\s#(?:\s|\Z)")
 _PROGRAM = re.compile(r"[%!]*+beluga(?:_nb)?\s++")
 # A {{name}} stands for a text of the user's.
@@ -138,8 +140,8 @@ def _meant_arguments(command: Command, text: str) -> Iterator[str]:
     for flag, option in ((flag, each) for each in command.options for flag in each.flags):
         if flag == f"--{first.casefold()}" and len(more) == bool(option.metavar):
             yield "" if option.name in SKIP_A_QUESTION else " ".join([flag, *more])
-        if option.metavar == "N" and text.isdecimal():
-            yield f"{flag} {text}"
+    if text:
+        yield from _meant_values(command, text)
     if not OPTION.match(text) and (found := meant_option(text, (*command.options, *OPTIONS))):
         yield "".join(found).strip()
 
@@ -155,6 +157,63 @@ def _meant_alias(text: str) -> Iterator[str]:
         yield f"{found[1]}={found[2]}"
     elif found := _ALIAS_OF_MODEL.fullmatch(text):
         yield f"{found[1]}=-m {found[2]}"
+
+
+def _is_model(word: str) -> bool:
+    ids = [model.id for model in models()]
+    return word.casefold() in ids or any(is_one_slip(word.casefold(), each) for each in ids)
+
+
+def _is_size(word: str) -> bool:
+    return word.casefold() in {*labels(), "auto"} or re.fullmatch(r"\d+[x×]\d+", word) is not None
+
+
+def _is_provider(word: str) -> bool:
+    return word.casefold() in {model.provider.casefold() for model in models()}
+
+
+_TAKES: dict[str, Callable[[str], bool]] = {
+    "model": _is_model,
+    "size": _is_size,
+    "provider": _is_provider,
+    "N": str.isdecimal,
+    "DATE": lambda word: re.fullmatch(r"\d{4}-\d\d?(-\d\d?)?", word) is not None,
+    "AGE": lambda word: re.fullmatch(r"\d+[a-z]", word) is not None,
+}
+"""Whether a word is a value of options of a kind, or with that name for their value."""
+
+_MOST_VALUES = 3
+
+
+def _meant_values(command: Command, text: str) -> Iterator[str]:
+    """Yield the options whose values a text consists of, or begins with where options or a prompt follow."""
+    if command.prompt:
+        first, _, after = text.partition(" ")
+        flags = [_flag_of(word, command) for word in first.split(",")]
+        # "compare 3 foxes" is a prompt.
+        if all(flags) and not (after and first.isdecimal()):
+            yield f"{flags[0]} {first} {after}".rstrip()
+        return
+    words = _WORDS.findall(text)
+    known = {flag for option in command.options for flag in option.flags}
+    count = next((place for place, word in enumerate(words) if word.partition("=")[0] in known), len(words))
+    values, rest = words[:count], words[count:]
+    found = [_flag_of(word, command) for word in values[: _MOST_VALUES + 1]]
+    if count == 1 and not found[0]:
+        found = [each.flags[0] for each in command.options if each.metavar == "TEXT"][:1]
+    if 0 < len(found) <= _MOST_VALUES and all(found):
+        yield " ".join([*(f"{flag} {word}" for flag, word in zip(found, values, strict=True)), *rest])
+    elif text.isdecimal():  # No picture is of a number alone.
+        yield ""
+
+
+def _flag_of(word: str, command: Command) -> str:
+    """Return the flag of the option that a word is a value of; empty if there is none."""
+    for option in command.options:
+        is_value = _TAKES.get(option.kind) or _TAKES.get(option.metavar)
+        if is_value and is_value(word):
+            return option.flags[-1]
+    return ""
 
 
 _SETTINGS_AND_ALIASES = {"setting": _meant_setting, "alias": _meant_alias}

@@ -1,7 +1,8 @@
 """Progress below a cell of a notebook: frames that fill with pictures, and a bar; erased when the call ends.
 
 They are erased so that a saved notebook equals its replay. Only `clear_output` removes an output, and it
-removes all of a cell's, so nothing is drawn where something else is shown.
+removes all of a cell's. So messages of beluga_nb are printed again, and where anything else is shown, nothing
+is drawn that is not there already.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import inspect
 import linecache
 import sys
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +49,15 @@ class CellDisplay:
         self._shown: dict[str, tuple[DisplayHandle, str]] = {}
 
     def is_free(self) -> bool:
-        """Whether the cell shows nothing but what was drawn here."""
-        return self._outputs is not None and self._outputs.are_none()
+        """Whether the cell shows nothing but what comes from here, or what was drawn still stands."""
+        return self._outputs is not None and (self._outputs.are_none() or bool(self._shown))
 
     def draw(self, text: str, share: float | None) -> None:
         """Show the frames and the bar in place of those before, and what has arrived since."""
         if self._outputs is None:
+            return
+        if not self._outputs.are_none():  # An engine of the user's has printed something.
+            self._show("bar", text, bar_html(text, share))
             return
         try:
             if self._frames:
@@ -81,13 +86,28 @@ class CellDisplay:
         """Leave no output; what is `replaced` goes away when the next output comes, so that nothing jumps."""
         from IPython.display import clear_output
 
-        if self.is_free() and self._outputs:
-            clear_output(wait=replaced)  # type: ignore[no-untyped-call]
+        if self._outputs and self._outputs.are_none():
+            printed = self._outputs.printed
+            clear_output(wait=replaced or bool(printed))  # type: ignore[no-untyped-call]
+            for words in printed:
+                print(words)
             self._outputs.disregard()
         else:  # Something was shown meanwhile, such as by a thread of the user's, and must stay.
             for handle, _ in self._shown.values():
                 handle.update({}, raw=True)  # type: ignore[no-untyped-call]
         self._shown = {}
+
+    @contextmanager
+    def beside(self, printed: str) -> Iterator[None]:
+        """Remember what is printed in the block, so that it can be printed again.
+
+        A question is not: in a replay it is not asked.
+        """
+        was_alone = self._outputs is not None and self._outputs.are_none()
+        yield
+        if self._outputs and was_alone and not self._outputs.are_none():
+            self._outputs.printed += [printed] if printed else []
+            self._outputs.disregard()
 
 
 class Outputs:
@@ -97,6 +117,7 @@ class Outputs:
         self._shell = weakref.proxy(shell)
         self._cell = ""
         self._sent = -1
+        self.printed: list[str] = []  # messages of beluga_nb below the running cell
         shell.events.register("pre_run_cell", self._begin)
 
     @staticmethod
@@ -115,6 +136,7 @@ class Outputs:
         # A cell may run others, as `%%time` does, and have shown something before.
         if (cell := self._running()) != self._cell:
             self._cell = cell
+            self.printed = []
             self._sent = self._count()
 
     def are_none(self) -> bool:

@@ -8,7 +8,7 @@ import sys
 import threading
 import unicodedata
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,10 @@ class TerminalDisplay:
     def erase(self, *, replaced: bool) -> None:  # noqa: ARG002  as displays are called
         """Leave the line as it was."""
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def beside(self, printed: str) -> AbstractContextManager[None]:  # noqa: ARG002  as displays are called
+        """Leave what is printed above the line."""
+        return nullcontext()
 
 
 def _columns() -> int:
@@ -102,6 +106,10 @@ class LogDisplay:
 
     def erase(self, *, replaced: bool) -> None:
         """Leave what was written."""
+
+    def beside(self, printed: str) -> AbstractContextManager[None]:  # noqa: ARG002  as displays are called
+        """Leave what is printed where it goes."""
+        return nullcontext()
 
 
 def display_here(

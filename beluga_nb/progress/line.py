@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from beluga_nb.engines.call import Tally
 from beluga_nb.runtime import interrupts_wait
-from beluga_nb.text import plural, sanitize
+from beluga_nb.text import duration, plural, sanitize
 
 SHOW_AFTER = 1.0
 """Seconds before progress is shown; most replays and local previews are done by then."""
@@ -16,14 +18,13 @@ SHOW_AFTER = 1.0
 MIN_PAUSE_FACTOR = 10
 """Pauses between drawings last at least this many times as long as a drawing takes."""
 
-_MINUTE = 60
-
 
 class ProgressDisplay(Protocol):
     """Draws a line of progress over the one before, and erases all that it drew.
 
     `interval` is the least number of seconds between two drawings. `is_free` tells whether it may draw
-    without harm to other output. What is erased is `replaced` where the result follows at once.
+    without harm to other output. What is erased is `replaced` where the result follows at once. What is
+    printed or asked in the block of `beside` stays, whatever is drawn and erased after it.
     """
 
     @property
@@ -31,6 +32,7 @@ class ProgressDisplay(Protocol):
     def is_free(self) -> bool: ...
     def draw(self, text: str, share: float | None) -> None: ...
     def erase(self, *, replaced: bool) -> None: ...
+    def beside(self, printed: str) -> AbstractContextManager[None]: ...
 
 
 class ProgressLine:
@@ -45,6 +47,7 @@ class ProgressLine:
         self._began = clock()
         self._drawn = ""
         self._next = 0.0  # When it may be drawn again, on that clock.
+        self._lock = threading.RLock()  # Messages of a call come from its own thread.
 
     def beat(self) -> None:
         """Draw the line again if it has changed; draw nothing if all comes from the store."""
@@ -52,10 +55,14 @@ class ProgressLine:
         if self._display is None or not self._tally.asked or began - self._began < SHOW_AFTER:
             return
         text = words(self._tally, began - self._began)
-        if text != self._drawn and began >= self._next and self._is_wanted() and self._display.is_free():
+        if text == self._drawn or began < self._next or not self._is_wanted():
+            return
+        # What is half drawn could not be erased.
+        with interrupts_wait(), self._lock:
+            if not self._display.is_free():
+                return
             self._drawn = text
-            with interrupts_wait():  # What is half drawn could not be erased.
-                self._display.draw(text, share(self._tally))
+            self._display.draw(text, share(self._tally))
             self._next = began + max(self._display.interval, MIN_PAUSE_FACTOR * (self._clock() - began))
 
     def _is_wanted(self) -> bool:
@@ -63,9 +70,18 @@ class ProgressLine:
 
     def erase(self, *, replaced: bool = False) -> None:
         """Erase the line; the next heartbeat may draw it again."""
-        if self._display and self._drawn:
-            self._drawn = ""
-            self._display.erase(replaced=replaced)
+        with self._lock:
+            if self._display and self._drawn:
+                self._drawn = ""
+                self._display.erase(replaced=replaced)
+
+    @contextmanager
+    def beside(self, printed: str) -> Iterator[None]:
+        """Make room for what is printed or asked in the block."""
+        with self._lock:
+            self.erase()
+            with self._display.beside(printed) if self._display else nullcontext():
+                yield
 
     def end(self, *, replaced: bool = False) -> None:
         """Erase the line, and draw no other."""
@@ -80,10 +96,10 @@ def words(tally: Tally, elapsed: float) -> str:
     'grid: 2 of 8 pictures, 7 s, about 22 s left'
     """
     total = _total(tally)
-    text = f"{sanitize(tally.label, 80)}: {tally.arrived} of {plural(total, tally.unit)}, {_time(elapsed)}"
+    text = f"{sanitize(tally.label, 80)}: {tally.arrived} of {plural(total, tally.unit)}, {duration(elapsed)}"
     done = tally.arrived + tally.failed
     if 0 < done < total:
-        text += f", about {_time(elapsed / done * (total - done))} left"
+        text += f", about {duration(elapsed / done * (total - done))} left"
     caps = tally.settings.caps if tally.settings else None
     if caps and caps.prices and tally.spent.cost and not tally.spent.unpriced:
         text += f", {caps.words(tally.spent.cost)} so far"
@@ -98,14 +114,3 @@ def share(tally: Tally) -> float | None:
 
 def _total(tally: Tally) -> int:
     return max(tally.wanted, tally.asked)
-
-
-def _time(seconds: float) -> str:
-    """Return a time in words.
-
-    >>> _time(0.2), _time(59.9), _time(135)
-    ('1 s', '1 min', '2 min 15 s')
-    """
-    whole = max(1, round(seconds))
-    minutes, rest = divmod(whole, _MINUTE)
-    return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest else [])])

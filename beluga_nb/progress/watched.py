@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from beluga_nb.compare.workspace import Arriving
-from beluga_nb.console import BEFORE_OUTPUT
+from beluga_nb.console import AROUND_OUTPUT
 from beluga_nb.engines.call import Tally
 from beluga_nb.interrupted import Left, explain
 from beluga_nb.progress.displays import display_here
@@ -38,8 +38,8 @@ def watched(
     """
     display = None if _WATCHED.get() else display_here(partial(_in_cell, tally, arrivals))
     line = ProgressLine(display, tally)
-    watching, before_output = _WATCHED.set(True), BEFORE_OUTPUT.get()
-    token = BEFORE_OUTPUT.set(line.erase if display else before_output)
+    watching, around = _WATCHED.set(True), AROUND_OUTPUT.get()
+    token = AROUND_OUTPUT.set(line.beside if display else around)
     try:
         yield line.beat
         line.end(replaced=tally.shows_result and _is_shown_next())
@@ -49,7 +49,7 @@ def watched(
         raise
     finally:
         line.end()
-        BEFORE_OUTPUT.reset(token)
+        AROUND_OUTPUT.reset(token)
         _WATCHED.reset(watching)
 
 

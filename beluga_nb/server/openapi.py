@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import beluga_nb.catalog as catalog
+import beluga_nb.chat as chat
 import beluga_nb.wire as wire
 from beluga_nb.images import SUFFIXES
 
@@ -40,11 +41,13 @@ def document(*, secured: bool) -> dict[str, object]:
         "info": {
             "title": "BelugAPI images",
             "version": "1",
-            "description": "The image contract of BelugAPI, served on this machine by beluga_nb.",
+            "description": "The contract of BelugAPI for pictures, and for questions about them, served"
+            " on this machine by beluga_nb.",
         },
         "servers": [{"url": "/"}],
         "paths": {
             "/v1/images/generations": {"post": _generations(secured)},
+            f"/v1{chat.PATH}": {"post": _chat(secured)},
             "/v1/models": {"get": _models()},
             "/v1/models/{id}": {"get": _model()},
             "/v1/health": {"get": _health()},
@@ -54,6 +57,8 @@ def document(*, secured: bool) -> dict[str, object]:
             "schemas": {
                 "ImageRequest": _request(),
                 "Images": _IMAGES,
+                "ChatRequest": _CHAT_REQUEST,
+                "ChatCompletion": _CHAT_COMPLETION,
                 "Model": _MODEL,
                 "Parameter": _PARAMETER,
                 "Error": _ERROR,
@@ -67,19 +72,50 @@ def document(*, secured: bool) -> dict[str, object]:
 
 
 def _generations(secured: bool) -> Schema:
-    drawn = dict.fromkeys((*_ALWAYS, wire.PROCESSING_HEADER, wire.ENGINE_HEADER, wire.SIZE_HEADER), True)
     return {
         "operationId": "generateImages",
         "summary": "Generate pictures of a prompt.",
+        **_posted(
+            "ImageRequest",
+            "Images",
+            "The pictures.",
+            headers=(wire.PROCESSING_HEADER, wire.ENGINE_HEADER, wire.SIZE_HEADER),
+            errors=(*wire.ERROR_TYPES, *BODY_ERRORS),
+            secured=secured,
+        ),
+    }
+
+
+def _chat(secured: bool) -> Schema:
+    return {
+        "operationId": "createChatCompletion",
+        "summary": "Ask about pictures of the built-in painter. No model looks at them.",
+        "description": "The server compares the words of the question with what the painter wrote into its"
+        f" pictures: 1 to {chat.MOST_IMAGES} of them. Other pictures are refused with 400.",
+        **_posted(
+            "ChatRequest",
+            "ChatCompletion",
+            "The answer, or a refusal.",
+            headers=(wire.ENGINE_HEADER,),
+            errors=(400, 401, 500, *BODY_ERRORS),
+            secured=secured,
+        ),
+    }
+
+
+def _posted(
+    asked: str, answer: str, about: str, *, headers: Sequence[str], errors: Sequence[int], secured: bool
+) -> Schema:
+    return {
         "security": [{"key": []}] if secured else [],
-        "requestBody": {"required": True, "content": _json(_ref("ImageRequest"))},
+        "requestBody": {"required": True, "content": _json(_ref(asked))},
         "responses": {
             "200": {
-                "description": "The pictures.",
-                "headers": _headers(drawn),
-                "content": _json(_ref("Images")),
+                "description": about,
+                "headers": _headers(_ALWAYS | dict.fromkeys(headers, True)),
+                "content": _json(_ref(answer)),
             },
-            **{str(status): _error(status) for status in sorted((*wire.ERROR_TYPES, *BODY_ERRORS))},
+            **{str(status): _error(status) for status in sorted(errors)},
         },
     }
 
@@ -180,6 +216,68 @@ def _schema(parameter: catalog.Parameter, *, required: bool = False) -> Schema:
     return {name: value for name, value in schema.items() if value is not None}
 
 
+_PART = {
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["type", "text"],
+            "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+        },
+        {
+            "type": "object",
+            "required": ["type", "image_url"],
+            "properties": {
+                "type": {"const": "image_url"},
+                "image_url": {
+                    "type": "object",
+                    "required": ["url"],
+                    "properties": {
+                        "url": {
+                            "type": "string",
+                            "pattern": f"^data:({'|'.join(SUFFIXES)});base64,",
+                            "description": "The picture itself: nothing is fetched.",
+                        }
+                    },
+                },
+            },
+        },
+    ]
+}
+_CHAT_REQUEST = {
+    "type": "object",
+    "description": "Keys that are not listed here are accepted.",
+    "required": ["model", "messages"],
+    "properties": {
+        "model": {"type": "string", "description": "Any name; it is repeated in the answer."},
+        "messages": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["content"],
+                "properties": {
+                    "role": {"type": "string"},
+                    "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": _PART}]},
+                },
+            },
+        },
+        "response_format": {
+            "type": ["object", "null"],
+            "description": "With a JSON Schema of an object with a reason and a verdict, which has an enum,"
+            " or a minimum and a maximum, the answer is such an object. Else it is a sentence.",
+            "properties": {
+                "json_schema": {
+                    "type": "object",
+                    "required": ["schema"],
+                    "properties": {"schema": {"type": "object"}},
+                }
+            },
+        },
+    },
+    "additionalProperties": True,
+}
+
+
 # --- responses
 
 
@@ -215,6 +313,29 @@ _IMAGES = _object(
                 ],
                 "properties": _REVISED,
             },
+        },
+    }
+)
+
+_CHAT_COMPLETION = _object(
+    {
+        "id": {"type": "string", "pattern": "^chatcmpl-[0-9a-f]{24}$"},
+        "object": {"const": "chat.completion"},
+        "created": {"type": "integer", "description": "Unix time in seconds."},
+        "model": {"type": "string"},
+        "choices": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": _object(
+                {
+                    "index": {"const": 0},
+                    "message": _object(
+                        {"role": {"const": "assistant"}, "content": _WORD, "refusal": _WORD},
+                    ),
+                    "finish_reason": {"const": "stop"},
+                }
+            ),
         },
     }
 )

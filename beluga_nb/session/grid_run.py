@@ -12,7 +12,9 @@ from typing import TypeVar
 import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
+from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.plan import Plan
+from beluga_nb.compare.remote import Remote, crew_of
 from beluga_nb.compare.workspace import Arriving, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
@@ -20,6 +22,7 @@ from beluga_nb.engines.call import Call, Missing, Tally
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import APIStatusError, BelugaError, OverBudgetError, StoreError
 from beluga_nb.merge import side_by_side
+from beluga_nb.process.work import at_work
 from beluga_nb.request import Question, Request
 from beluga_nb.result import Answer, Bundle, Engine, IncompleteError, Picture, Preview, Recipe, Result
 from beluga_nb.runtime import GRACE, Job, close_unstarted
@@ -44,7 +47,8 @@ class SessionRunner:
         """Return what a run of cells would send, and what that would cost; send nothing."""
         settings = self.resources.plan_settings(mode=mode)
         missing = self.resources.missing(self.resources.calls(list(_by_request(cells)), settings))
-        return replace(self.resources.plan(missing, settings.caps), cells=len(cells))
+        unit = cells[0].request.unit if cells else Request.unit
+        return replace(self.resources.plan(missing, settings.caps), cells=len(cells), unit=unit)
 
     def submit(
         self,
@@ -58,6 +62,7 @@ class SessionRunner:
         assume_yes: bool = False,
         progress: bool | None = None,
         tally: Tally | None = None,
+        executor: Workers | None = None,
     ) -> Job[T]:
         """Start a run of cells; raise `BelugaError` before anything is sent."""
         tally = tally or Tally()
@@ -70,20 +75,37 @@ class SessionRunner:
             replace(call, budgets=[*call.budgets, (own, caps)] if call.budgets else ())
             for call in self.resources.calls(list(by_request), settings)
         ]
+        remote = None
+        if executor is not None and settings.may_ask:
+            remote, calls = self._elsewhere(calls, executor)
         if settings.may_ask:
             missing = self.resources.missing(calls)
             tally.wanted = tally.asked + sum(each.bought for each in missing)
             self._check(missing, settings, caps, assume_yes=assume_yes)
-        run = _Run(self.resources, self._engines(calls, tally))
+        run = _Run(self.resources, self._engines(calls, tally, remote), remote)
         cells_and_calls = list(zip(by_request.values(), calls, strict=True))
         longest = max((call.timeout for call in calls), default=0.0)
         bridge, left = self.resources.bridge(settings), partial(left_of, self.resources, tally)
-        work = run(cells_and_calls, arrived, ended, max_in_flight=settings.max_in_flight)
+        in_flight = max((call.settings.max_in_flight for call in calls), default=1)
+        work = run(cells_and_calls, arrived, ended, max_in_flight=in_flight)
         try:
             return bridge.submit(work, hold=longest + GRACE, left=left)
         except BaseException:
             close_unstarted(work)
             raise
+
+    def _elsewhere(self, calls: Sequence[Call], executor: Workers) -> tuple[Remote, list[Call]]:
+        """Return what has calls made by an executor, whose workers are asked first, and the calls for it.
+
+        As many are under way as keep the workers busy, unless the user has set another number. What workers
+        still have of earlier calls is fetched.
+        """
+        backends = {call.backend.identity: call.backend for call in calls if call.may_ask}
+        remote = Remote(crew_of(executor, list(backends.values())), self.resources.room)
+        stores = {call.store.folder: call for call in calls if call.settings.writes_store}
+        for call in stores.values():
+            remote.fetch(call.store, notify=self.resources.notify, timeout=call.timeout)
+        return remote, [_with_in_flight(call, remote.crew.in_flight) for call in calls]
 
     def workspace(self) -> Workspace:
         """Return the settings and the store as they stand now."""
@@ -117,13 +139,13 @@ class SessionRunner:
         return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.resources.regenerate)
 
     def _engines(
-        self, calls: Sequence[Call], tally: Tally
+        self, calls: Sequence[Call], tally: Tally, remote: Remote | None
     ) -> dict[tuple[str, str], tuple[Engine, CircuitBreaker]]:
         """Return an engine for each backend: a key that one refuses another may take."""
         engines = dict[tuple[str, str], tuple[Engine, CircuitBreaker]]()
         for identity, call in {call.backend.identity: call for call in calls}.items():
-            breaker = CircuitBreaker(_stops)
-            engine = self.resources.engine(replace(call, tally=tally), breaker=breaker)
+            breaker = CircuitBreaker(partial(_stops, remote))
+            engine = self.resources.engine(replace(call, tally=tally), breaker=breaker, remote=remote)
             engines[identity] = engine, breaker
         return engines
 
@@ -153,6 +175,7 @@ class _Run:
 
     resources: Resources
     engines: Mapping[tuple[str, str], tuple[Engine, CircuitBreaker]]
+    remote: Remote | None
 
     async def __call__(
         self,
@@ -179,7 +202,11 @@ class _Run:
         # Twice as many workers as calls may be under way, so that some look into the store meanwhile. Half of
         # them wait until a call ends: at once, they could buy later cells before the first ones.
         workers = min(2 * max_in_flight, len(work))
-        await side_by_side(worker(ahead=number >= max_in_flight) for number in range(workers))
+        try:
+            await side_by_side(worker(ahead=number >= max_in_flight) for number in range(workers))
+        finally:
+            if self.remote:
+                await asyncio.wait({at_work(self.remote.end)}, timeout=GRACE)
         for words in sorted(off_ratio - {""}):  # each once, in an order that a replay has too
             self.resources.notify(words)
         return ended(next((each.cause for _, each in self.engines.values() if each.cause), None))
@@ -203,6 +230,13 @@ class _Run:
         return [Outcome(await asyncio.to_thread(_refs, each, call), error) for each in results]
 
 
+def _with_in_flight(call: Call, in_flight: int) -> Call:
+    settings = call.settings
+    if "max_in_flight" in settings.places or not in_flight:
+        return call
+    return replace(call, backend=replace(call.backend, settings=replace(settings, max_in_flight=in_flight)))
+
+
 def _by_request(cells: Sequence[Cell]) -> dict[Request, list[Cell]]:
     by_request: dict[Request, list[Cell]] = {}
     for cell in cells:
@@ -210,10 +244,10 @@ def _by_request(cells: Sequence[Cell]) -> dict[Request, list[Cell]]:
     return by_request
 
 
-def _stops(error: BelugaError) -> bool:
-    return isinstance(error, OverBudgetError) or (
-        isinstance(error, APIStatusError) and error.status in STOPPING
-    )
+def _stops(remote: Remote | None, error: BelugaError) -> bool:
+    is_lost = remote is not None and error is remote.lost
+    is_refused = isinstance(error, APIStatusError) and error.status in STOPPING
+    return is_lost or is_refused or isinstance(error, OverBudgetError)
 
 
 def _refs(result: Result, call: Call) -> tuple[PictureRef, ...]:
@@ -222,6 +256,10 @@ def _refs(result: Result, call: Call) -> tuple[PictureRef, ...]:
 
 def _ref(picture: Picture, call: Call) -> PictureRef:
     recipe, store = picture.recipe, call.store
+    # Without the id and the path of its call, which a large grid need not hold for each picture.
+    request = call.request.slice(recipe.request.sample)
+    if request == recipe.request:
+        recipe = replace(recipe, request=request)
     make = partial(
         PictureRef, sha256=picture.sha256, media_type=picture.media_type, size=picture.size, recipe=recipe
     )
@@ -249,7 +287,7 @@ def _load(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:
         raise StoreError(
             f"The picture {sha256[:12]}… is not recorded any more.", "Make the grid anew, and run it."
         )
-    return replace(picture, recipe=recipe)
+    return picture.with_fields(recipe=recipe)
 
 
 def _preview(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:

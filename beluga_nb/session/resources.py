@@ -22,6 +22,7 @@ from beluga_nb.api.dialects import find_dialect
 from beluga_nb.api.endpoint import key_variables
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.plan import Plan, Post
+from beluga_nb.compare.remote import Remote
 from beluga_nb.config import keys
 from beluga_nb.config.preferences import Preferences, canonical, resolved
 from beluga_nb.config.project import is_untrusted_file
@@ -372,11 +373,19 @@ class Resources:
 
     # Asking.
 
-    def engine(self, call: Call, *, breaker: CircuitBreaker | None = None) -> Engine:
-        """Return the engine that answers a call; a run of many has a `breaker`, which stops all of them."""
+    def engine(
+        self, call: Call, *, breaker: CircuitBreaker | None = None, remote: Remote | None = None
+    ) -> Engine:
+        """Return the engine that answers a call.
+
+        A run of many has a `breaker`, which stops all of them, and may have its calls made by `remote`
+        workers.
+        """
         # With a store, previews are made on the threads that check the pictures, and recorded.
         make_preview = small if call.settings.uses_store else None
         source = source_of(call.backend, self.room, make_preview=make_preview) if call.may_ask else None
+        if source and remote:
+            source = remote.source(source, call.backend, make_preview)
         small_copy = _no_preview if isinstance(call.request, Question) else preview
         recorder = Recorder(call.store, provider=call.provider, preview=small_copy, notify=self.notify)
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)

@@ -62,7 +62,7 @@ class Session:
     def __init__(
         self,
         *,
-        engine: Engine | None = None,
+        engine: Engine | str | None = None,
         provider: str | None = None,
         api_key: str | None = None,
         environ: Mapping[str, str] | None = None,
@@ -113,14 +113,16 @@ class Session:
         """What is recorded: to be listed, brought back, verified, forgotten, packed."""
         return Library(self.resources)
 
-    def use(self, engine: Engine | None, *, provider: str | None = None) -> None:
+    def use(self, engine: Engine | str | None, *, provider: str | None = None) -> None:
         """Let an engine of your own answer from here on: an async function `Request` -> `Result`.
 
         It is asked for one picture at a time, on beluga_nb's own thread and loop, in up to `max_in_flight`
         calls at once. Its pictures are recorded under `provider`, or under the name of the function or class:
         keep that name, and what was recorded replays in later sessions. The caps count its pictures, and no
-        key is sent. Any model id is passed on, and so are all size labels and pixels. With None, the service
-        answers again. Raises `SettingsError` for what is no engine, or no name for one.
+        key is sent. Any model id is passed on, and so are all size labels and pixels. A text such as
+        "package.module:factory" names an engine that each process makes when it first asks it, also the
+        workers of a grid. With None, the service answers again. Raises `SettingsError` for what is no engine,
+        or no name for one.
         """
         if engine is None and provider is not None:
             raise SettingsError(

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.compare.sample import Sample
 from beluga_nb.images import SUFFIXES
-from beluga_nb.paths import check_replaceable, make_folder, not_written, save_file
+from beluga_nb.paths import check_replaceable, make_folder, remove_older, save_file
 from beluga_nb.redaction import redact
 from beluga_nb.result import MissingPicture
 from beluga_nb.show.croissant import croissant
@@ -71,19 +71,9 @@ def write_dataset(
     save_file(folder / PREFERENCES, _lines(preferred))
     has_parquet = _write_parquet(folder / PARQUET, preferred)
     if is_again:
-        _remove_old(folder, {*places.values()}, has_parquet=has_parquet)
-
-
-def _remove_old(folder: Path, places: Collection[str], *, has_parquet: bool) -> None:
-    """Remove what a larger study has left in a folder of ours."""
-    try:
-        for path in (folder / IMAGES).iterdir():
-            if _OURS.fullmatch(path.name) and f"{IMAGES}/{path.name}" not in places:
-                path.unlink()
-        if not has_parquet:
-            (folder / PARQUET).unlink(missing_ok=True)
-    except OSError as error:
-        raise not_written(folder / METADATA, error, "Name another folder.") from None
+        # What a larger study has left.
+        remove_older(folder / IMAGES, _OURS, {Path(place).name for place in places.values()})
+        remove_older(folder, re.compile(re.escape(PARQUET)), {PARQUET} if has_parquet else ())
 
 
 def preferences(

@@ -1,8 +1,7 @@
 """Results as a notebook shows them: HTML, one small image, and a text with the SHA-256 of each picture.
 
-All of it is a pure function of the pictures, so a notebook that is run again shows the same bytes. Durations
-are not recorded, and prices are settings of the reader's own: a replay would take another time and cost
-nothing. Both are shown in the progress of a call, which no notebook keeps.
+All of it is a pure function of the pictures, so a notebook that is run again shows the same bytes. How long a
+call took and what it cost are shown as they were recorded; a replay takes another time, and costs nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from beluga_nb.show.markup import (
     caption_words,
     data_uri,
     outside,
+    usage_words,
 )
 from beluga_nb.show.preview import TILE_EDGE, are_light, montage, preview_of, thumbnail
 from beluga_nb.show.template import fill
@@ -59,19 +59,23 @@ def bundle(
     if not result.pictures:
         return {"text/plain": text(result)}
     if embed == "none":
-        return {"text/html": html(result.pictures, [""] * len(result)), "text/plain": text(result)}
+        return {"text/html": _html(result, [""] * len(result)), "text/plain": text(result)}
     # Links only if every picture has one: half a row of links would look like failures.
     links = [link(picture) for picture in result.pictures] if embed == "link" else []
     if links and all(links):
-        return {"text/html": html(result.pictures, links), "text/plain": text(result, links)}
+        return {"text/html": _html(result, links), "text/plain": text(result, links)}
     previews = [preview_of(picture) for picture in result.pictures]
     single = previews[0] if len(previews) == 1 else sheet(previews)
     shown = map(_original, result.pictures, previews) if embed == "original" else previews
     return {
-        "text/html": html(result.pictures, [data_uri(each) for each in shown]),
+        "text/html": _html(result, [data_uri(each) for each in shown]),
         single.media_type: base64_of(single),
         "text/plain": text(result),
     }
+
+
+def _html(result: Result, sources: Sequence[str]) -> str:
+    return html(result.pictures, sources, usage_words(result.pictures))
 
 
 def _original(picture: Picture, small: Preview) -> Preview:
@@ -97,10 +101,10 @@ def still(results: Sequence[Result], sheet: Callable[[Sequence[Preview]], Previe
     }
 
 
-def html(pictures: Sequence[Picture], sources: Sequence[str]) -> str:
+def html(pictures: Sequence[Picture], sources: Sequence[str], usage: Sequence[str] = ()) -> str:
     """Return the pictures in rows, and a line with their recipes; an empty source shows the text alternative.
 
-    What all captions share stands in that line, once.
+    What all captions share stands in that line, once, and so does `usage`.
     """
     captions = [[*caption_words(picture), *account_words(picture)] for picture in pictures]
     shared = [word for word in captions[0] if all(word in words for words in captions)]
@@ -114,7 +118,7 @@ def html(pictures: Sequence[Picture], sources: Sequence[str]) -> str:
         "show/result.html",
         width=str(max(sum(row) + _GAP * (len(row) - 1) for row in rows)),
         figures="".join(map(_figure, pictures, sources, widths, most, own)),
-        line=outside(" · ".join([*count, *shared])),
+        line=outside(" · ".join([*count, *shared, *usage])),
         **_recipes(pictures),
         lightbox=lightbox() if any(sources) else "",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from beluga_nb.compare.axes import AXIS_PARAMETERS, LONGEST_LABEL, Axis, Choice, Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.grid import DONE, NOT_STARTED, Grid, counts_of
+from beluga_nb.compare.pages import MOST_SHOWN
 from beluga_nb.compare.workspace import Workspace
 from beluga_nb.errors import BelugaError, InvalidImageError, RequestError, StoreError
 from beluga_nb.images import decode
@@ -34,19 +35,54 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
     from PIL.Image import Image
 
-MOST_SHOWN = 200
-"""Pictures of a grid that go into a notebook."""
+HEAVIEST_SOURCES = 700_000
+"""Characters of the pictures in an output: with the words about them, it is less than 1 MB."""
 
 
 def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
-    """Return a grid as a notebook shows it; the sheet is for what shows a single image, such as LaTeX."""
+    """Return a grid as a notebook shows it; the sheet is for what shows a single image, such as LaTeX.
+
+    Of a large grid it is the first page, with what is worth knowing of the whole.
+    """
     view = _view(workspace, writing=workspace.settings.writes_store)
-    sources = _Sources(view, _previews(grid))
-    table = table_of(grid, sources, workspace=workspace)
+    page = grid.page() if grid.is_large else grid
+    sources = _Sources(view, _previews(page))
+    table = table_of(page, sources, workspace=workspace)
+    if page is not grid:
+        table = _with_whole(table, grid, workspace)
     # The sheet is one more picture in the notebook.
-    light = view.embed in {"preview", "original"} and sources.count <= MOST_SHOWN
-    sheet = _small_sheet(grid, table, view) if with_sheet and light else None
-    return grid_bundle(table, more=sources.more, sheet=sheet)
+    light = view.embed in {"preview", "original"} and not sources.left
+    sheet = _small_sheet(page, table, view) if with_sheet and light and not page.page_number else None
+    return grid_bundle(table, page=_page_words(page), more=sources.more, sheet=sheet)
+
+
+def _with_whole(page: Table, grid: Grid, workspace: Workspace) -> Table:
+    """Return the table of a page with the counts of the whole grid, and what has failed elsewhere in it."""
+    states = grid.states(workspace)
+    failed = {
+        _place(grid.study, cell): Square(note=state, error=error)
+        for cell, state in states.items()
+        if (error := grid.outcome(cell).error)
+    }
+    return replace(page, caption=_caption(grid, counts_of(states)), failed=failed)
+
+
+def _page_words(page: Grid) -> str:
+    """Return which page of a larger grid this is, what it shows, and how others are seen."""
+    if not page.page_number:
+        return ""
+    pages, number = page.pages, page.page_number
+    if pages.is_list:
+        labels = "in the order of the grid"
+    else:
+        shown = zip(pages.labels(number - 1), pages.lengths, pages.names, strict=True)
+        labels = ", ".join(f"{len(each)} of {length:,} of {name}" for each, length, name in shown)
+    following = number % len(pages) + 1
+    return (
+        f"Page {number:,} of {len(pages):,} shows {len(page):,} of {plural(len(pages.cells), 'cell')}, evenly"
+        f" spaced: {labels}. page({following}) shows others, where() those of some labels, and"
+        " to_html('folder') writes all of them."
+    )
 
 
 class Arrivals:
@@ -61,12 +97,12 @@ class Arrivals:
 
     def frames(self) -> str:
         """Return a small grid with a frame for each picture that has not arrived."""
-        return self._frames(len(self._grid.arrived)) if self._is_small else ""
+        return self._frames(self._grid.arrived) if self._is_small else ""
 
     def _framed(self, arrived: int) -> str:
         squares = {
             _place(self._grid.study, cell): Square(frames=cell.request.n, shape=expected_size(cell.request))
-            for cell in {*self._grid.cells} - {*self._grid.arrived}
+            for cell in {*self._grid.cells} - {*self._grid.arrivals_from(0, len(self._grid))}
         }
         table = table_of(self._grid, self._sources)
         caption = f"{arrived} of {plural(len(self._grid), 'cell')}"
@@ -77,7 +113,7 @@ class Arrivals:
         """Return the cells of a large grid that have arrived since the last call."""
         if self._is_small:
             return ""
-        cells = self._grid.arrived[self._shown : MOST_SHOWN]
+        cells = self._grid.arrivals_from(self._shown, MOST_SHOWN)
         self._shown += len(cells)
         squares = {
             cell.key: _square(self._grid.outcome(cell), self._sources, state=self._grid.state(cell))
@@ -155,12 +191,30 @@ def _axes_in_words(table: Table) -> str:
     return " · ".join(named)
 
 
-def write_page_of(grid: Grid, path: Path, *, originals: bool) -> None:
-    """Write a grid as one page; raise `StoreError` where that is not possible."""
+MOST_IN_FILE = 10_000
+"""Pictures of a page that is one file: browsers open no file of gigabytes."""
+
+
+def write_page_of(grid: Grid, path: Path, *, originals: bool) -> Path:
+    """Write a grid as one page, or a large one as a folder if the path has no suffix; return what to open.
+
+    Raises `StoreError` where that is not possible.
+    """
+    if grid.is_large and not path.suffix:
+        from beluga_nb.show.page_folder import write_pages
+
+        whole = _with_whole(table_of(grid.page()), grid, grid.workspace())
+        return write_pages(grid, path, table_of, whole, originals=originals)
     from beluga_nb.show.page import page
 
+    if (count := len(_refs(grid))) > MOST_IN_FILE:
+        raise RequestError(
+            f"One file would hold {count:,} pictures.",
+            f"Name a folder, which has a page for every {MOST_SHOWN}: to_html({path.stem!r})",
+        )
     html = page(table_of(grid, _original if originals else _small), title=path.stem)
     save_file(path, redact(html).encode())
+    return path
 
 
 def _view(workspace: Workspace, *, writing: bool) -> StoreView:
@@ -182,7 +236,7 @@ def table_of(
         _place(grid.study, cell): _square(grid.outcome(cell), source, state=states[cell], edge=edge)
         for cell in grid.cells
     }
-    return Table(
+    table = Table(
         caption=_caption(grid, counts_of(states)),
         prompts=tuple(grid.study.prompts) if len(grid.study.prompts) == 1 else (),
         dimensions=tuple(
@@ -191,6 +245,17 @@ def table_of(
         ),
         squares=squares,
     )
+    return _listed(table) if grid.page_number and grid.pages.is_list else table
+
+
+def _listed(table: Table) -> Table:
+    """Return the table as a list: few of the combinations of its labels have a cell."""
+    labels = tuple(map(_joined, table.squares))
+    names = Dimension(_joined(each.name for each in table.dimensions), labels)
+    squares: Mapping[tuple[str, ...], Square] = {
+        (label,): square for label, square in zip(labels, table.squares.values(), strict=True)
+    }
+    return replace(table, dimensions=(names,), squares=squares)
 
 
 def _square(outcome: Outcome, source: Callable[[PictureRef], str], *, state: str, edge: int = EDGE) -> Square:
@@ -219,14 +284,20 @@ class _Sources:
 
     def __init__(self, view: StoreView, previews: Sequence[Preview] = ()) -> None:
         self.view = view
-        self.count = 0
+        self.count = self.left = self._size = 0
         self._has_tiles = not previews or not are_light(previews)
 
     def __call__(self, ref: PictureRef) -> str:
         """Return an address that holds the small copy, or leads to the picture; nothing beyond the limit."""
         self.count += 1
-        if self.count > MOST_SHOWN or self.view.embed == "none":
+        if self.count > MOST_SHOWN or self._size > HEAVIEST_SOURCES:
+            self.left += 1
             return ""
+        source = self._source(ref) if self.view.embed != "none" else ""
+        self._size += len(source) if self.view.embed == "preview" else 0
+        return source
+
+    def _source(self, ref: PictureRef) -> str:
         if self.view.embed == "link" and (link := self.view.link(Blob(ref.sha256, ref.media_type))):
             return link
         if self.view.embed == "original":
@@ -239,10 +310,9 @@ class _Sources:
     @property
     def more(self) -> str:
         """What is left out, in words."""
-        left = self.count - MOST_SHOWN
-        if left > 0:
-            are = "picture is" if left == 1 else "pictures are"
-            return f"{left:,} more {are} not shown here: to_html() shows all of them."
+        if self.left:
+            are = "picture is" if self.left == 1 else "pictures are"
+            return f"{self.left:,} more {are} not shown here: to_html() shows all of them."
         if self.count and self._has_tiles and self.view.embed == "preview":
             return f"Pictures open at {TILE_EDGE} pixels, as there are many: to_html() shows them larger."
         return ""

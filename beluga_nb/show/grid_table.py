@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ PICTURES_ACROSS = 5
 
 _LONGEST_TEMPLATE = 600
 _CELLS_NAMED = 6
+_REASONS_OF_A_PAGE = 12
 _WIDEST = 320  # pixels of a column
 # Front ends give rows stripes, which would not be those of the labels.
 _PLAIN, _STRIPE = "background:none", "background:rgba(128,128,128,.1)"
@@ -159,25 +160,30 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A grid to be shown: its caption, its prompts, its dimensions, and a square for each combination."""
+    """A grid to be shown: its caption, its prompts, its dimensions, and a square for each combination.
+
+    A page also has the squares of all cells that have `failed` in the whole grid.
+    """
 
     caption: str
     prompts: tuple[str, ...]
     dimensions: tuple[Dimension, ...]
     squares: Mapping[Key, Square]
+    failed: Mapping[Key, Square] = field(default_factory=dict)
 
     @property
     def reasons(self) -> list[Reason]:
         """Why cells have no pictures, each reason once, the commonest first."""
         found: dict[tuple[str, ...], list[Key]] = {}
         errors: dict[tuple[str, ...], BelugaError] = {}
-        for key, square in self.squares.items():
+        for key, square in (self.failed or self.squares).items():
             if square.error:
                 reason = (square.note, type(square.error).__name__, str(square.error))
                 errors.setdefault(reason, square.error)
                 found.setdefault(reason, []).append(key)
         reasons = [Reason(reason[0], errors[reason], tuple(cells)) for reason, cells in found.items()]
-        return sorted(reasons, key=lambda reason: -len(reason.cells))
+        reasons.sort(key=lambda reason: -len(reason.cells))
+        return reasons[:_REASONS_OF_A_PAGE] if self.failed else reasons
 
     @cached_property
     def mixed(self) -> bool:
@@ -219,13 +225,16 @@ class Table:
         return (row or column,) if self.dimensions else ()
 
 
-def grid_bundle(table: Table, *, more: str = "", sheet: Preview | None = None) -> Bundle:
+def grid_bundle(table: Table, *, page: str = "", more: str = "", sheet: Preview | None = None) -> Bundle:
     """Return the table as HTML and as text; `more` is a line about pictures that are left out.
+
+    `page` says which page of a larger grid it is.
 
     The sheet, if there is one, is for front ends that show a single image: LaTeX, PDF, consoles.
     """
     image = {sheet.media_type: pybase64.b64encode(sheet.data).decode()} if sheet else {}
-    return {"text/html": grid_html(table, more=more), **image, "text/plain": grid_text(table)}
+    html = grid_html(table, more=" ".join(filter(None, [page, more])))
+    return {"text/html": html, **image, "text/plain": "\n".join(filter(None, [grid_text(table), page]))}
 
 
 def grid_html(table: Table, *, more: str = "", is_running: bool = False) -> str:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from beluga_nb.compare.judge import Agreement, JudgedPair, JudgedPairs, reasons
 from beluga_nb.result import Bundle
-from beluga_nb.show.scores import LISTED
+from beluga_nb.show.scores import LISTED, more_of
 from beluga_nb.show.tables import Column, Kind, noted, table
-from beluga_nb.text import and_more, sanitize
+from beluga_nb.text import sanitize
 
 _LONGEST = 60
 
 
 def pairs_bundle(pairs: JudgedPairs) -> Bundle:
     """Return a line for each comparison: both names, what counts, and the reasons in both orders."""
-    head = ("common", "left", "right", "judged", Column("reasons", Kind.LONG))
-    more = and_more(len(pairs) - LISTED)
-    note = " ".join(filter(None, [f"{more}." if more else "", pairs.note]))
-    return noted(table([*map(_line, pairs.rows[:LISTED])], head, "Comparisons by a judge"), note)
+    head = (*PAIRS_HEAD[:-1], Column(PAIRS_HEAD[-1], Kind.LONG))
+    note = " ".join(filter(None, [more_of(pairs), pairs.note]))
+    return noted(table(pairs_rows(pairs), head, "Comparisons by a judge"), note)
+
+
+PAIRS_HEAD = ("common", "left", "right", "judged", "reasons")
+"""The heads of the columns of `pairs_rows`."""
+
+
+def pairs_rows(pairs: JudgedPairs) -> list[tuple[str, ...]]:
+    """Return a row of text for each of the first comparisons."""
+    return [_line(row) for row in pairs.rows[:LISTED]]
 
 
 def _line(row: JudgedPair) -> tuple[str, ...]:

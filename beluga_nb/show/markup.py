@@ -5,13 +5,15 @@ Untrusted notebooks are sanitized, so the HTML has inline styles and inherited c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from typing import Protocol
 
 import pybase64
 
+import beluga_nb.money as money
 from beluga_nb.result import MissingPicture, Preview, Recipe
-from beluga_nb.text import LONGEST_OUTSIDE_TEXT, printable, sanitize
+from beluga_nb.text import LONGEST_OUTSIDE_TEXT, duration, printable, sanitize
 
 LOCAL_PREVIEW = "local preview, not model output"
 ACCOUNT = "procedural preview · "
@@ -19,6 +21,8 @@ ACCOUNT = "procedural preview · "
 LONGEST_ACCOUNT = 400
 
 NOT_HERE = "the original is not here: git lfs pull"
+
+_TENTHS_BELOW = 10  # seconds
 
 LONGEST_ADDRESS = 4000
 """Characters of an address."""
@@ -89,6 +93,25 @@ def account_words(picture: Described) -> list[str]:
     if not picture.recipe.procedural or not account.startswith(ACCOUNT):
         return []
     return account.removeprefix(ACCOUNT).split(" · ")
+
+
+def usage_words(pictures: Iterable[Described]) -> list[str]:
+    """Return how long the longest request of some pictures took, and what all of them cost.
+
+    Only what is known of each picture is in it: older recordings have neither.
+    """
+    usages = [picture.recipe.usage for picture in pictures]
+    known = [usage for usage in usages if usage]
+    if not known or len(known) < len(usages):
+        return []
+    longest = max(usage.seconds for usage in known)
+    seconds = f"{longest:.1f} s" if longest < _TENTHS_BELOW else duration(longest)
+    costs = [(usage.cost or "").partition(" ") for usage in known]
+    amounts = [amount for number, _, _ in costs if (amount := money.amount(number)) is not None]
+    currencies = {currency for _, _, currency in costs}
+    if len(amounts) < len(known) or len(currencies) > 1:
+        return [seconds]
+    return [seconds, sanitize(f"{money.words(money.total(amounts))} {currencies.pop()}", 60)]
 
 
 def data_uri(shown: Preview) -> str:

@@ -30,14 +30,19 @@ _WIDEST = 320  # pixels of a picture in the table
 _LONGEST_SEARCHED = 200_000  # characters of a cell that its filter searches
 
 
-def page(table: Table, *, title: str) -> str:
-    """Return the page with its pictures, style and script in it."""
+def page(table: Table, *, title: str, links: str = "", images: str = "data:") -> str:
+    """Return the page with its pictures, style and script in it.
+
+    `links` is HTML that leads to other pages, and `images` is where pictures may come from, as in a
+    Content-Security-Policy.
+    """
     code = f"{script()}\n{read_template('show/page.js')}"
     return fill(
         "show/page.html",
         title=outside(title, 120),
         style=read_template("show/page.css"),
-        prompts="".join(f"<h1>{prompt}</h1>" for prompt in prompts_html(table, 2000)),
+        images=images,
+        prompts=links + "".join(f"<h1>{prompt}</h1>" for prompt in prompts_html(table, 2000)),
         caption=outside(table.caption),
         reasons="".join(f'<p class="about">{reason_html(reason)}</p>' for reason in table.reasons),
         axes="".join(_axis(table, number) for number in range(len(table.dimensions))),

@@ -96,7 +96,9 @@ def enlarged(picture: Picture) -> Preview:
 
 def _seen(picture: Picture) -> Image:
     """Return the image of a picture to look at, without a copy."""
-    return picture.image if isinstance(picture, MissingPicture) else shared(picture.data)
+    if isinstance(picture, MissingPicture):
+        return picture.image
+    return shared(picture.data, picture.known_sha256)
 
 
 def thumbnail(picture: Preview, edge: int) -> Preview:

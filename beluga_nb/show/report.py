@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
@@ -17,16 +18,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.compare.axes import PROMPT
+from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS
 from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.scores import Scores
 from beluga_nb.errors import RequestError
 from beluga_nb.images import decode
-from beluga_nb.paths import check_replaceable, make_folder, save_file
+from beluga_nb.paths import check_replaceable, make_folder, remove_older, save_file
 from beluga_nb.redaction import redact
 from beluga_nb.show import grid_table, plot, ranking
 from beluga_nb.show.document import WRITERS, Block, Code, Document, Figure, Heading, Paragraph, TableBlock
+from beluga_nb.show.judge import PAIRS_HEAD, pairs_rows
 from beluga_nb.show.provenance import Provenance, version
-from beluga_nb.show.scores import differences_head, differences_rows, figures
+from beluga_nb.show.scores import (
+    differences_head,
+    differences_rows,
+    figures,
+    more_of,
+    scores_head,
+    scores_note,
+    scores_rows,
+)
 from beluga_nb.show.sheet import sheet_file, warn_of
 from beluga_nb.show.template import fill
 from beluga_nb.text import plural, sanitize
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from beluga_nb.compare.agreement import Votes
+    from beluga_nb.compare.judge import Agreement, JudgedPairs
     from beluga_nb.compare.rank import Ranking
     from beluga_nb.compare.workspace import Workspace
     from beluga_nb.result import Preview, Recipe
@@ -44,18 +56,27 @@ POSTER = 4_000_000
 
 _GENERATOR = b'<meta name="generator" content="beluga_nb">'
 
+_OURS = re.compile(r"(pictures|(ranking|judge)-\d+)\.(svg|pdf)")
+"""The names of figures."""
+
 _LIBRARIES = ("pillow", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What a report is about: pictures that differ in `by`, their votes, rankings and scores."""
+    """What a report is about: pictures that differ in `by`, their votes, rankings and scores.
+
+    `verdicts` says which of the scores are those of a judge, by their places, and how far people agree with
+    each; `pairs` are comparisons by a judge.
+    """
 
     by: str
     samples: Sequence[Sample]
     votes: Votes
     rankings: Sequence[Ranking]
     scores: Sequence[Scores]
+    verdicts: Mapping[int, Sequence[Agreement]]
+    pairs: Sequence[JudgedPairs]
 
 
 @dataclass(frozen=True)
@@ -78,17 +99,24 @@ class _Known:
 def write_report(study: Study, folder: Path, workspace: Workspace, *, title: str) -> Path:
     """Write a report and its figures into a folder, and return its page.
 
-    Raises `RequestError` where there are no pictures, `StoreError` where a file cannot be written, or
-    replaces one of the user's own.
+    An earlier report there is replaced, its figures too; other files stay. Raises `RequestError` where there
+    are no pictures, `StoreError` where a file cannot be written, or replaces one of the user's own.
     """
     document = report(study, workspace, title=title)
-    check_replaceable(folder, WRITERS, mark=("report.html", _GENERATOR))
+    figures = {
+        f"{figure.name}.{kind}": data
+        for figure in document.figures
+        for kind, data in (("svg", figure.svg), ("pdf", figure.pdf))
+    }
+    names = [*WRITERS, *(f"figures/{name}" for name in figures)]
+    is_again = check_replaceable(folder, names, mark=("report.html", _GENERATOR))
     make_folder(folder / "figures")
-    for figure in document.figures:
-        save_file(folder / "figures" / f"{figure.name}.svg", figure.svg)
-        save_file(folder / "figures" / f"{figure.name}.pdf", figure.pdf)
+    for name, data in figures.items():
+        save_file(folder / "figures" / name, data)
     for name, written in WRITERS.items():
         save_file(folder / name, redact(written(document)).encode())
+    if is_again:  # A larger report may have left more.
+        remove_older(folder / "figures", _OURS, figures)
     return folder / "report.html"
 
 
@@ -105,6 +133,7 @@ def report(study: Study, workspace: Workspace, *, title: str) -> Document:
         *_pictures(study, pictures),
         *_models(pictures, provenance),
         *_rankings(study),
+        *_judges(study),
         *_scores(study),
         *_prompts(pictures),
         *_reproducibility(pictures, provenance, workspace),
@@ -207,19 +236,46 @@ def _rankings(study: Study) -> Iterator[Block]:
     yield Heading("Rankings")
     for number, each in enumerate(study.rankings, 1):
         on = f", on the criterion {sanitize(each.criterion)}" if each.criterion else ""
-        caption = f"Ranking by {study.by}{on}."
-        yield TableBlock(caption, ranking.ranking_head(study.by), ranking.ranking_rows(each))
-        yield Paragraph(each.note)
-        svg = ranking.ranking_svg(each).encode()
-        yield Figure(f"ranking-{number}", f"{caption} {ranking.SCALE}.", svg, plot.ranking_pdf(each))
-    yield Paragraph(
-        "Strengths are those of a Bradley–Terry model with a Gaussian prior of one logit; a tie counts as"
-        " half a win for each. Intervals are those of a jackknife over prompts and voters with Student’s t."
-        " Names that are told apart are so at a familywise level of 5 % (Holm)."
-    )
+        yield from _ranking(each, f"Ranking by {study.by}{on}.", f"ranking-{number}")
+    if study.rankings:
+        yield _METHOD
     yield TableBlock("Votes, by voter.", ranking.votes_head(study.votes), ranking.votes_rows(study.votes))
     if facts := ranking.votes_facts(study.votes):
         yield Paragraph(" ".join(facts))
+
+
+def _ranking(found: Ranking, caption: str, name: str) -> Iterator[Block]:
+    yield TableBlock(caption, ranking.ranking_head(found.by), ranking.ranking_rows(found))
+    yield Paragraph(found.note)
+    svg = ranking.ranking_svg(found).encode()
+    yield Figure(name, f"{caption} {ranking.SCALE}.", svg, plot.ranking_pdf(found))
+
+
+_METHOD = Paragraph(
+    "Strengths are those of a Bradley–Terry model with a Gaussian prior of one logit; a tie counts as half a"
+    f" win for each. Intervals are those of a jackknife with Student’s t: over prompts (with fewer than"
+    f" {MIN_PROMPTS} prompts, over their samples), and with {MIN_VOTERS} voters or more over voters too."
+    " Names that are told apart are so at a familywise level of 5 % (Holm)."
+)
+
+
+def _judges(study: Study) -> Iterator[Block]:
+    if study.pairs or study.verdicts:
+        yield Heading("Judges")
+    for number, each in enumerate(study.pairs, 1):
+        judge, question = sanitize(each.judge, 80), sanitize(each.question, 300)
+        caption = f"Ranking by {sanitize(each.by, 80)}, by the judge {judge}: {question}"
+        yield from _ranking(each.ranking, caption, f"judge-{number}")
+        if not study.rankings and number == len(study.pairs):
+            yield _METHOD
+        yield TableBlock(f"Comparisons by the judge {judge}: {question}", PAIRS_HEAD, pairs_rows(each))
+        if more := more_of(each):
+            yield Paragraph(more)
+    for place, agreements in study.verdicts.items():
+        scores = study.scores[place]
+        caption = f"Verdicts of the judge {sanitize(scores.version, 80)}: {sanitize(scores.name, 300)}"
+        yield TableBlock(caption, scores_head(scores), scores_rows(scores))
+        yield Paragraph(" ".join([scores_note(scores), *map(str, agreements)]))
 
 
 def _scores(study: Study) -> Iterator[Block]:

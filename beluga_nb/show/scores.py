@@ -23,21 +23,41 @@ _LONGEST = 60
 
 def scores_bundle(scores: Scores) -> Bundle:
     """Return a line for each picture: its labels, its score or error, and the reason if there are any."""
-    names = list(dict.fromkeys(name for row in scores.rows for name in row.labels))
-    parts = scores.parts[:COLUMNS]
-    reasons = any(row.reason for row in scores.rows)
-    head: tuple[str | Column, ...] = (
-        *(sanitize(name, _LONGEST) for name in names),
+    head: tuple[str | Column, ...] = scores_head(scores)
+    if _has_reasons(scores):
+        head = (*head[:-1], Column(_REASON, Kind.LONG))
+    return noted(table(scores_rows(scores), head, "Scores"), scores_note(scores))
+
+
+def scores_head(scores: Scores) -> tuple[str, ...]:
+    """Return the heads of the columns of `scores_rows`."""
+    return (
+        *(sanitize(name, _LONGEST) for name in _names(scores)),
         "number",
         "picture",
-        *(sanitize(name, _LONGEST) for name in parts or [scores.name]),
-        *([Column("reason", Kind.LONG)] if reasons else []),
+        *(sanitize(name, _LONGEST) for name in scores.parts[:COLUMNS] or [scores.name]),
+        *([_REASON] if _has_reasons(scores) else []),
     )
-    lines = [
+
+
+def scores_rows(scores: Scores) -> list[tuple[str, ...]]:
+    """Return a row of text for each of the first pictures."""
+    names, parts, reasons = _names(scores), scores.parts[:COLUMNS], _has_reasons(scores)
+    return [
         (*_labels(row, names), *_values(row, parts), *([row.reason] if reasons else []))
         for row in scores.rows[:LISTED]
     ]
-    return noted(table(lines, head, "Scores"), " ".join(_notes(scores)))
+
+
+_REASON = "reason"
+
+
+def _names(scores: Scores) -> list[str]:
+    return list(dict.fromkeys(name for row in scores.rows for name in row.labels))
+
+
+def _has_reasons(scores: Scores) -> bool:
+    return any(row.reason for row in scores.rows)
 
 
 def _labels(row: Scored, names: Sequence[str]) -> tuple[str, ...]:
@@ -57,12 +77,23 @@ def figures(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
+def more_of(found: Sequence[object]) -> str:
+    """Return in a sentence how many rows a table leaves out."""
+    more = and_more(len(found) - LISTED)
+    return f"{more}." if more else ""
+
+
+def scores_note(scores: Scores) -> str:
+    """Return in sentences who measured, and what is not shown."""
+    return " ".join(_notes(scores))
+
+
 def _notes(scores: Scores) -> Iterator[str]:
     failed = len(scores.errors)
     what = "Judge" if scores.is_of_judge else "Version"
     yield f"{what} {sanitize(scores.version, _LONGEST)}."
-    if more := and_more(len(scores.rows) - LISTED):
-        yield f"{more}."
+    if more := more_of(scores):
+        yield more
     if len(scores.parts) > COLUMNS:
         yield f"{COLUMNS} of {len(scores.parts)} numbers of each picture are shown."
     if failed:

@@ -50,6 +50,7 @@ NUMBER = re.compile(r"[+−-]?[\d,]+(\.\d+)?(e[+-]?\d+)?½?( ?%)?|½|unknown")
 """What counts as a number in a cell."""
 
 _LONGEST_TITLE = 4000
+_LONGEST_NOTE = 8000  # what limits a claim stands at the end
 _RULE = "1px solid rgba(128,128,128,.6)"
 _HAIRLINE = "1px solid rgba(128,128,128,.2)"
 # Notebooks stretch tables, colour every other line, and align all cells at the right.
@@ -92,8 +93,8 @@ def noted(shown: Bundle, note: str) -> Bundle:
     if not note:
         return shown
     return {
-        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">{outside(note)}</p>',
-        "text/plain": f"{shown['text/plain']}\n{sanitize(note)}",
+        "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">{outside(note, _LONGEST_NOTE)}</p>',
+        "text/plain": f"{shown['text/plain']}\n{sanitize(note, _LONGEST_NOTE)}",
     }
 
 

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 # Two git branches that recorded the same bytes for the same request differ in these fields alone. Git keeps
 # both lines (`merge=union`). The lesser value counts, so the order of the merge does not matter.
-_MERGED_FIELDS = {"created", "request_id"}
+_MERGED_FIELDS = {"cost", "created", "duration", "request_id"}
 
 # Keys are made of this spelling: a change would lose every recording.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -29,7 +29,7 @@ from typing import Any
 import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import APIStatusError
 from beluga_nb.request import PARAMETERS, Request
-from beluga_nb.result import Picture, Preview, Recipe
+from beluga_nb.result import Picture, Preview, Recipe, Usage
 from beluga_nb.store.codec import SCHEMA, canonical_json
 from beluga_nb.store.collection import Blob, Collection, References
 
@@ -75,8 +75,15 @@ def record_of(picture: Picture, preview: Preview | None, *, provider: str) -> di
             "engine": recipe.engine,
             "created": recipe.created,
             "revised_prompt": recipe.revised_prompt,
-        },
+        }
+        | _usage_fields(recipe.usage),
     }
+
+
+def _usage_fields(usage: Usage | None) -> dict[str, object]:
+    # Names that sort before the last one of a response: git merges lines, and only the last has no comma.
+    fields = {"cost": usage.cost, "duration": usage.seconds} if usage else {}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def record_of_refusal(
@@ -153,6 +160,7 @@ def _parse(record: Mapping[str, Any]) -> Entry:
             engine=untrusted.text(response["engine"]),
             revised_prompt=untrusted.text_or_none(response["revised_prompt"]),
             created=untrusted.whole(response["created"]),
+            usage=_usage(response) if "duration" in response else None,
         ),
         image=None if image is None else parse_blob(image),
         preview=None if preview is None else parse_blob(preview),
@@ -162,6 +170,13 @@ def _parse(record: Mapping[str, Any]) -> Entry:
     if entry.key != record["key"]:
         raise ValueError("the answer to another request")
     return entry
+
+
+def _usage(response: Mapping[str, Any]) -> Usage:
+    seconds = untrusted.number(response["duration"])
+    if not 0 <= seconds <= untrusted.MOST:
+        raise ValueError("out of range")
+    return Usage(seconds, untrusted.text_or_none(response.get("cost")))
 
 
 RECORDS = Collection(

@@ -31,7 +31,7 @@ from beluga_nb.paths import read_file
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.redaction import redact_bytes
 from beluga_nb.request import PARAMETERS, Request
-from beluga_nb.result import Recipe
+from beluga_nb.result import Recipe, Usage
 from beluga_nb.store import files
 from beluga_nb.store.codec import SCHEMA, CorruptFileError
 from beluga_nb.store.collection import Blob, FileKind
@@ -81,6 +81,8 @@ class Row(NamedTuple):
     engine: str = ""
     revised_prompt: str | None = None
     created: int = 0
+    seconds: float | None = None
+    cost: str | None = None
     image: str | None = None
     image_type: str = ""
     width: int = 0
@@ -126,6 +128,7 @@ class Row(NamedTuple):
                 engine=self.engine,
                 revised_prompt=self.revised_prompt,
                 created=self.created,
+                usage=None if self.seconds is None else Usage(self.seconds, self.cost),
             ),
             image=Blob(self.image, self.image_type) if self.image else None,
             preview=Blob(self.preview, self.preview_type) if self.preview else None,
@@ -156,6 +159,8 @@ def row_of(name: str, written: bytes, entry: Entry | CorruptFileError) -> Row:
         engine=recipe.engine,
         revised_prompt=recipe.revised_prompt,
         created=recipe.created,
+        seconds=recipe.usage.seconds if recipe.usage else None,
+        cost=recipe.usage.cost if recipe.usage else None,
         image=image.sha256 if image else None,
         image_type=image.media_type if image else "",
         width=entry.size[0],

@@ -199,7 +199,9 @@ class Store:
                 digest=entry.image.sha256,
                 pixels=entry.size,
             )
-        return Picture(data, entry.image.media_type, entry.recipe, preview)
+        picture = Picture(data, entry.image.media_type, entry.recipe, preview)
+        picture.__dict__["sha256"] = entry.image.sha256  # as `blob` has checked
+        return picture
 
     def blob(self, blob: Blob) -> bytes:
         """Return recorded bytes; raise `StoreError` unless they are the recorded ones."""

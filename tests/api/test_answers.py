@@ -420,6 +420,7 @@ MILLIONS = {
 """Made as they are tried: together they take a quarter of a gigabyte, in each process that collects tests."""
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("what", MILLIONS)
 def test_an_answer_of_millions_of_parts_takes_little_memory(what):
     body = MILLIONS[what]()
@@ -586,7 +587,7 @@ def found_in(body):
         return []
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("envelope", CUT_IN)
 @pytest.mark.parametrize("shape", CUT)
 def test_what_stood_whole_before_a_cut_is_found_wherever_the_cut_is(shape, envelope):

@@ -110,6 +110,7 @@ def understood(data):
     return status, body
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("line", STATUS_LINES)
 def test_a_library_reads_every_head_and_all_that_follows_it(line):
     of_this_line = [name for name in HEADS if name.startswith(f"{line}, ")]

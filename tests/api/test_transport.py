@@ -234,6 +234,7 @@ class Proxy:
 # --- every status
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("hundred", range(2, 10))
 def test_only_a_status_that_proves_it_is_a_refusal(hundred):
     for status in range(hundred * 100, hundred * 100 + 100):
@@ -376,3 +377,15 @@ def test_a_call_that_has_ended_ends_its_connection_though_a_forked_child_lives(
             finally:
                 os.killpg(process.pid, signal.SIGKILL)
     assert server.count("POST") == 1
+
+
+def test_the_command_line_of_the_http_client_is_not_imported():
+    probe = """
+import sys
+import beluga_nb.api.transport
+print([name for name in ("httpx._main", "click", "rich") if name in sys.modules])
+import httpx
+print(callable(httpx.main))
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "True"]

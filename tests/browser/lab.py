@@ -43,6 +43,8 @@ _QUIET = [
     "--disable-sync",
 ]
 _SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
+_NOT_USED = {"nbdime": False, "jupyter_lsp": False}
+"""Extensions of the server that take a second to import, as Voilà does."""
 _PATIENCE = 60
 
 # In the page that is loaded: to load it anew takes ten times as long.
@@ -68,7 +70,8 @@ class Lab:
     path = "lab/tree/{}?reset&token=test"
     options = ("--LabApp.expose_app_in_browser=True",)
 
-    def __init__(self, notebook, *, files=(), settings=None, size=(1280, 1000), **environment):
+    def __init__(self, notebook, *, files=(), settings=None, size=(1280, 1000), voila=False, **environment):
+        self.extensions = {**_NOT_USED, "voila.server_extension": voila}
         self.folder = Path(tempfile.mkdtemp(prefix="beluga-lab-"))
         self.work = self.folder / "work"
         self.work.mkdir()
@@ -115,6 +118,7 @@ class Lab:
         words = [
             *(sys.executable, "-m", "jupyter", self.app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
             *("--port=0", "--IdentityProvider.token=test", f"--ServerApp.root_dir={self.work}"),
+            f"--ServerApp.jpserver_extensions={self.extensions}",
             *self.options,
         ]
         self.log = open(self.folder / "server.log", "w")  # noqa: SIM115  closed at the end of the block

@@ -57,7 +57,7 @@ def votes(lab):
 
 
 def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking():
-    with Lab(notebook(), size=(1280, 1100)) as lab:
+    with Lab(notebook(), size=(1280, 1100), voila=True) as lab:
         page = lab.page
         lab.run_all()
         compared(page, 0)

@@ -121,7 +121,7 @@ def test_a_pdf_has_every_picture(exported, tables):
     assert exported.pdf(format="A4").count(b"/Subtype /Image") >= pictures
 
 
-@pytest.mark.sampled(16)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("which", GRIDS, ids=str)
 def test_a_page_of_a_grid_is_printed_whole(chromium, tables, which, tmp_path):
     (tmp_path / "page.html").write_text(page_of(tables[which], title="t"), "utf-8")

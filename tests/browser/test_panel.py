@@ -1,6 +1,7 @@
 """The panel in a real browser: typed, clicked, saved, and read by who cannot see it.
 
-In JupyterLab and in Notebook 7 alike: one server and one browser for each, one after the other.
+In JupyterLab, and in the whole check in Notebook 7 too: one server and one browser for each.
+Every check tries Notebook 7 in `test_prose.py`.
 """
 
 import datetime
@@ -18,12 +19,14 @@ from playwright.sync_api import expect
 pytestmark = IN_A_BROWSER
 
 
-@pytest.fixture(scope="module", params=[Lab, Notebook7])
+@pytest.fixture(scope="module", params=[Lab, pytest.param(Notebook7, marks=pytest.mark.whole)])
 def service_and_app(request):
     with serving() as (service, environment):
         # Without windowing, what is below the window is drawn too.
         settings = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
-        with request.param(notebook(), settings=settings, size=(1280, 1500), **environment) as app:
+        with request.param(
+            notebook(), settings=settings, size=(1280, 1500), voila=True, **environment
+        ) as app:
             yield service, app
 
 

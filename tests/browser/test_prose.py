@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import desk
 import nbformat
 import pytest
 from lab import IN_A_BROWSER, Lab, Notebook7
@@ -50,7 +51,7 @@ def jupyter_path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lab(jupyter_path, request):
-    """One JupyterLab for all of these tests but the last, which names another front end."""
+    """One JupyterLab for all of these tests but the last two, which name another front end."""
     app = getattr(request, "param", Lab)
     whole = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
     with app(notebook(), settings=whole, JUPYTER_PATH=str(jupyter_path)) as lab:
@@ -242,3 +243,15 @@ def test_in_notebook_7_a_prompt_is_prose_and_the_palette_opens_a_study(lab):
     with lab.page.expect_popup() as popup:
         lab.page.keyboard.press("Enter")
     popup.value.locator("h1", has_text="A prompt study").wait_for()
+    popup.value.close()
+
+
+@pytest.mark.parametrize("lab", [Notebook7], indirect=True)
+def test_in_notebook_7_a_panel_generates_and_its_pictures_are_kept_in_the_notebook(lab):
+    lab.open(desk.notebook(), "panel.ipynb")
+    lab.run(0)
+    panel = desk.Desk(lab.page).ready()
+    panel.generate("a fox", n=2)
+    pictures = "document.querySelectorAll('.jp-OutputArea figure img[alt^=\"a fox\"]')"
+    lab.page.wait_for_function(f"{pictures}.length == 2")
+    assert str(lab.save().cells[0].outputs).count('alt="a fox') == 2

@@ -85,9 +85,9 @@ def test_a_sample_needs_a_seed():
         Study(prompt=PROMPT, axes=(ANIMALS, STYLES), sample=2)
 
 
-def test_more_than_ten_thousand_are_not_meant():
-    numbers = axis("animal", range(101)), axis("style", range(101))
-    with pytest.raises(RequestError, match="10,201 combinations"):
+def test_more_than_a_hundred_thousand_are_not_meant():
+    numbers = axis("animal", range(317)), axis("style", range(317))
+    with pytest.raises(RequestError, match="100,489 combinations"):
         Study(prompt=PROMPT, axes=numbers)
 
 

@@ -1,20 +1,14 @@
 """The workers of a real Dask cluster are asked first: what is missing there is two lines here, at once."""
 
 import asyncio
-import contextlib
 import importlib
-import itertools
-import os
-import subprocess
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import dots
 import pytest
+from clusters import Cluster
 from conftest import drawn
-from kernels import clean_environment
 
 from beluga_nb import __version__
 from beluga_nb.compare import cluster
@@ -31,8 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-ROOT = Path(__file__).parents[2]
-WORKER = ("-m", "distributed.cli.dask_worker")
 SOON = 15  # seconds; without being asked first, a call waited more than 200
 
 LACKS = """
@@ -44,57 +36,6 @@ class Lacking:
 sys.meta_path.insert(0, Lacking())
 """
 ANOTHER = "import beluga_nb\nbeluga_nb.__version__ = {version!r}\n"
-
-
-class Cluster:
-    """A scheduler here, and workers that are processes of their own, each with a start of its own."""
-
-    def __init__(self, folder):
-        self.folder, self.workers, self.starts = folder, [], itertools.count()
-
-    def __enter__(self):
-        with contextlib.ExitStack() as stack:
-            scheduler = stack.enter_context(
-                distributed.LocalCluster(n_workers=0, dashboard_address=":0", scheduler_port=0)
-            )
-            self.address = scheduler.scheduler_address
-            self.client = stack.enter_context(distributed.Client(scheduler))
-            stack.callback(self._end)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *problem):
-        return self._stack.__exit__(*problem)
-
-    def _end(self):
-        for worker in self.workers:
-            worker.terminate()
-        for worker in self.workers:
-            worker.wait(30)
-
-    def start(self, start="", *words, count=1):
-        """Start workers, in which Python runs some code before anything else."""
-        before = len(self.client.nthreads())
-        folder = self.folder / f"start-{next(self.starts)}"
-        folder.mkdir()
-        (folder / "sitecustomize.py").write_text(start)
-        path = os.pathsep.join(map(str, [folder, ROOT, ROOT / "tests"]))
-        command = [sys.executable, *WORKER, self.address, "--no-dashboard", "--nthreads=1", *words]
-        with (folder / "log").open("w") as log:
-            for _ in range(count):
-                environ = clean_environment(PYTHONPATH=path)
-                self.workers.append(subprocess.Popen(command, env=environ, stderr=log, cwd=folder))
-        self.client.wait_for_workers(before + count, timeout=60)
-
-    def end_last(self):
-        """End the worker that was started last, and wait until it is gone."""
-        before, worker = len(self.client.nthreads()), self.workers.pop()
-        worker.terminate()
-        worker.wait(30)
-        deadline = time.monotonic() + 60
-        while len(self.client.nthreads()) == before:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
 
 
 @pytest.fixture
@@ -192,7 +133,7 @@ CASES = {
 }
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("what", CASES)
 def test_what_a_worker_lacks_is_reported_at_once_with_its_remedy(one_worker, what):
     (start, words), metrics, expected = CASES[what]

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 
 from conftest import KEY, drawing, on_a_port
 from kernels import clean_environment
+from sampling import rounds
 
 from beluga_nb.compare.grid import STATES
 from beluga_nb.server.app import create_app
@@ -18,7 +19,7 @@ from beluga_nb.store import pending
 from beluga_nb.store.format import RECORDS
 from beluga_nb.store.records import Store
 
-KILLS = 10
+KILLS = rounds(5, 10)
 AT_ONCE = 4
 
 ANIMALS = ["cat", "fox", "owl", "hen", "dog", "cow", "elk", "bat", "bee", "ant", "eel", "cod"]
@@ -84,7 +85,7 @@ class Murderous:
         self.struck.set()
 
 
-def test_a_grid_that_is_killed_ten_times_buys_its_cells_and_what_was_on_its_way(tmp_path):
+def test_a_grid_that_is_killed_again_and_again_buys_its_cells_and_what_was_on_its_way(tmp_path):
     engine = Murderous(seed=8)
     store = Store(tmp_path / "beluga_store")
     with on_a_port(billing_by_id(create_app(engine, key=KEY))) as base_url:

@@ -244,7 +244,7 @@ def test_the_generator_knows_every_setting_and_every_rule():
     assert set(SAID) == set(PERSONS) == set(RULES) == set(names())
 
 
-@pytest.mark.sampled(9)
+@pytest.mark.sampled(6)
 @pytest.mark.posix
 @pytest.mark.parametrize("name", SAID)
 def test_no_file_loosens_what_any_place_says_or_what_goes_without_saying(folder, name):
@@ -353,7 +353,7 @@ def usable(name):
     return [value for value in SAID[name] if name != "store" or not any(each in value for each in odd)]
 
 
-@pytest.mark.sampled(14)
+@pytest.mark.sampled(8)
 @pytest.mark.posix
 @pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "untrusted"])
 @pytest.mark.parametrize("name", ["", *SAID])

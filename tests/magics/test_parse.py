@@ -230,7 +230,6 @@ def test_the_name_of_a_picture_after_open_is_one(line, file):
 @pytest.mark.parametrize(
     "line",
     [
-        "open",
         "open sea at night",
         "open 24/7",
         "open whale",
@@ -340,7 +339,6 @@ def test_the_output_of_a_command_is_the_name_of_a_variable():
         "history -old books",
         "history 6611bcbd and so on",
         "forget me not",
-        "forget cafe",
         "forget dead beef",
         "forget me 1984",
         "forget me-not 1984",

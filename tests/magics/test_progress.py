@@ -1,11 +1,13 @@
 """The line that says how far a call is: there while someone looks, and gone without a trace."""
 
 import datetime
+import queue
 import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 
@@ -53,6 +55,11 @@ class Paper:
 
     def erase(self, *, replaced):
         self.drawn.append("replaced" if replaced else "")
+
+    @contextmanager
+    def beside(self, printed):
+        yield
+        self.drawn.append(f"printed {printed}")
 
 
 def beaten(paper, tally, now, moments, *, replaced=False):
@@ -176,8 +183,16 @@ def test_what_is_printed_takes_it_away_and_it_comes_back():
     for moment in (2.0, 4.0):
         now[0] = moment
         line.beat()
-        line.erase()
-    assert paper.drawn == ["x: 0 of 1 picture, 2 s", "", "x: 0 of 1 picture, 4 s", ""]
+        with line.beside("that"):
+            assert not paper.drawn[-1]
+    assert paper.drawn == [
+        "x: 0 of 1 picture, 2 s",
+        "",
+        "printed that",
+        "x: 0 of 1 picture, 4 s",
+        "",
+        "printed that",
+    ]
 
 
 def test_a_small_grid_has_frames_of_the_right_shape_in_place_of_what_has_not_arrived(tmp_path):
@@ -277,7 +292,13 @@ def seen(kernel, code, *, someone=True, stop=False):
     number = kernel.client.execute(code, allow_stdin=someone, stop_on_error=False)
     found, until = [], time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        message = kernel.client.get_iopub_msg(timeout=PATIENCE)
+        if kernel.client.stdin_channel.msg_ready():
+            kernel.client.get_stdin_msg(timeout=1)
+            kernel.client.input("y")
+        try:
+            message = kernel.client.get_iopub_msg(timeout=0.1)
+        except queue.Empty:
+            continue
         if message["parent_header"].get("msg_id") != number:
             continue
         kind, content = message["header"]["msg_type"], message["content"]
@@ -328,6 +349,7 @@ def test_each_call_shows_one_line_which_is_gone_at_each_end(kernel, call, end):
         assert len(shown) == 3
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("code", "messages"),
     [
@@ -348,13 +370,27 @@ def test_each_call_shows_one_line_which_is_gone_at_each_end(kernel, call, end):
         ),
         ("print(1)\n%beluga {slow} an ape", ["stream", "execute_result"]),
         ("display(1)\nbeluga_nb.generate('{slow} a yak')", ["display_data", "execute_result"]),
-        ("%beluga -s 1024x1000 {slow} a bee", ["stream", "execute_result"]),
+        ("%beluga -s 1024x1000 {slow} a bee", ["stream", LINE, REPLACED, "stream", "execute_result"]),
+        (
+            "a = %beluga -s 1024x1000 {slow} a newt\nb = %beluga -s 1024x1000 {slow} an ant",
+            ["stream", LINE, REPLACED, "stream", "stream", LINE, REPLACED, "stream"],
+        ),
+        ("emus = %beluga -n 11 {slow} an emu", [LINE, ERASED]),
+        (
+            "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as printed:\n"
+            "    beluga_nb.generate('{slow} a jay', size='1024x1000')\n"
+            "assert printed.getvalue().count('nearest') == 1",
+            [LINE, ERASED],
+        ),
         ("%beluga --mode replay {slow} a hen", ["error"]),
         ("%%time\nz = beluga_nb.generate('{slow} a gnu')", [LINE, ERASED, "stream"]),
         ("%%capture\n%beluga {slow} an eel", []),
         ("beluga_nb.generate('{slow} an elk', progress=False)", ["execute_result"]),
         ("made.score('quiet', slowly(0.31), progress=False)", ["execute_result"]),
-        ("%%beluga compare -s 1024x1000 --axis a=1,2\n{slow} {{{{a}}}} eels", ["stream", "execute_result"]),
+        (
+            "%%beluga compare -s 1024x1000 --axis a=1,2\n{slow} {{{{a}}}} eels",
+            ["stream", LINE, REPLACED, "stream", "execute_result"],
+        ),
     ],
 )
 def test_it_is_drawn_only_where_it_can_be_taken_away_without_loss(kernel, code, messages):
@@ -368,7 +404,7 @@ def engine():
         import asyncio
         await asyncio.sleep(1.3)
         print("drawn")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         return await previews(request)
     from beluga_nb.server.previews import previews
     return beluga_nb.Session(engine=printing, mode="off")
@@ -379,7 +415,7 @@ session = engine()
 def test_what_an_engine_prints_meanwhile_stays(kernel):
     kernel.run(PRINTING)
     shown = seen(kernel, "session.generate('a fox', model='flux-2.0')")
-    assert shown[:2] == [LINE, "stream"]
+    assert shown[:3] == [LINE, "stream", LINE]
     assert ERASED not in shown
     assert REPLACED not in shown
 

@@ -1,6 +1,7 @@
 """No line that is one slip away from a command is paid for without a question: generated from the tables."""
 
 import re
+from itertools import product
 
 import pytest
 
@@ -33,6 +34,13 @@ def suggested(line):
     assert found is not None, line
     assert isinstance(parse(found[1]), CommandCall | Comparison | Help)
     return found[1]
+
+
+def is_command(line):
+    try:
+        return isinstance(parse(line), CommandCall)
+    except RequestError:
+        return False
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -117,6 +125,71 @@ def test_an_option_without_its_dashes_is_asked_about(name, option):
     assert isinstance(parse(f"{line} and a fox"), Prompt)
 
 
+VALUES = {
+    "model": ["flux-2.0", "FLUX-2.0", "flux2.0"],
+    "size": ["16:9", "auto", "1024x1024"],
+    "provider": ["google"],
+    "N": ["3"],
+    "DATE": ["2026-11-22"],
+    "AGE": ["90d"],
+    "TEXT": ["fox", '"red fox"', "22nd"],
+}
+"""Values of the options of commands, by their kind or by what they are called."""
+
+NOT_ALONE = {"variable", "endpoint", "FILE", "FOLDER"}
+"""What looks like any word, and follows no command without its option."""
+
+
+def values_of(option):
+    return VALUES.get(option.kind) or VALUES.get(option.metavar) or []
+
+
+def test_every_option_of_a_command_has_values_here_or_looks_like_any_word():
+    for name, command in COMMANDS.items():
+        for option in () if command.prompt else command.options:
+            known = values_of(option) or {option.kind, option.metavar} & NOT_ALONE or not option.metavar
+            assert known, (name, option)
+
+
+@pytest.mark.parametrize(("name", "option"), ARGUMENTS, ids=[f"{a}{b.flags[-1]}" for a, b in ARGUMENTS])
+def test_a_value_of_a_commands_option_without_the_option_is_asked_about(name, option):
+    for value in values_of(option):
+        if is_command(f"{name} {value}"):  # A day is written as the name of a run is.
+            continue
+        for line in (f"{name} {value}", f"{name}  {value} {option.flags[-1]} {value}"):
+            meant = suggested(line)
+            assert meant.startswith(f"{name} -")
+            assert value in meant.split(maxsplit=2)[2]
+    flags = {flag for each in COMMANDS[name].options for flag in each.flags}
+    # Several at once, whichever they are; only a text stands alone.
+    for _, other in [each for each in ARGUMENTS if each[0] == name]:
+        for one, two in product(values_of(option)[:1], values_of(other)[:1]):
+            line = f"{name} {one} {two}"
+            if "fox" in (one, two):
+                assert parse(line) == Prompt(line)
+            elif not is_command(line):
+                assert set(suggested(line).split()[1::2]) <= flags
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_number_after_a_command_is_never_a_prompt(name):
+    for number in ("3", "2026"):
+        if not is_command(f"{name} {number}"):
+            assert asked_about(f"{name} {number}")
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_command_without_what_it_needs_is_never_a_prompt(name):
+    with pytest.raises(RequestError, match=r"takes one file|There is nothing to compare"):
+        parse(name)
+
+
+def test_models_and_sizes_in_front_of_what_is_compared_are_asked_about():
+    assert suggested("compare flux-2.0,gpt-image-2 a fox") == "compare --model flux-2.0,gpt-image-2 a fox"
+    assert suggested("compare 16:9,1:1 a fox") == "compare --size 16:9,1:1 a fox"
+    assert asked_about("compare flux-2.0")
+
+
 @pytest.mark.parametrize("name", [name for name in COMMANDS if len(name) <= SHORT])
 def test_a_short_command_with_one_wrong_letter_and_its_own_argument_is_asked_about(name):
     arguments = NEEDED.get(name, "-o x")
@@ -139,6 +212,16 @@ def test_a_mistyped_short_command_is_asked_about(word):
         ("alias poster: -s 3:4", "alias poster=-s 3:4"),
         ("alias poster=flux-2.0", "alias poster=-m flux-2.0"),
         ("history \u2014limit 3", "history --limit 3"),
+        ("models flux-2.0", "models --search flux-2.0"),
+        ("models 16:9", "models --size 16:9"),
+        ("history fox", "history --text fox"),
+        ("history flux-2.0 3", "history --model flux-2.0 --limit 3"),
+        ("history fox --limit 3", "history --text fox --limit 3"),
+        ("sizes flux-2.0", "sizes --model flux-2.0"),
+        ("last 3", "last"),
+        ("forget 90d", "forget --older 90d"),
+        ("forget cafe", "forget --prompt cafe"),
+        ("serve 8080", "serve --port 8080"),
         ("verify .", "verify"),
         ("log in", "login"),
         ("cheat sheet", "cheatsheet"),
@@ -166,6 +249,12 @@ def test_the_command_is_told_as_it_should_be_written(line, meant):
         '"models" on a catwalk',
         "{{status}}",
         "help a fox",
+        "history fox, owl",
+        "models of 16:9 screens",
+        "compare 3 foxes",
+        "compare apples and oranges",
+        "sizes matter",
+        "panel 3 of a comic",
         "last light",
     ],
 )

@@ -242,6 +242,7 @@ def test_a_port_in_use_is_one_line_and_status_2():
         )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("port", ["-1", "65536", "eight", "", "1e3", "9" * 5000, "٣"])
 def test_a_bad_port_is_two_lines_and_status_2(port):
     status, out, err = run("serve", f"--port={port}")
@@ -252,6 +253,7 @@ def test_a_bad_port_is_two_lines_and_status_2(port):
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("count", ["0", "-1", "many", "70000", ""])
 def test_a_bad_number_of_connections_is_two_lines_and_status_2(count):
     assert run("serve", "--port", "0", f"--connections={count}") == (
@@ -286,6 +288,7 @@ def test_what_is_served_is_guarded(served, header):
     assert httpx.get(f"{served[0]}/health", headers=header).status_code == 403
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("key", ["secret", "bapi_", "bapi_a b", "bapi_ü", "bapi_a\nb", "xbapi_a", ""])
 def test_a_malformed_key_is_two_lines_without_the_key_and_status_2(key):
     assert run("serve", "--port", "0", f"--key={key}") == (
@@ -313,6 +316,7 @@ def test_a_missing_uvicorn_is_one_line_and_status_2(tmp_path):
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("words", [["--host", "0.0.0.0"], ["--por", "0"], ["more"]])
 def test_an_option_that_does_not_exist_is_two_lines_and_status_2(words):
     status, out, err = run("serve", *words)

@@ -3,6 +3,7 @@
 import base64
 import json
 
+import jsonschema
 import openai
 import pytest
 from conftest import KEY, drawn
@@ -11,6 +12,7 @@ from test_app import ask
 from beluga_nb.painter import paint
 from beluga_nb.request import Request
 from beluga_nb.server.app import CHAT_LIMIT, create_app
+from beluga_nb.server.openapi import document
 from beluga_nb.server.previews import previews
 
 PATH = "/v1/chat/completions"
@@ -130,8 +132,39 @@ WRONG = {
 }
 
 
+SCHEMAS = document(secured=False)["components"]["schemas"]
+
+
+def fits(value, name):
+    return jsonschema.Draft202012Validator(SCHEMAS[name]).is_valid(value)
+
+
+def test_the_document_describes_what_is_asked_and_answered():
+    text = [{"role": "user", "content": "a fox?"}, {"content": [picture(PNG)]}]
+    for asked in (
+        body("Is it a fox?"),
+        body("Is it any good?"),
+        body("a fox?", response_format=None),
+        body("Which shows a cat?", PNG, PNG, verdict={"enum": ["first", "second", "tie"]}, temperature=0),
+        {"model": "any", "messages": text},
+    ):
+        answer = post(asked)
+        assert answer.status_code == 200, answer.text
+        assert fits(asked, "ChatRequest"), asked
+        assert fits(answer.json(), "ChatCompletion"), answer.text
+    assert not fits(answer.json() | {"choices": []}, "ChatCompletion")
+
+
+UNSAID = {
+    *("no picture", "no base64", "no picture's bytes", "half a picture", "a picture of others"),
+    *("too many pictures", "another schema", "no choices", "a scale of words", "a scale without an end"),
+}
+"""What the document says in words alone."""
+
+
 @pytest.mark.parametrize("what", WRONG)
 def test_what_cannot_be_answered_is_400_with_the_error_object(what):
+    assert fits(WRONG[what], "ChatRequest") == (what in UNSAID)
     answer = post(WRONG[what])
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from sampling import rounds
 from test_outside import GREEN, PAYLOADS
 
 from beluga_nb.show.document import Code, Document, Figure, Heading, Paragraph, TableBlock, latex, markdown
@@ -58,7 +59,7 @@ def test_text_from_outside_is_text_in_markdown(payload):
     assert texts.count(shown.replace('"', "&quot;")) == rendered(GREEN)[1].count(GREEN)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=rounds(20, 200), deadline=None)
 @given(st.text(st.sampled_from(MARKS), min_size=1, max_size=12))
 def test_any_signs_are_text_in_markdown(text):
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -102,7 +103,7 @@ def test_text_from_outside_is_text_in_latex(payload):
     assert read_latex(latex(payload)) == sanitize(payload, 4000)
 
 
-@settings(max_examples=200)
+@settings(max_examples=rounds(20, 200))
 @given(st.text(st.sampled_from(MARKS), max_size=12))
 def test_any_signs_are_text_in_latex(text):
     written = latex(text)

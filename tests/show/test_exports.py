@@ -104,7 +104,7 @@ def test_latex_takes_the_sheet_of_a_grid():
     assert name in text
 
 
-NOTEBOOKS = some(sorted(NOTEBOOK.parent.glob("*.ipynb")), 3)
+NOTEBOOKS = some(sorted(NOTEBOOK.parent.glob("*.ipynb")), 1)
 
 
 @pytest.fixture(scope="module")

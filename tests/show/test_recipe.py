@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 from PIL import Image
+from sampling import rounds
 
 from beluga_nb.errors import MetadataError, RequestError, UnknownNameError
 from beluga_nb.magics.parse import parse
@@ -211,7 +212,7 @@ def sent(result):
     return [call, asked_by(cell)]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=rounds(60, 600), deadline=None)
 @given(
     request=st.builds(
         Request,

@@ -122,6 +122,36 @@ def test_a_report_of_local_previews_says_so(tmp_path):
         assert "local preview" in path.read_text("utf-8")
 
 
+def test_a_report_has_the_verdicts_of_judges_with_reasons_and_how_far_people_agree(tmp_path):
+    session = Session(environ={}, folder=tmp_path)
+    study = session.grid("{{count}} foxes", count=["two", "five"], model=MODELS, size="64x64").run()
+    compared = study.judge_pairs("Which shows five foxes?", model="any", by="count", criterion="fits")
+    verdicts = study.judge("Does it show five foxes?", model="any")
+    text = study.report(tmp_path / "out", compared, by="count").with_suffix(".md").read_text("utf-8")
+    assert "## Rankings" not in text
+    for words in (
+        "**Ranking by count, by the judge any: Which shows five foxes?**",
+        "Ranked by the judge any, not by people.",
+        "No votes of people on these pairs on the criterion fits: how far they agree is not known.",
+        "Strengths are those of a Bradley–Terry model",
+        "| flux-2.0 | two | five | right | No model judged: the built-in painter drew this,",
+    ):
+        assert words in text, words
+    # Votes that were cast after the judge compared.
+    box = Box(session.store.open(), "Ada", "fits", clock=lambda: 1_764_000_000)
+    for pair in pairs(study.samples, by="count"):
+        answer = RIGHT if pair.right.label == "five" else LEFT
+        box.cast(left=pair.left.sha256, right=pair.right.sha256, answer=answer)
+    page = study.report(tmp_path / "out", compared, verdicts, by="count")
+    text = page.with_suffix(".md").read_text("utf-8")
+    agreed = "2 of 2 votes of people on 2 pairs on the criterion fits agree with any (95 % interval"
+    assert text.count(agreed) == 2
+    assert text.count("Strengths are those of a Bradley–Terry model") == 1
+    assert "**Verdicts of the judge any: Does it show five foxes?**" in text
+    assert (tmp_path / "out/figures/judge-1.pdf").exists()
+    assert "the judge any" in page.read_text("utf-8")
+
+
 def test_what_cannot_be_reported_on_says_why(session, tmp_path):
     with pytest.raises(RequestError, match="There are no pictures to report on"):
         session.grid("a fox", model=MODELS).report(tmp_path / "out")
@@ -247,19 +277,19 @@ def test_a_whole_prompt_is_in_its_row_and_a_label_that_says_the_same_is_no_colum
 @pytest.mark.parametrize(
     ("write", "names"),
     [
-        ("report", ("report.html", "report.md", "report.tex")),
+        ("report", ("report.html", "report.md", "report.tex", "figures/pictures.svg")),
         ("to_dataset", ("metadata.jsonl", "preferences.jsonl", "preferences.parquet", "croissant.json")),
     ],
 )
 def test_a_file_of_the_users_own_is_not_replaced(session, tmp_path, write, names):
     study = session.gallery(session.generate("a fox"))
     for name in names:
-        folder = tmp_path / f"for {name}"
-        folder.mkdir()
+        folder = tmp_path / f"for {name.replace('/', ' ')}"
+        (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("{} of my own")
         with pytest.raises(StoreError, match=f"holds a {name} that beluga_nb did not write"):
             getattr(study, write)(folder)
-        assert [path.name for path in folder.iterdir()] == [name]
+        assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")] == [name]
         assert (folder / name).read_text() == "{} of my own"
 
 
@@ -271,6 +301,23 @@ def test_a_smaller_data_set_leaves_no_files_of_the_larger_one(session, tmp_path)
     [row] = lines(folder / "metadata.jsonl")
     assert {path.name for path in (folder / "images").iterdir()} == {f"{row['sha256']}.png", "mine.png"}
     assert not (folder / "preferences.parquet").exists()
+
+
+def test_a_smaller_report_leaves_no_figures_of_the_larger_one_and_others_stay(session, tmp_path):
+    study = judged(session)
+    judged(session, criterion="fits")
+    folder = study.report(tmp_path / "out").parent
+    kept = ("mine.svg", "ranking-1.png", "ranking-x.pdf", "my-ranking-1.svg")
+    for name in kept:
+        (folder / "figures" / name).write_text("mine")
+    for voter in ("Ada", "Bob"):
+        study.exclude_voter(voter, reason="a test")
+    study.report(folder)
+    ours = {f"pictures.{kind}" for kind in KINDS}
+    assert {path.name for path in (folder / "figures").iterdir()} == {*kept, *ours}
+    text = (folder / "report.md").read_text("utf-8")
+    assert "Bradley–Terry" not in text
+    assert "ranking-1" not in text
 
 
 def test_a_description_in_croissant_has_every_column(session, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pandas import DataFrame, read_csv
+from sampling import rounds
 
 from beluga_nb.show.frame import frame
 from beluga_nb.show.spreadsheet import harmless
@@ -74,7 +75,7 @@ def test_numbers_stay_numbers():
     assert again["b"].tolist() == [True, False]
 
 
-@settings(max_examples=500)
+@settings(max_examples=rounds(50, 500))
 @given(st.text(st.sampled_from("'=+-@ \t5a"), max_size=6))
 def test_taking_one_apostrophe_away_gives_every_text_back(text):
     written = harmless(text)
@@ -97,7 +98,7 @@ def as_pandas_reads(cell):
     return cell if int(pandas.__version__.partition(".")[0]) >= 3 else cell.partition("\0")[0]
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=rounds(60, 1500), deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=3))
 @example(["red\r=cmd|' /C calc'!A0"])
 @example(["\n\n=1+1"])
@@ -116,7 +117,7 @@ def test_no_line_of_a_cell_is_a_formula_whatever_ends_it_and_reads_it(texts):
     assert [each for each in begun if is_formula(each)] == []
 
 
-@settings(max_examples=500)
+@settings(max_examples=rounds(50, 500))
 @given(LINES)
 def test_of_several_lines_taking_one_apostrophe_away_gives_each_back(text):
     written = harmless(text).split("\n")

@@ -455,6 +455,7 @@ print(*messages, sep="\\n")
 OLD = ["dead", "silent", "empty", "unreadable", "folder", "link", "pipe"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.posix
 @pytest.mark.parametrize("kind", OLD)
 def test_an_old_claim_that_cannot_be_removed_costs_one_line_and_is_not_waited_for(kind, tmp_path):

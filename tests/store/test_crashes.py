@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from children import printed, started
 from conftest import ask, drawing, drawn
+from sampling import rounds
 
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recorder import Recorder
@@ -22,7 +23,7 @@ from beluga_nb.store.records import Store
 FOX = Request(prompt="a fox", model="flux-2.0")
 
 KILLS = 200
-WRITERS, EACH = 6, 200
+WRITERS, EACH = 6, rounds(50, 200)
 
 
 def small(picture):
@@ -82,6 +83,7 @@ print(messages)
 
 
 def test_r33_six_processes_record_twelve_hundred_pictures_in_one_store_and_none_is_lost(tmp_path):
+    """Three hundred in each check, twelve hundred in the whole one."""
     takes = [f"writer {number}" for number in range(WRITERS)]
     writers = [started(WRITER, tmp_path / "store", take, EACH) for take in takes]
     assert [printed(writer) for writer in writers] == [["[]"]] * WRITERS, "what they had to say"

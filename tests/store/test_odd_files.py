@@ -9,7 +9,7 @@ from children import printed, started
 MEMORY = 6 * 2**30  # of addresses, so that a child that reads without end fails soon
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.posix
 @pytest.mark.parametrize("kind", ["nothing", "pipe", "endless", "link", "folder", "socket", "huge"])
 def test_no_odd_file_makes_a_reader_wait_fail_or_take_much_memory(kind, tmp_path):

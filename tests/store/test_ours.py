@@ -490,6 +490,7 @@ for call, work in CALLS.items():
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.posix
 @pytest.mark.parametrize("closed", ["the store", "its rooms", "their folders", "its files"])
 def test_a_store_that_cannot_be_read_is_two_lines_and_never_raw(public, closed):

@@ -461,6 +461,9 @@ def changed(store, *names, value):
         (("preview",), "text"),
         (("preview", "sha256"), "../x"),
         (("response",), []),
+        (("response", "duration"), "8.1"),
+        (("response", "duration"), -1),
+        (("response", "duration"), 1e300),
     ],
     ids=str,
 )

@@ -139,6 +139,7 @@ def asking(tmp_path_factory):
     return pack(store, notebook(folder / "a.ipynb", *(record(store, prompt) for prompt in prompts))).path
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.posix
 @pytest.mark.parametrize("source", BLANKS.values(), ids=BLANKS)
 def test_no_cell_makes_it_hang(source, asking, tmp_path):
@@ -183,6 +184,7 @@ JSON_BOMBS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.posix
 @pytest.mark.parametrize("data", JSON_BOMBS.values(), ids=JSON_BOMBS)
 def test_no_json_takes_all_of_the_memory_or_the_stack(data, packed, tmp_path):
@@ -258,7 +260,7 @@ def end_of(listed, count, offset):
 
 
 @pytest.mark.posix
-@pytest.mark.parametrize("count", [2, 5_000, 60_000])
+@pytest.mark.parametrize("count", [2, 5_000, pytest.param(60_000, marks=pytest.mark.whole)])
 def test_entries_that_are_the_same_bytes_are_refused(count, tmp_path):
     data = b" " * 1_000_000
     name = b"beluga_store/records/ab/%s.json"

@@ -121,6 +121,7 @@ def test_pack_and_unpack(folder):
     assert mentions(folder / "there", SENTINEL) == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -158,6 +159,7 @@ def test_a_terminal_that_cannot_show_a_prompt_is_no_error(folder):
     assert "a ?" in out
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", ["verify", "history", "forget", "pack", "unpack"])
 def test_help_says_what_a_command_takes(folder, command):
     status, out, err = run(folder, command, "--help")

@@ -207,6 +207,7 @@ def refused(folder, *words, **more):
     return done.stderr
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -349,7 +350,12 @@ def test_allow_root_is_given_to_root_alone(as_root):
 
 
 @pytest.mark.environment
+@pytest.mark.whole
 def test_an_installed_wheel_copies_its_notebooks_and_opens_them(tmp_path):
+    """It installs all of JupyterLab.
+
+    Every check tries what is copied, above, and what a wheel holds, in `test_release.py`.
+    """
     words = ["-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(ROOT)]
     subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=120)
     [wheel] = (tmp_path / "dist").glob("*.whl")

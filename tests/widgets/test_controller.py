@@ -192,7 +192,7 @@ CLICKS = {
 }
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("threads", [False, True], ids=["one after the other", "in threads"])
 @pytest.mark.parametrize("clicks", [2, 3, 30])
 @pytest.mark.parametrize("name", CLICKS)

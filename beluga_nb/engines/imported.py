@@ -1,0 +1,82 @@
+"""An engine by its place in a package, "package.module:factory", which each process makes once."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from operator import attrgetter
+from typing import cast
+
+from beluga_nb.errors import SettingsError
+from beluga_nb.process.locks import ProcessLock
+from beluga_nb.request import Request
+from beluga_nb.result import Engine, Result
+from beluga_nb.text import sanitize
+
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_MAKING = ProcessLock()
+
+
+class ImportedEngine:
+    """Ask the engine at a path, which is imported and made on a thread when it is first asked."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.__name__ = path.rpartition(":")[2].rpartition(".")[2]
+
+    async def __call__(self, request: Request) -> Result:
+        engine = await asyncio.to_thread(engine_at, self.path)
+        return await engine(request)
+
+
+@cache
+def imported(path: str) -> ImportedEngine:
+    """Return the engine at "package.module:factory", the same for all sessions; nothing is imported yet.
+
+    What stands there is an async function, or a function without arguments that returns an engine. Raises
+    `SettingsError` for what is no such path.
+    """
+    if not _PATH.fullmatch(path):
+        raise SettingsError(
+            f"'{sanitize(path, 80)}' does not name an engine.",
+            'Give its module and its name: Session(engine="package.module:factory").',
+        )
+    return ImportedEngine(path)
+
+
+def engine_at(path: str) -> Engine:
+    """Return the engine at a path, made once for this process; raise `SettingsError` where there is none."""
+    with _MAKING:  # A model that two threads load at once might not fit into memory.
+        return _made(path)
+
+
+@cache
+def _made(path: str) -> Engine:
+    found = find(path)
+    if inspect.iscoroutinefunction(found):
+        return cast(Engine, found)
+    try:
+        return cast(Engine, found())
+    except Exception as error:  # of the user's function
+        raise _failed(path, "cannot be made", error) from error
+
+
+def find(path: str) -> Callable[..., object]:
+    """Import what stands at a path; raise `SettingsError` where there is nothing."""
+    module, _, name = path.partition(":")
+    try:
+        return cast(Callable[..., object], attrgetter(name)(import_module(module)))
+    except Exception as error:  # of the user's module
+        raise _failed(path, "cannot be imported", error) from error
+
+
+def _failed(path: str, what: str, error: Exception) -> SettingsError:
+    words = sanitize(str(error), 200)
+    return SettingsError(
+        f"The engine {path} {what}: {type(error).__name__}{words and ': '}{words}",
+        "Nothing was sent. Install its module where it runs, or correct its name.",
+    )

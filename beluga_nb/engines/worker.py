@@ -1,0 +1,335 @@
+"""What a worker does for a grid that runs elsewhere: one request becomes one raw answer.
+
+The caller has planned, reserved and written down each call before it is sent here, and parses and records the
+answer. A worker has the engine, the key and a journal of its own: the answer is on its disk until the caller
+has it on his and acknowledges it. A key never travels; a worker looks for its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from beluga_nb.api import spool
+from beluga_nb.api.endpoint import key_variables
+from beluga_nb.config.keys import KEY_SOURCES, KeyResolver, random_key
+from beluga_nb.config.settings import Settings
+from beluga_nb.engines.backend import Backend, backend_of
+from beluga_nb.engines.imported import find
+from beluga_nb.engines.own import own_engine
+from beluga_nb.engines.pipeline import shared_service
+from beluga_nb.engines.retrying import Retrying
+from beluga_nb.engines.room import EngineRoom, engine_room
+from beluga_nb.errors import BelugaError, OutcomeUnknownError, SettingsError, StoreError
+from beluga_nb.paths import read_file
+from beluga_nb.redaction import Environment, Secret
+from beluga_nb.request import Request
+from beluga_nb.result import Picture, Result
+from beluga_nb.store import files, pending
+from beluga_nb.store.claims import Claim
+from beluga_nb.store.codec import SCHEMA
+from beluga_nb.store.records import Store
+from beluga_nb.wire import ENGINE_HEADER, result_to_json
+
+if TYPE_CHECKING:
+    from beluga_nb.api.transport import Response
+
+RERUN = "It may have been billed. Run the grid again: an answer that a worker still has is fetched first."
+
+STATE = "XDG_STATE_HOME"
+"""The variable that says where a worker keeps its journal; else it is in ~/.local/state."""
+
+
+class Ticket(Protocol):
+    """The right to begin a call, which only the first one who takes it gets."""
+
+    def take(self) -> bool: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """Who answers the calls of a backend on a worker, as settings without a key.
+
+    `engine` is where the worker imports it, or empty for a service.
+    """
+
+    settings: Settings
+    engine: str
+    provider: str
+    is_local: bool
+
+    @classmethod
+    def of(cls, backend: Backend, *, travels: bool) -> Assignment:
+        """Return the assignment of a backend.
+
+        Raises `SettingsError` for one that travels, and whose engine is an object of this process.
+        """
+        settings, own = backend.settings, backend.settings.own_engine
+        if own and not own.path and travels:
+            raise SettingsError(
+                f"The engine {own.name} is an object of this process, which the workers do not have.",
+                'Name where they import it: Session(engine="package.module:factory").',
+            )
+        # Of the settings, what a call needs: the rest may be long, and the folders are those of this machine.
+        known = Settings(
+            base_url=settings.base_url,
+            response_format="b64_json" if backend.is_local else settings.response_format,
+            timeout=settings.timeout,
+            connect_timeout=settings.connect_timeout,
+            faults=settings.faults,
+        )
+        return cls(
+            settings=replace(known, named=settings.named, claimed=settings.claimed),
+            engine=own.path if own else "",
+            provider=backend.provider,
+            is_local=backend.is_local,
+        )
+
+    def backend(self) -> Backend:
+        """Return who answers here; raise `SettingsError` where that is not who was planned."""
+        settings, environment = self.settings, Environment(os.environ)
+        if self.engine:
+            settings = settings.for_engine(own_engine(self.engine, self.provider))
+        found = backend_of(settings, _keys(), environment, local_key=_local_key())
+        if found.is_local and not self.is_local:
+            raise SettingsError(
+                f"A worker has no key for {self.provider}; nothing was sent.",
+                "Set BELUGA_API_KEY where the workers run, and start them again: no key is sent to them.",
+            )
+        # A preview that was planned stays one, though the worker has a key.
+        return replace(found, key=None) if self.is_local else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One call for a worker: the request, whose id is that of the journal, and who answers.
+
+    `attempt` tells it from another call with the same id. A scheduler that may run it a second time has a
+    `ticket`.
+    """
+
+    request: Request
+    assignment: Assignment
+    attempt: str
+    ticket: Ticket | None = None
+
+    @property
+    def run(self) -> str:
+        """The id of the call in the journal."""
+        return self.request.idempotency_key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What came of a task, and on which worker: its raw answer, or the error."""
+
+    worker: str
+    response: Response | None = None
+    error: BelugaError | None = None
+
+
+def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Delivery:
+    """Ask for a task once, and return the raw answer; the worker's journal has it until `acknowledge`.
+
+    A second run of the same task returns what the first has left, or `OutcomeUnknownError`: it asks nothing.
+    Threads of the caller's own process have its engine `here`.
+    """
+    store = journal()
+    may_begin = (task.ticket is None or task.ticket.take()) and claim(task)
+    if not may_begin:
+        return _left(task, store)
+    call, spool_of = None, None
+    with suppress(StoreError):  # The caller has the call in its own journal.
+        call = pending.begin(store, task.request, provider=task.assignment.provider)
+        spool_of = pending.CALLS.path(store, task.run).with_suffix("")
+    request = replace(task.request, spool=spool_of)
+    try:
+        backend, room = here or (task.assignment.backend(), _room())
+        response = room.thread.submit(_answer(backend, room, request)).result()
+    except BelugaError as error:
+        with suppress(StoreError):
+            if call:
+                pending.mark_unknown(store, call, error.message)
+        return Delivery(worker=name(), error=error)
+    return Delivery(worker=name(), response=response)
+
+
+def claim(task: Task) -> bool:
+    """Take the right to begin a task on this machine; false where it was taken before."""
+    folder = journal().folder
+    try:
+        Claim.take(folder / "pending" / f"{_claims_of(task.run)}{task.attempt}", folder)
+    except FileExistsError:
+        return False
+    except (OSError, StoreError):  # Where nothing can be written, a scheduler's ticket is all there is.
+        return True
+    return True
+
+
+def _claims_of(run: str) -> str:
+    return f"{sha256(run.encode()).hexdigest()}.claim."
+
+
+def _left(task: Task, store: Store) -> Delivery:
+    """Return what an earlier run of a task has left here; that it may be billed, where it is nothing."""
+    from beluga_nb.api.transport import Response  # Lazy import: a task seldom runs a second time.
+
+    for path in pending.answers(store, task.run):
+        if is_whole(path.name):
+            with suppress(OSError, ValueError):
+                status, headers, content = spool.read(path, files.LARGEST_BLOB)
+                return Delivery(
+                    worker=name(), response=Response(status=status, headers=headers, content=content)
+                )
+    error = OutcomeUnknownError(
+        "The worker that had begun this call was lost, and no other one asks again.", RERUN
+    )
+    return Delivery(worker=name(), error=error)
+
+
+def is_whole(name: str) -> bool:
+    """Whether the name is that of an answer that came whole."""
+    return name.endswith(spool.SUFFIX)
+
+
+@cache
+def _room() -> EngineRoom:
+    """Return the engine room of a worker's process, which lives as long as that."""
+    return engine_room()
+
+
+@cache
+def _keys() -> KeyResolver:
+    environment = Environment(os.environ)
+    keys = KeyResolver(environment, vaults=KEY_SOURCES)
+    keys.watch(key_variables(environment))
+    return keys
+
+
+@cache
+def _local_key() -> Secret:
+    return random_key()
+
+
+def name() -> str:
+    """Return the name of this worker: its machine, and the number of its process there."""
+    return f"{platform.node()}:{os.getpid()}"
+
+
+@cache
+def journal() -> Store:
+    """Return the folder where a worker keeps answers until they are acknowledged, as a store."""
+    state = Environment(os.environ).get(STATE) or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return Store(Path(state) / "beluga_nb" / "worker")
+
+
+def left_here(runs: Sequence[str]) -> Mapping[str, tuple[bool, Sequence[str]]]:
+    """Return which of some calls were made here: whether one is still under way, and what it has left."""
+    store, wanted = journal(), set(runs)
+    found: dict[str, tuple[bool, Sequence[str]]] = {}
+    for call in pending.calls(store):
+        if call.run in wanted:
+            names = [path.name for path in pending.answers(store, call.run)]
+            found[call.run] = call.on_its_way and not any(map(is_whole, names)), names
+    return found
+
+
+def read_here(names: Sequence[str]) -> Mapping[str, bytes]:
+    """Return what some calls have left here."""
+    found: dict[str, bytes] = {}
+    for each in names:
+        with suppress(OSError):
+            if pending.ANSWERS.pattern.fullmatch(each):
+                found[each] = read_file(journal().folder / "pending" / each, files.LARGEST_BLOB)
+    return found
+
+
+def acknowledge(runs: Sequence[str]) -> None:
+    """Remove calls from the journal here: the caller has their answers on its own disk."""
+    store = journal()
+    names = files.names(store.folder / "pending") if runs else []
+    for run in runs:
+        pending.complete(store, run)
+        for each in names:
+            if each.startswith(_claims_of(run)):
+                with suppress(OSError):
+                    (store.folder / "pending" / each).unlink()
+
+
+def describe(assignments: Sequence[Assignment]) -> Mapping[str, str]:
+    """Return what a worker has for some assignments, and under "problem" and "remedy" what it lacks."""
+    about = {"worker": name(), "Python": platform.python_version(), "engine": "", "key": "none needed"}
+    try:
+        for each in assignments:
+            about["engine"] = each.engine or each.provider
+            backend = each.backend()
+            if each.engine:
+                find(each.engine)
+            elif not each.is_local:
+                backend.endpoint()
+            if backend.key:
+                about["key"] = f"from {backend.key.source}"
+        files.ensure_store(journal().folder, SCHEMA)
+    except BelugaError as error:
+        about |= {"problem": error.message, "remedy": str(error.hint)}
+    except OSError as error:
+        about |= {
+            "problem": f"A worker cannot write to {journal().folder}: {error.strerror or error}.",
+            "remedy": f"Set {STATE} there to a folder that it can write, and start it again.",
+        }
+    return about
+
+
+async def _answer(backend: Backend, room: EngineRoom, request: Request) -> Response:
+    from beluga_nb.api.transport import Response  # Lazy import: only what is asked for needs a client.
+
+    own = backend.settings.own_engine
+    if own is None:
+        return await _posted(backend, room, request)
+    result = await own.within(backend.settings.timeout)(request)
+    if result.extra:
+        recipe = replace(result.pictures[0].recipe, revised_prompt=None)
+        more = [Picture(each.data, each.media_type, recipe) async for each in result.extra()]
+        result = replace(result, pictures=(*result.pictures, *more))
+    response = Response(
+        status=200,
+        headers={ENGINE_HEADER: result.recipe.engine, "content-type": "application/json"},
+        content=json.dumps(result_to_json(result)).encode(),
+    )
+    return await spooled(response, request)
+
+
+async def _posted(backend: Backend, room: EngineRoom, request: Request) -> Response:
+    """Return the answer of a service before it is parsed; raise `EngineError`."""
+    from beluga_nb.api.http import Http  # Lazy import: an engine of the user's own needs no HTTP client.
+
+    endpoint, faults = backend.endpoint(), backend.settings.faults
+    service = shared_service(endpoint, room, faults=faults)
+    http = Http(endpoint, app=service.app)
+    answers: list[Response] = []
+
+    async def post(attempt: Request) -> Result:
+        answers.append(await http.post(attempt, attempt.deadline))
+        return Result(attempt, ())
+
+    await Retrying(post, timeout=endpoint.timeout, backoff=service.backoff)(request)
+    return answers[-1]
+
+
+async def spooled(response: Response, request: Request) -> Response:
+    """Write an answer that is here to the file of its request, and return it with where it is kept."""
+    if request.spool is None:
+        return replace(response, kept=None)
+    file = spool.Spool(request.spool)
+    await file.begin(response.status, response.headers)
+    is_kept = not response.content or await file.write(response.content)
+    await (file.close() if response.broken or not is_kept else file.finish())
+    return replace(response, kept=file.path if file.path != request.spool else None)

@@ -1,0 +1,130 @@
+"""A large grid as a folder of pages, which opens from the disk: an index, its pages, and their pictures.
+
+index.html               the counts of the grid, what has failed, and which labels each page has
+page-0001.html           a page of at most 200 pictures, as a small grid has only one
+previews/1c/1c7f….jpg    their previews, named by the SHA-256 of the picture; or `pictures`, the exact ones
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from beluga_nb.compare.cell import PictureRef
+from beluga_nb.compare.grid import Grid
+from beluga_nb.compare.pages import MOST_SHOWN, Pages
+from beluga_nb.images import SUFFIXES
+from beluga_nb.paths import check_replaceable, has_content, make_folder, not_written, save_file
+from beluga_nb.redaction import redact
+from beluga_nb.result import MissingPicture, Preview
+from beluga_nb.show.grid_table import Table, prompts_html, reason_html
+from beluga_nb.show.markup import outside
+from beluga_nb.show.page import page
+from beluga_nb.show.template import fill, read_template
+
+INDEX = "index.html"
+
+_MARK = b'<meta name="generator" content="beluga_nb grid">'
+_PAGE = re.compile(r"page-\d{4,}\.html")
+
+
+def write_pages(
+    grid: Grid, folder: Path, table_of: Callable[..., Table], whole: Table, *, originals: bool
+) -> Path:
+    """Write a grid as a folder of pages and return its index; raise `StoreError` where that is not possible.
+
+    One page is made after the other, so that memory does not grow with the grid. `whole` has its caption
+    and what has failed. In a folder with an earlier version, pages that are not in this one are removed.
+    """
+    is_again = check_replaceable(folder, (INDEX,), mark=(INDEX, _MARK))
+    make_folder(folder)
+    largest = max(cell.request.n for cell in grid.cells)
+    pages = Pages(grid.study, grid.places, most=max(1, MOST_SHOWN // largest), spread=False)
+    save_file(folder / INDEX, redact(_index(whole, pages, title=folder.name)).encode())
+    pictures = _Pictures(folder, originals=originals)
+    for number, cells in enumerate(pages, 1):
+        table = table_of(grid.part(cells), pictures)
+        words = f"Page {number:,} of {len(pages):,}; {table.caption}"
+        html = page(
+            replace(table, caption=words),
+            title=f"{folder.name}, page {number}",
+            links=_links(number, len(pages)),
+            images="data: 'self' file:",
+        )
+        save_file(folder / _name(number), redact(html).encode())
+    if is_again:
+        _remove_old(folder, {_name(number) for number in range(1, len(pages) + 1)})
+    return folder / INDEX
+
+
+class _Pictures:
+    """Writes pictures, each once, and gives their addresses seen from a page."""
+
+    def __init__(self, folder: Path, *, originals: bool) -> None:
+        self._folder = folder
+        self._originals = originals
+
+    def __call__(self, ref: PictureRef) -> str:
+        picture = ref.load() if self._originals else None
+        if picture is None or isinstance(picture, MissingPicture):
+            place, file = "previews", ref.preview()
+        else:
+            place, file = "pictures", Preview(picture.data, picture.media_type)
+        address = f"{place}/{ref.sha256[:2]}/{ref.sha256}{SUFFIXES[file.media_type]}"
+        path = self._folder / address
+        if not has_content(path, file.data):
+            make_folder(path.parent)
+            save_file(path, file.data)
+        return address
+
+
+def _index(whole: Table, pages: Pages, *, title: str) -> str:
+    return fill(
+        "show/page-index.html",
+        title=outside(title, 120),
+        style=read_template("show/page.css"),
+        prompts="".join(f"<h1>{prompt}</h1>" for prompt in prompts_html(whole, 2000)),
+        caption=outside(whole.caption),
+        reasons="".join(f'<p class="about">{reason_html(reason)}</p>' for reason in whole.reasons),
+        pages="".join(
+            f'<li><a href="{_name(number + 1)}">{outside(_range(pages, number))}</a></li>'
+            for number in range(len(pages))
+        ),
+    )
+
+
+def _range(pages: Pages, number: int) -> str:
+    """Return which labels a page has, in words: the first and the last of those that are not all there."""
+    if pages.is_list:
+        first, *_, last = [pages[number][0], *pages[number]]
+        return f"{' · '.join(first.key)} to {' · '.join(last.key)}"
+    shown = [
+        f"{name}: {' · '.join(labels[0])} to {' · '.join(labels[-1])}"
+        for name, length, labels in zip(pages.names, pages.lengths, pages.labels(number), strict=True)
+        if len(labels) < length
+    ]
+    return ", ".join(shown) or f"page {number + 1}"
+
+
+def _links(number: int, count: int) -> str:
+    links = [(INDEX, "All pages")]
+    links += [(_name(number - 1), "← previous")] if number > 1 else []
+    links += [(_name(number + 1), "next →")] if number < count else []
+    shown = (f'<a href="{name}">{words}</a>' for name, words in links)
+    return f"<nav>{' · '.join(shown)}</nav>"
+
+
+def _name(number: int) -> str:
+    return f"page-{number:04}.html"
+
+
+def _remove_old(folder: Path, names: set[str]) -> None:
+    """Remove the pages that a larger grid has left in a folder of ours."""
+    try:
+        for path in folder.iterdir():
+            if _PAGE.fullmatch(path.name) and path.name not in names:
+                path.unlink()
+    except OSError as error:
+        raise not_written(folder / INDEX, error, "Name another folder.") from None
