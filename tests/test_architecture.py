@@ -92,6 +92,7 @@ LIBRARIES = {
     },
     "pyarrow": {"show/dataset.py"},
     "dynamicprompts": {"compare/dynamic.py"},
+    "fsspec": {"store/objects.py"},
     # What the extra `metrics` installs; each is imported when a picture is measured.
     "torch": {"learned.py"},
     "transformers": {"learned.py"},
