@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, Unpack
 
 from beluga_nb.compare.cell import Cell, Outcome
-from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines.call import Tally
@@ -18,6 +17,9 @@ from beluga_nb.request import Request
 from beluga_nb.result import Picture, Result
 from beluga_nb.runtime import Job
 from beluga_nb.store.records import Store
+
+if TYPE_CHECKING:
+    from beluga_nb.compare.executors import Workers  # Lazy import: only a grid's run has any.
 
 T = TypeVar("T")
 
