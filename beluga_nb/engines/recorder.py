@@ -10,7 +10,7 @@ from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
 from beluga_nb.process.work import at_work
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Picture, Preview, Result, Usage, causes, with_fields
-from beluga_nb.store.records import Store
+from beluga_nb.store.records import RecordedMeanwhileError, Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.text import sanitize
 
@@ -115,9 +115,19 @@ class Recorder:
         recipe = replace(picture.recipe, usage=None if picture.recipe.procedural else usage)
         picture = with_fields(picture, recipe=recipe, preview=self._preview(picture))
         with self.notifying():
-            picture = self._at_free_take(picture)
-            self.store.write(picture, picture.preview, provider=self.provider)
+            picture = self._written(picture)
         return picture
+
+    def _written(self, picture: Picture) -> Picture:
+        if not self.store.mirror:
+            picture = self._at_free_take(picture)
+        while True:
+            try:
+                self.store.write(picture, picture.preview, provider=self.provider)
+            except RecordedMeanwhileError:  # at an address, where a conditional write has shown it
+                picture = self._at_free_take(picture)
+            else:
+                return picture
 
     def _at_free_take(self, picture: Picture) -> Picture:
         request = picture.recipe.request
@@ -153,7 +163,8 @@ class Recorder:
     def _keep(self, what: str, data: bytes, media_type: str | None = None) -> str:
         try:
             path = self.store.keep(data, media_type)
-        except OSError as failed:
-            self.notify(f"The bytes of {what} are not kept: {failed.strerror or failed}.")
+        except (OSError, StoreError) as failed:
+            reason = getattr(failed, "strerror", None) or failed
+            self.notify(f"The bytes of {what} are not kept: {reason}.")
             return ""
-        return path.relative_to(self.store.folder.parent).as_posix()
+        return f"{self.store.name}/{path.relative_to(self.store.folder).as_posix()}"

@@ -172,7 +172,13 @@ class Collection(FileKind, Generic[T]):
 
         Raises `OSError` where its file cannot be read, `CorruptFileError` where the value cannot be used.
         """
-        return self._read(self.path(store, name), store.folder)[1]
+        path = self.path(store, name)
+        store.fetch(path)
+        try:
+            return self._read(path, store.folder)[1]
+        except CorruptFileError:
+            store.drop(path)
+            raise
 
     def load(self, path: Path, store: Store) -> tuple[bytes, T | CorruptFileError]:
         """Return the bytes of a file, whose folder was checked, and its value or why it cannot be used.

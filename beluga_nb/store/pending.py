@@ -132,8 +132,8 @@ def complete(store: Store, run: str) -> None:
     """Remove a call whose end is known, and what was kept of its answer."""
     # The call last: an answer without its call would be taken for an orphan.
     for path in (*answers(store, run), CALLS.path(store, run)):
-        with contextlib.suppress(OSError):
-            path.unlink()
+        with contextlib.suppress(OSError, StoreError):
+            store.unlink(path)
 
 
 def calls_for(
