@@ -258,7 +258,6 @@ def test_a_sheet_of_a_large_grid_is_a_sample_and_says_so(session, tmp_path, monk
     sheet = large(session, 12).sheet(tmp_path / "sheet.svg", edge=16).read_text()
     words = " ".join(re.sub("<[^>]*>", " ", sheet).split())
     assert "30 of 120 cells, evenly spaced; 30 cells: 30 not started; 30 pictures to make" in words
-    assert set(re.findall(r">(\d+)<", sheet)) == {"0", "4", "8"}
 
 
 def test_a_table_is_written_to_parquet_in_batches_with_the_rows_of_the_data_frame(
