@@ -381,12 +381,13 @@ def _reproducibility(
         if recorded == len(pictures)
         else "; the others are not, and the notebook cannot be run again to the same bytes."
     )
+    store = "" if workspace.store.mirror else "the folder "
     yield Heading("Reproducibility")
     yield Paragraph(
         f"This report was written by beluga_nb {version()} with Python {platform.python_version()},"
         f" {libraries}. {recorded} of {plural(len(pictures), 'picture')} are recorded with their exact bytes,"
-        f" prompts and parameters in the folder {sanitize(workspace.store.folder.name)}{again} The sorted"
-        " SHA-256 of all pictures, one a line, have the SHA-256"
+        f" prompts and parameters in {store}{sanitize(workspace.store.name)}{again} The sorted SHA-256"
+        " of all pictures, one a line, have the SHA-256"
         f" {hashlib.sha256(hashes.encode()).hexdigest()}."
     )
     yield Heading("Citation")
