@@ -116,6 +116,7 @@ def pytest_collection_finish():
 HEAVY = (
     *("browser/test_panel.py", "browser/test_committed.py", "browser/test_prose.py"),
     *("test_budget.py", "compare/test_cluster.py"),
+    *("compare/test_remote.py",),
     *("test_kept.py", "test_notebooks.py", "test_text.py", "test_fault_matrix.py", "test_damaged.py"),
     *("test_frames.py", "painter/test_painter.py", "magics/test_prompts.py", "config/test_project.py"),
     *("test_elsewhere.py", "test_law.py", "server/test_openapi.py", "api/test_answers.py"),
