@@ -14,6 +14,12 @@ from kernels import clean_environment
 
 ROOT = Path(__file__).parents[1]
 WORKER = ("-m", "distributed.cli.dask_worker")
+IDLE = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
+}
+"""Workers that watch themselves many times a second cost more than what they do for a test."""
 
 
 class Cluster:
@@ -59,7 +65,7 @@ class Cluster:
         command = [sys.executable, *WORKER, self.address, "--no-dashboard", "--nthreads=1", *words]
         with (folder / "log").open("w") as log:
             for _ in range(count):
-                environ = clean_environment(PYTHONPATH=path, **self.environ)
+                environ = clean_environment(PYTHONPATH=path, **IDLE, **self.environ)
                 self.workers.append(subprocess.Popen(command, env=environ, stderr=log, cwd=folder))
         self.client.wait_for_workers(before + count, timeout=60)
 
