@@ -23,7 +23,8 @@ class Recorder:
 
     `preview` makes the small copy that goes into notebooks, where the engine has not made it already. It is
     made once and recorded, since encoders differ between machines. Where the store cannot be written,
-    `notify` gets one line, and the pictures are passed on.
+    `notify` gets one line, and the pictures are passed on. `under_way` has the ids of the calls that this
+    process has written down and that have no end yet.
     """
 
     def __init__(
@@ -33,12 +34,21 @@ class Recorder:
         provider: str,
         preview: Callable[[Picture], Preview | None],
         notify: Callable[[str], None],
+        under_way: set[str] | None = None,
     ) -> None:
         self.store = store
         self.provider = provider
         self.preview = preview
+        self.under_way = set[str]() if under_way is None else under_way
         self._notify = notify
         self._notified: set[str] = set()
+
+    def others_under_way(self) -> set[str]:
+        """Return the ids of the calls that are under way: of other requests, for the holder of a claim.
+
+        There may be hundreds, and each call would read the files of all others.
+        """
+        return set(self.under_way)
 
     def missing(self, request: Request) -> set[int]:
         """Return the samples of a request that are not recorded."""
@@ -125,7 +135,7 @@ class Recorder:
             known = self.store.read(request, provider=self.provider)
             if isinstance(known, Picture) and known.sha256 == picture.sha256:
                 # What was recorded first stays: outputs show it.
-                return replace(picture, recipe=replace(picture.recipe, usage=known.recipe.usage))
+                return picture.with_fields(recipe=replace(picture.recipe, usage=known.recipe.usage))
             if isinstance(known, Picture):
                 # Another kernel bought the same meanwhile. Both were paid for, so both stay.
                 request = next_free_take(request, self.store, provider=self.provider)

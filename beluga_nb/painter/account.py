@@ -4,13 +4,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from beluga_nb.painter.figure import drawing, figures
 from beluga_nb.painter.lettering import covered
 from beluga_nb.painter.reading import Reading, Term, quoted, setting_kinds, table
+from beluga_nb.painter.register import Cover
 from beluga_nb.painter.scene import LAND, OUTDOORS, SATURATION, SCENERY, Scene
 
-LEAST_SHARE = 0.01
-"""How much of the picture a subject covers at least, to be called drawn."""
+LEAST_SHARE = 0.0125
+"""How much of the register's map a subject covers at least, to be called drawn: then it has more than a
+hundredth of the picture's own pixels, which are finer or coarser.
+"""
+LEAST_DYED = 0.2
+"""How much of what shows of a subject is in its own colour, to call the colour drawn."""
 WORDS_NAMED = 8
 LETTERS_NAMED = 40
 
@@ -38,13 +42,14 @@ def _named(words: Sequence[str]) -> str:
     return named + (f" and {len(words) - WORDS_NAMED} more" if len(words) > WORDS_NAMED else "")
 
 
-def account_of(reading: Reading, scene: Scene, shares: Sequence[float]) -> Account:
-    """Return what became of each content word; shares say how much of the picture each actor covers."""
+def account_of(reading: Reading, scene: Scene, covers: Sequence[Cover]) -> Account:
+    """Return what became of each content word, by how much of the picture each actor covers."""
     shown = {
         number
-        for actor, share in zip(scene.cast, shares, strict=True)
-        if share >= LEAST_SHARE
+        for actor, cover in zip(scene.cast, covers, strict=True)
+        if cover.share >= LEAST_SHARE
         for number in actor.terms
+        if reading.terms[number].tag not in ("colour", "material") or _wears(cover, scene)
     }
     painted = {n for actor in scene.cast for n in actor.terms}
     drawn: list[str] = []
@@ -57,8 +62,6 @@ def account_of(reading: Reading, scene: Scene, shares: Sequence[float]) -> Accou
         if term.tag == "relation" and (at not in painted or term.value.startswith("beside")):
             continue
         is_drawn = at in shown if at in painted else _is_drawn(term, scene, reading)
-        if is_drawn and term.tag in ("colour", "material"):
-            is_drawn = at not in painted or _wears(scene, at)
         shown_terms += [term] if is_drawn else []
         (drawn if is_drawn else ignored).append(names.get(at, term.text) if is_drawn else term.text)
     firsts = dict.fromkeys(drawn)
@@ -79,12 +82,9 @@ def _names(reading: Reading, scene: Scene) -> Iterator[tuple[int, str]]:
             yield actor.terms[0], text if same else f"{text} (as {name})"
 
 
-def _wears(scene: Scene, at: int) -> bool:
-    """Return whether a colour is on its subject: a few figures have fixed colours."""
-    actor = next(actor for actor in scene.cast if at in actor.terms)
-    if actor.subject not in figures():
-        return True
-    return drawing(figures()[actor.subject]).takes_colour
+def _wears(cover: Cover, scene: Scene) -> bool:
+    """Return whether a subject shows its colour: a few have fixed ones, and a drawing in ink has none."""
+    return cover.dyed >= LEAST_DYED * cover.share and scene.medium != "ink"
 
 
 def _is_drawn(term: Term, scene: Scene, reading: Reading) -> bool:
@@ -113,7 +113,7 @@ def _is_drawn(term: Term, scene: Scene, reading: Reading) -> bool:
             shot = term.value in table("lexicon.toml", "shot")
             return shot or (term.value == "portrait" and scene.kind == "portrait")
         case "colour" | "material":
-            return scene.tint is not None
+            return scene.tint is not None and scene.medium != "ink"
     return False
 
 

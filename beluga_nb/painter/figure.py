@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ImageColor
 
 from beluga_nb.errors import SettingsError
-from beluga_nb.painter.colour import RGB, dark, light, rgb
+from beluga_nb.painter.colour import RGB, brightness, dark, light, rgb
 from beluga_nb.painter.marks import Shape
 from beluga_nb.painter.outline import Outline, box, curve, ellipse, moved, polygon, ribbon, ring, rod, turned
 from beluga_nb.painter.stream import Floats, Stream
@@ -49,8 +49,8 @@ class Coat:
 
     @property
     def lit(self) -> RGB:
-        """Return the sunny side."""
-        return light(self.base, 0.34)
+        """Return the sunny side; black stays black there."""
+        return light(self.base, min(0.34, 0.14 + 0.6 * brightness(self.base)))
 
     @property
     def shade(self) -> RGB:
@@ -113,18 +113,6 @@ class Drawing:
     joints: Mapping[str, tuple[float, float, float]]
     poses: Mapping[str, Mapping[str, float]]
 
-    @property
-    def takes_colour(self) -> bool:
-        """Return whether enough of it is in the figure's own colour to see which that is."""
-        own = ROLES["base"], ROLES["lit"], ROLES["shade"], ROLES["deep"]
-        coloured = everything = 0.0
-        for part in self.parts:
-            area = part.alpha * sum(_area(outline) for outline in part.outlines)
-            paints = [paint.paint if isinstance(paint, Varied) else paint for paint in part.fill]
-            everything += area
-            coloured += area if any(paint in own for paint in paints) else 0.0
-        return coloured > LEAST_COLOURED * everything
-
     def shapes(self, coat: Coat) -> tuple[Shape, ...]:
         """Return the figure in a coat, facing left."""
         bends = {
@@ -151,14 +139,6 @@ class Drawing:
             return outline
         x, y, _ = self.joints[joint]
         return moved(turned(moved(outline, -x, -y), bends[joint]), x, y)
-
-
-LEAST_COLOURED = 0.2
-
-
-def _area(outline: Outline) -> float:
-    x, y = outline[:, 0], outline[:, 1]
-    return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
 
 
 # --- headers: their words are read for all figures, once

@@ -114,7 +114,7 @@ def _watercolour(image: Image.Image, _size: tuple[int, int], stream: Stream, fin
     soft = warped.filter(ImageFilter.MedianFilter(5)) if fine else warped
     rims = ImageChops.subtract(soft.filter(ImageFilter.BoxBlur(max(2, image.height // 120))), soft)
     soft = ImageChops.subtract(soft, rims)
-    pale = soft.point([int(255 * (0.2 + 0.8 * (v / 255)) ** 0.8) for v in range(256)] * 3)
+    pale = soft.point([int(255 * (0.1 + 0.9 * (v / 255)) ** 0.8) for v in range(256)] * 3)
     bloom = _broad(stream.child("bloom"), image.size, (5, 5), 4).point(
         [int(min(70, max(0, (v - 100) * 0.9))) for v in range(256)]
     )
@@ -172,12 +172,12 @@ def _neon(image: Image.Image, _size: tuple[int, int], _stream: Stream, _fine: bo
         [min(255, max(0, v - 10) * 5) for v in range(256)]
     )
     ImageDraw.Draw(edge).rectangle((0, 0, edge.width - 1, edge.height - 1), outline=0)  # offsets wrap round
-    hue = image.filter(ImageFilter.BoxBlur(3)).convert("HSV")
+    hue = image.filter(ImageFilter.BoxBlur(1)).convert("HSV")
     bright = Image.merge(
         "HSV", (hue.getchannel(0), hue.getchannel(1).point([min(255, 150 + v) for v in range(256)]), edge)
     ).convert("RGB")
     glow = ImageChops.add(bright, bright.filter(ImageFilter.BoxBlur(5)), 0.7)
-    dim = image.point([int(v * 0.2) for v in range(256)] * 3)
+    dim = image.point([int(v * 0.26) for v in range(256)] * 3)
     return ImageChops.add(dim, glow)
 
 
@@ -195,7 +195,7 @@ def _pixel(image: Image.Image, _size: tuple[int, int], _stream: Stream, fine: bo
     share = min(1.0, cells / min(image.size))
     size = max(1, round(image.width * share)), max(1, round(image.height * share))
     small = image.resize(size, Image.Resampling.BOX)
-    return small.quantize(32 if fine else 24, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).convert(
+    return small.quantize(64 if fine else 48, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).convert(
         "RGB"
     )
 

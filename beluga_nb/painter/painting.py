@@ -154,7 +154,7 @@ def paint(
     scene = staged(reading, look, seed=seed_of(VERSION, model, take, sample))
     register = Register(len(scene.cast))
     image = drawn(scene, look, size, fine=quality == "hd", register=register)
-    return Painting(tagged(image), scene, account_of(reading, scene, register.shares))
+    return Painting(tagged(image), scene, account_of(reading, scene, register.covers))
 
 
 def drawn(

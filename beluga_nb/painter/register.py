@@ -1,20 +1,29 @@
 """The register: how much of a picture each actor covers, by a small map of whose paint is on top."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from beluga_nb.painter.marks import Mark, Mirror, Panes, Shape, Wash
+from beluga_nb.painter.outline import Outline
 
-UNIT = 96  # pixels of the map for a unit
+UNIT = 288  # pixels of the map for a unit
 OPAQUE = 0.8  # what covers others
 SEEN = 0.35  # what shows of an actor
 SOFT = 0.02  # what is softer covers nothing for sure
 
 
+class Cover(NamedTuple):
+    """How much of the picture shows an actor, 0 to 1, and how much is in the actor's own colour."""
+
+    share: float
+    dyed: float
+
+
 class Register:
-    """Follows the marks as they are painted; ask for the shares when all of them are."""
+    """Follows the marks as they are painted; ask for the covers when all of them are."""
 
     def __init__(self, actors: int) -> None:
         """Keep an account for this many actors."""
@@ -22,10 +31,11 @@ class Register:
         self._map = Image.new("L", (1, 1))
 
     @property
-    def shares(self) -> list[float]:
-        """Return how much of the picture shows each actor, 0 to 1."""
-        counts = np.bincount(np.asarray(self._map).ravel(), minlength=self._actors + 1)
-        return [float(count / counts.sum()) for count in counts[1 : self._actors + 1]]
+    def covers(self) -> list[Cover]:
+        """Return how much of the picture shows each actor."""
+        counts = np.bincount(np.asarray(self._map).ravel(), minlength=2 * self._actors + 2)
+        shares = (counts / counts.sum()).tolist()
+        return [Cover(shares[k] + shares[k + 1], shares[k + 1]) for k in range(2, 2 * self._actors + 2, 2)]
 
     def noting(self, marks: Iterable[Mark], width: float, height: float) -> Iterator[Mark]:
         """Yield the marks; what each covers is noted."""
@@ -35,8 +45,8 @@ class Register:
             yield mark
             if isinstance(mark, Shape):
                 anyone = anyone or mark.owner > 0
-                least = SEEN if mark.owner else OPAQUE
-                if anyone and mark.alpha > least and mark.soft < SOFT and not (mark.within and mark.owner):
+                least = OPAQUE if mark.within or not mark.owner else SEEN
+                if anyone and mark.alpha > least and mark.soft < SOFT:
                     self._note(draw, mark)
             elif anyone and isinstance(mark, Wash | Mirror):
                 top = mark.top if isinstance(mark, Wash) else mark.y
@@ -46,16 +56,22 @@ class Register:
                     draw.rectangle((left * UNIT, top * UNIT, right * UNIT, bottom * UNIT), 0)
 
     def _note(self, draw: ImageDraw.ImageDraw, mark: Shape) -> None:
+        ink = 2 * mark.owner + mark.dyed
         if not mark.within:
             for outline in mark.outlines:
-                draw.polygon((outline * UNIT).ravel().tolist(), mark.owner)
+                draw.polygon((outline * UNIT - 0.5).ravel().tolist(), ink)
             return
         # What lies within another shape covers only that.
-        masks = []
-        for outlines in (mark.outlines, mark.within):
-            mask = Image.new("1", self._map.size)
-            inner = ImageDraw.Draw(mask)
-            for outline in outlines:
-                inner.polygon((outline * UNIT).ravel().tolist(), 1)
-            masks.append(mask)
-        self._map.paste(mark.owner, (0, 0), Image.composite(masks[0], Image.new("1", mask.size), masks[1]))
+        ends = [round(end * UNIT) for end in mark.ends()]
+        corner, size = (ends[0] - 1, ends[1] - 1), (ends[2] - ends[0] + 3, ends[3] - ends[1] + 3)
+        masks = [_filled(outlines, corner, size) for outlines in (mark.outlines, mark.within)]
+        self._map.paste(ink, corner, ImageChops.logical_and(*masks))
+
+
+def _filled(outlines: Sequence[Outline], corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+    """Return the part of the map that outlines cover, as a mask."""
+    mask = Image.new("1", size)
+    draw = ImageDraw.Draw(mask)
+    for outline in outlines:
+        draw.polygon((outline * UNIT - corner - 0.5).ravel().tolist(), 1)
+    return mask

@@ -381,7 +381,7 @@ WEATHER_GREY: Mapping[str, tuple[str, float]] = {
     "rain": ("#76828f", 0.5),
     "storm": ("#4a5260", 0.66),
     "snow": ("#c9d4e0", 0.42),
-    "fog": ("#d2d6d6", 0.62),
+    "fog": ("#d9dddd", 0.95),
     "cloudy": ("#a9b1bb", 0.46),
 }
 

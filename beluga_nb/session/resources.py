@@ -398,7 +398,13 @@ class Resources:
         if source and remote:
             source = remote.source(source, call.backend, make_preview)
         small_copy = _no_preview if isinstance(call.request, Question) else preview
-        recorder = Recorder(call.store, provider=call.provider, preview=small_copy, notify=self.notify)
+        recorder = Recorder(
+            call.store,
+            provider=call.provider,
+            preview=small_copy,
+            notify=self.notify,
+            under_way=self.room.under_way,
+        )
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
     def start(self, call: Call, *, assume_yes: bool, left: Left) -> Job[Result]:

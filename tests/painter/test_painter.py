@@ -26,6 +26,7 @@ from beluga_nb.painter.marks import Sheet, shape
 from beluga_nb.painter.outline import ellipse
 from beluga_nb.painter.painting import drawn
 from beluga_nb.painter.reading import lexicon, read, setting_kinds, subjects, table
+from beluga_nb.painter.register import Cover
 from beluga_nb.painter.scene import staged
 from beluga_nb.painter.stream import Stream
 from beluga_nb.painter.subjects import GLYPHS
@@ -535,7 +536,7 @@ def test_random_unicode_prompts_are_painted() -> None:
         scene = staged(reading, look, seed=k)
 
         assert drawn(scene, look, (12, 12), fine=False).size == (12, 12), prompt
-        assert str(account_of(reading, scene, [1.0] * len(scene.cast))) is not None
+        assert str(account_of(reading, scene, [Cover(1.0, 1.0)] * len(scene.cast))) is not None
         if k % 51 == 0:
             assert paint(prompt, model=model, size=(24, 16)).encoded("image/png")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from beluga_nb.painter.colour import RGB, dark, mix, under
+from beluga_nb.painter.colour import RGB, brightness, dark, mix, under
 from beluga_nb.painter.figure import figures
 from beluga_nb.painter.layers.ensemble import Block, block, joined, rows
 from beluga_nb.painter.layers.frame import Frame
@@ -45,8 +45,14 @@ def glyph(scene: Scene, member: int = 0) -> tuple[Shape, ...]:
     drawn = glyph_of(scene.subject)
     if not drawn:
         return ()
-    shapes = drawn(coat(scene, scene.stream.child(f"cast{member}"), member))
-    return tuple(replace(shape, owner=1) for shape in _readable(scene, scene.subject, shapes))
+    worn = coat(scene, scene.stream.child(f"cast{member}"), member)
+    return _owned(_readable(scene, scene.subject, drawn(worn)), worn, 1)
+
+
+def _owned(shapes: tuple[Shape, ...], worn: Coat, owner: int) -> tuple[Shape, ...]:
+    """Return a subject's shapes with its number; those in the colour of its coat are dyed."""
+    own = {worn.base, worn.lit, worn.shade}
+    return tuple(replace(shape, owner=owner, dyed=not own.isdisjoint(shape.fill)) for shape in shapes)
 
 
 def _readable(scene: Scene, subject: str | None, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
@@ -64,8 +70,8 @@ def _together(scene: Scene) -> tuple[Shape, ...]:
 
         def one(member: int, number: int = number, actor: Actor = actor, drawn: Glyph = drawn) -> Block:
             stream = scene.stream.child(f"cast{number}").child(member)
-            shapes = drawn(_coat(scene, actor.subject, actor.colour(member), stream))
-            return block(actor.subject, shapes, number)
+            worn = _coat(scene, actor.subject, actor.colour(member), stream)
+            return block(actor.subject, _owned(drawn(worn), worn, number))
 
         blocks.append(rows(one, actor.count, stacked=actor.stacked))
     group = joined(blocks, [actor.relation for actor in scene.cast[1:]])
@@ -83,10 +89,14 @@ def size_of(scene: Scene, frame: Frame) -> float:
 
 
 def lamp(scene: Scene) -> RGB:
-    """Return the light that falls on the cast: the hour's, weakened so that red stays red."""
+    """Return the light that falls on the cast: the hour's, weakened; nearly grey where a colour was named."""
     if scene.kind == "room":
         return (238, 214, 186) if scene.night else (255, 249, 240)
-    return mix(scene.palette.lamp, (255, 255, 255), 0.32)
+    tone = mix(scene.palette.lamp, (255, 255, 255), 0.32)
+    if not any(actor.colours for actor in scene.cast):
+        return tone
+    grey = round(255 * brightness(tone))
+    return mix(tone, (grey, grey, grey), 0.75)  # Pink stays pink by moonlight.
 
 
 def spots(scene: Scene, frame: Frame, y: float, *, rise: float = 0.1) -> list[Spot]:

@@ -1,7 +1,7 @@
 """An ensemble: several subjects as one group, each where the words put it: on, under, beside, holding."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from beluga_nb.painter.figure import figures
 from beluga_nb.painter.marks import Shape, placed
@@ -65,10 +65,10 @@ class Block:
         )
 
 
-def block(subject: str, shapes: Sequence[Shape], owner: int) -> Block:
-    """Return a subject's shapes at their size in the world, marked with their owner."""
+def block(subject: str, shapes: Sequence[Shape]) -> Block:
+    """Return a subject's shapes at their size in the world."""
     size = subjects()[subject].size
-    owned = placed([replace(shape, owner=owner) for shape in shapes], 0, 0, size)
+    owned = placed(shapes, 0, 0, size)
     ends = [s.ends() for s in owned if s.soft < 0.07 * size] or [s.ends() for s in owned]
     left, top, right, bottom = (
         pick(each) for pick, each in zip((min, min, max, max), zip(*ends, strict=True), strict=True)

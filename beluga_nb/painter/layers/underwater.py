@@ -157,7 +157,7 @@ def _swimmers(scene: Scene, frame: Frame, water: Water) -> Iterator[Mark]:
         cast.spots(scene, frame, frame.h * scene.stream.one("depth", 0.47, 0.56), rise=0.25)
     ):
         size = min(size, frame.w * 0.86)
-        shapes = hazed(lit(cast.glyph(scene, member), lamp), water[2], 0.04 + 0.34 * depth)
+        shapes = hazed(lit(cast.glyph(scene, member), lamp), water[2], 0.04 + 0.26 * depth)
         yield shape(
             ellipse(x, y + 0.14 * size, size * 0.5, size * 0.1),
             dark(water[3], 0.2),

@@ -80,5 +80,5 @@ def _snow(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 def _fog(scene: Scene, frame: Frame) -> Iterator[Mark]:
     stream, haze = scene.stream.child("fog"), light(scene.palette.haze, 0.15)
-    for k, (top, bottom, alpha) in enumerate(((0.25, 0.8, 0.58), (0.5, 1.15, 0.44))):
+    for k, (top, bottom, alpha) in enumerate(((0.25, 0.8, 0.42), (0.5, 1.15, 0.28))):
         yield Mist(stream.child(k), haze, frame.h * top, frame.h * bottom, alpha, (1.3, 4.0), 0.26, 0.4)

@@ -1,0 +1,93 @@
+"""Which pixels of a picture show which subject, found by painting the scene in the subjects' numbers."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageOps
+
+from beluga_nb.painter.colour import RGB
+from beluga_nb.painter.finish import window
+from beluga_nb.painter.layers import Frame, marks
+from beluga_nb.painter.look import Look
+from beluga_nb.painter.marks import Mark, Shape, Sheet, cover, simplified
+from beluga_nb.painter.register import SOFT
+from beluga_nb.painter.scene import Scene
+
+Mask = NDArray[np.bool_]
+BLACK: RGB = (0, 0, 0)
+PRIMARY: tuple[RGB, ...] = (BLACK, (255, 0, 0), (0, 255, 0), (0, 0, 255))
+
+
+def masks(scene: Scene, look: Look, size: tuple[int, int]) -> list[Mask]:
+    """Return for each actor which pixels of a picture show it, more than what lies over it."""
+    look = replace(look, mirror=0.0) if scene.kind == "poster" else look
+    box = window(size, look)
+    inner = box[2] - box[0], box[3] - box[1]
+    unit = min(inner)
+    sheet = Sheet(Image.new("RGB", inner), unit, 2)
+    planned = marks(scene, Frame(inner[0] / unit, inner[1] / unit))
+    planned = simplified(planned, round(look.flat)) if look.flat else planned
+    cover(sheet, _numbered(planned))
+    seen = ImageOps.mirror(sheet.image) if look.mirror else sheet.image
+    whole = Image.new("RGB", size)
+    whole.paste(seen, box)
+    return [np.asarray(whole)[:, :, channel] > 127 for channel in range(len(scene.cast))]
+
+
+def _numbered(planned: Iterable[Mark]) -> Iterator[Mark]:
+    """Yield the marks in the colours of their subjects; all else is black, and halos are left out."""
+    for mark in planned:
+        if isinstance(mark, Shape):
+            if not (mark.owner and mark.soft >= SOFT):
+                yield replace(mark, fill=(PRIMARY[mark.owner],))
+            continue
+        names = {each.name for each in fields(mark)}  # type: ignore[arg-type]
+        black: dict[str, object] = {name: BLACK for name in ("colour", "tint") if name in names}
+        if "colours" in names:
+            black["colours"] = (BLACK,)
+        yield replace(mark, **black)  # type: ignore[type-var]
+
+
+def pieces(mask: Mask, least: int) -> int:
+    """Return how many connected parts of at least so many pixels a mask has."""
+    left = mask.copy()
+    found = 0
+    while left.any():
+        y, x = np.argwhere(left)[0]
+        part = flooded(left, int(y), int(x))
+        left &= ~part
+        found += int(part.sum()) >= least
+    return found
+
+
+def flooded(mask: Mask, y: int, x: int) -> Mask:
+    """Return the part of a mask that is connected with a pixel."""
+    image = Image.fromarray(mask.astype(np.uint8) * 255)
+    ImageDraw.floodfill(image, (x, y), 100)
+    return np.asarray(image) == 100
+
+
+def shown(colour: RGB, pixels: NDArray[np.uint8]) -> float:
+    """Return the share of pixels of this colour: of the hue of a strong one, the lightness of a grey."""
+    hue, chroma, light = _polar(pixels.reshape(-1, 3))
+    wanted = _polar(np.array([colour], np.uint8))
+    if wanted[1][0] > STRONG:
+        away = np.abs((hue - wanted[0][0] + 180) % 360 - 180)
+        near = (away < 40) & (chroma > 8)
+    else:
+        near = (chroma < 26) & (np.abs(light - wanted[2][0]) < 45)
+    return float(near.mean())
+
+
+STRONG = 16
+
+
+def _polar(pixels: NDArray[np.uint8]) -> Sequence[NDArray[np.float64]]:
+    """Return hue in degrees, chroma and lightness of CIELAB."""
+    linear = (pixels / 255.0) ** 2.2
+    xyz = linear @ np.array([[0.4339, 0.2127, 0.0178], [0.3762, 0.7152, 0.1095], [0.1899, 0.0721, 0.8726]])
+    f = np.cbrt(xyz)
+    a, b = 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])
+    return np.degrees(np.arctan2(b, a)), np.hypot(a, b), 116 * f[:, 1] - 16
