@@ -87,8 +87,8 @@ class BelugaError(Exception):
     `status` is that of the answer, where there was one. `outcome` is what came of the request, where the
     error is about one, and `is_of_a_run` means that the run sent other requests before.
 
-    A notebook shows the Jupyter error output itself as a card: the first line is bold and ends in a badge
-    (`billing`), and what is to be typed stands out in the second. The colours are those of a terminal (ANSI),
+    A notebook shows the Jupyter error output itself as a card: the first line is bold, the second begins with
+    a badge (`billing`), and what is to be typed stands out in it. The colours are those of a terminal (ANSI),
     which JupyterLab, Notebook, Colab, VS Code, GitHub and nbconvert render in this output. An HTML output
     beside it would show the same text twice in each of them, since none hides an error output. So there
     is one output, the cell has failed for every tool, and `ename` and `evalue` hold no colour. Tools that
@@ -144,10 +144,11 @@ class BelugaError(Exception):
 
     def _coloured(self) -> list[str]:
         title, *details = self.lines()[0].split("\n")
-        badge = f" {_BADGES[self.outcome]} {self.billing} {_PLAIN}" if self.billing else ""
         hint = on(self.hint, self.surface, code=lambda text: f"{_BOLD}{redact(text)}{_PLAIN}", words=redact)
-        first = "\n".join([f"{_BOLD}{title}{_PLAIN}{badge}", *details])
-        return [first, *([hint] if hint else [])]
+        # At the beginning of its line: JupyterLab breaks lines between any two letters.
+        badge = f"{_BADGES[self.outcome]} {self.billing} {_PLAIN}" if self.billing else ""
+        second = " ".join(filter(None, [badge, hint]))
+        return ["\n".join([f"{_BOLD}{title}{_PLAIN}", *details]), *([second] if second else [])]
 
 
 def _clean(text: str) -> str:

@@ -17,7 +17,7 @@ from benchmarks.harness import SubjectResult, Suite, suite
 from benchmarks.report import changes, from_json, table, to_json
 from benchmarks.rows import Row
 
-MODULES = ("calls", "start", "stored", "grids", "notebooks", "pages", "painter", "served")
+MODULES = ("calls", "start", "stored", "grids", "large", "notebooks", "pages", "painter", "served")
 Results = dict[str, Any]
 END, START = "<!-- end of the table -->", "<!-- the table -->"
 

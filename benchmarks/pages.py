@@ -28,15 +28,19 @@ CLICKED = """() => new Promise(resolve => {
     panel.querySelector('button.beluga-generate, .beluga-generate button').click();
 })"""
 
+COMPARED = """() => [...document.querySelectorAll('.beluga-compared img')]
+    .filter(image => image.offsetParent && image.naturalWidth > 20).length == 2"""
+
 ZOOMED = """lasts => new Promise(resolve => {
-    const images = [...document.querySelectorAll('.beluga-comparison img')], began = performance.now();
-    let frames = 0, turn = 0;
-    new MutationObserver(() => frames++).observe(images[images.length - 1], {attributeFilter: ['src']});
+    const image = document.querySelector('.beluga-compared .beluga-frame img'), began = performance.now();
+    let frames = 0, turn = 0, shown = '';
     const wheel = () => {
-        const elapsed = performance.now() - began;
+        const elapsed = performance.now() - began, transform = getComputedStyle(image).transform;
+        if (transform !== shown) frames++;
+        shown = transform;
         if (elapsed > lasts * 1000) return resolve(elapsed / 1000 / frames);
         const deltaY = turn++ % 40 < 20 ? -100 : 100;
-        images[0].dispatchEvent(new WheelEvent('wheel', {deltaY, bubbles: true, cancelable: true}));
+        image.dispatchEvent(new WheelEvent('wheel', {deltaY, bubbles: true, cancelable: true}));
         requestAnimationFrame(wheel);
     };
     wheel();
@@ -79,15 +83,14 @@ def click(job: Job) -> Measures:
 
 
 def zoom(job: Job) -> Measures:
-    """Turn the wheel over a comparison of two pictures; the time from one picture to the next."""
+    """Turn the wheel over a comparison of two pictures; the time from one shown change to the next."""
     lab, desk = _opened(job)
     try:
         for number in range(2):
             desk.generate(f"a whale, number {number}")
-            desk.tiles.first.get_by_role("button").click()
-            desk.button("Compare").click()
-        desk.tab("Compare")
-        lab.page.wait_for_function("document.querySelectorAll('.beluga-comparison img').length == 2")
+        for number in range(2):
+            desk.pick(number)
+        lab.page.wait_for_function(COMPARED)
         frame = lab.page.evaluate(ZOOMED, ZOOMED_FOR)
     finally:
         lab.__exit__()

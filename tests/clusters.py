@@ -2,16 +2,24 @@
 
 import contextlib
 import itertools
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from uuid import uuid4
 
 from kernels import clean_environment
 
 ROOT = Path(__file__).parents[1]
 WORKER = ("-m", "distributed.cli.dask_worker")
+IDLE = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
+}
+"""Workers that watch themselves many times a second cost more than what they do for a test."""
 
 
 class Cluster:
@@ -22,6 +30,7 @@ class Cluster:
 
     def __init__(self, folder, **environ):
         self.folder, self.workers, self.starts = folder, [], itertools.count()
+        folder.mkdir(exist_ok=True)
         self.environ = environ
 
     def __enter__(self):
@@ -56,7 +65,7 @@ class Cluster:
         command = [sys.executable, *WORKER, self.address, "--no-dashboard", "--nthreads=1", *words]
         with (folder / "log").open("w") as log:
             for _ in range(count):
-                environ = clean_environment(PYTHONPATH=path, **self.environ)
+                environ = clean_environment(PYTHONPATH=path, **IDLE, **self.environ)
                 self.workers.append(subprocess.Popen(command, env=environ, stderr=log, cwd=folder))
         self.client.wait_for_workers(before + count, timeout=60)
 
@@ -69,3 +78,29 @@ class Cluster:
         while len(self.client.nthreads()) == before:
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+class Scheduler(Cluster):
+    """A cluster whose scheduler is a process of its own, too."""
+
+    def __enter__(self):
+        import distributed  # An extra: the tests that use this are skipped without it.
+
+        file = self.folder / f"scheduler-{uuid4().hex}.json"
+        words = ["--port=0", "--host=127.0.0.1", "--no-dashboard", "--scheduler-file", str(file)]
+        command = [sys.executable, "-m", "distributed.cli.dask_scheduler", *words]
+        with contextlib.ExitStack() as stack:
+            log = stack.enter_context(file.with_suffix(".log").open("w"))
+            environ = clean_environment(PYTHONPATH=os.pathsep.join(map(str, [ROOT, ROOT / "tests"])))
+            self.process = subprocess.Popen(command, env=environ, stderr=log, cwd=self.folder)
+            stack.callback(self.process.wait, 30)
+            stack.callback(self.process.kill)
+            deadline = time.monotonic() + 60
+            while not (file.exists() and file.read_text().endswith("}")):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            self.address = json.loads(file.read_text())["address"]
+            self.client = stack.enter_context(distributed.Client(self.address, timeout=3))
+            stack.callback(self._end)
+            self._stack = stack.pop_all()
+        return self

@@ -114,14 +114,13 @@ def pytest_collection_finish():
 
 
 HEAVY = (
-    *("browser/test_panel.py", "browser/test_committed.py", "browser/test_prose.py"),
-    *("test_budget.py", "compare/test_cluster.py"),
-    *("test_kept.py", "test_notebooks.py", "test_text.py", "test_fault_matrix.py", "test_damaged.py"),
-    *("test_frames.py", "painter/test_painter.py", "magics/test_prompts.py", "config/test_project.py"),
-    *("test_elsewhere.py", "test_law.py", "server/test_openapi.py", "api/test_answers.py"),
-    *("store/test_odd_files.py", "test_malformed_keys.py", "test_loop.py", "store/test_zips.py"),
+    *("browser/test_panel.py", "compare/test_cluster.py", "test_notebooks.py", "browser/test_committed.py"),
+    *("compare/test_remote.py", "test_kept.py", "browser/test_prose.py", "terminal/test_lab.py"),
+    *("test_budget.py", "test_fault_matrix.py", "test_readme.py", "magics/test_commands.py"),
+    *("server/test_openapi.py", "widgets/test_controller.py", "store/test_zips.py", "test_callers.py"),
+    *("browser/test_booth.py", "test_text.py", "store/test_crashes.py", "test_loop.py"),
 )
-"""Files that take longest, from the longest on."""
+"""Files that take longest, from the longest on, but no three of them with a browser at the same time."""
 
 
 LAST = ("test_engine_room.py", "session/test_session_engine.py")

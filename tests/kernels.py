@@ -12,7 +12,7 @@ from jupyter_client.manager import KernelManager
 
 PATIENCE = 60
 
-BADGE = re.compile(r" \x1b\[(?:7|30;43)m ([a-z ]+) \x1b\[0m")
+BADGE = re.compile(r"\x1b\[(?:7|30;43)m ([a-z ]+) \x1b\[0m ?")
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 

@@ -47,3 +47,8 @@ async def waiting(request):
     while not (folder / "go").exists():
         await asyncio.sleep(0.02)
     return await drawing(request)
+
+
+def set_variable(name, value):
+    """Sets a variable of the process that this is called in."""
+    os.environ[name] = value

@@ -25,6 +25,31 @@ def rounds(count, whole):
     return whole if WHOLE else count
 
 
+def of_each(**family):
+    """Make one test of a function of a case, where a test of each would take longer than all cases.
+
+    It tries every case of the family, such as `module=MODULES`, and names each that fails.
+    """
+    [(name, cases)] = family.items()
+
+    def decorated(test):
+        def test_of_each():
+            failed = []
+            for case in cases:
+                try:
+                    test(**{name: case})
+                except Exception as error:
+                    error.add_note(f"{name}: {case}")
+                    failed.append(error)
+            if failed:
+                raise ExceptionGroup(f"{len(failed)} of {len(cases)}", failed)
+
+        test_of_each.__name__, test_of_each.__doc__ = test.__name__, test.__doc__
+        return test_of_each
+
+    return decorated
+
+
 def chosen(items):
     """Return the tests of a run without those that only the whole check tries, and the others."""
     if WHOLE:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from sampling import of_each
 
 import beluga_nb
 
@@ -91,6 +92,7 @@ LIBRARIES = {
     },
     "pyarrow": {"show/dataset.py"},
     "dynamicprompts": {"compare/dynamic.py"},
+    "fsspec": {"store/objects.py"},
     # What the extra `metrics` installs; each is imported when a picture is measured.
     "torch": {"learned.py"},
     "transformers": {"learned.py"},
@@ -130,7 +132,7 @@ def imports(module: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_each(module=MODULES)
 def test_a_module_imports_only_from_the_layers_below_it(module):
     own = room(module)
     for name in imports(module):
@@ -143,7 +145,7 @@ def test_a_module_imports_only_from_the_layers_below_it(module):
             assert depth(other) < depth(own), f"{module} imports {name}, which is not below it"
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_each(module=MODULES)
 def test_a_library_is_imported_only_in_its_place(module):
     allowed = sys.stdlib_module_names | {"beluga_nb"}
     for name in {name.split(".")[0] for name in imports(module)} - allowed:
@@ -176,7 +178,7 @@ def defined_in(module: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_each(module=MODULES)
 def test_a_name_is_imported_from_the_module_that_defines_it(module):
     """Magics and widgets may import any layer below them, so nothing is re-exported for them.
 
@@ -244,7 +246,7 @@ BANNED = {"pickle", "marshal", "shelve", "dbm", "sqlite3", "mmap", "fcntl", "msv
 IN_ITS_PLACE = {"process/forks.py": {"mmap"}}
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_each(module=MODULES)
 def test_s37_r32_nothing_stored_is_executed_and_nothing_locks(module):
     """No lock, no map of memory and no database is needed for correctness, and no data becomes code."""
     assert {name.split(".")[0] for name in imports(module)} & BANNED == IN_ITS_PLACE.get(module, set())
@@ -273,7 +275,7 @@ def docstrings(tree):
     return {id(each.value) for each in texts}
 
 
-@pytest.mark.parametrize("module", [each for each in MODULES if room(each) in {"show", "widgets"}])
+@of_each(module=[each for each in MODULES if room(each) in {"show", "widgets"}])
 def test_pages_and_their_styles_and_scripts_are_template_files(module):
     tree = parsed(module)
     skipped = docstrings(tree)
@@ -283,7 +285,7 @@ def test_pages_and_their_styles_and_scripts_are_template_files(module):
             assert len(lines) < 2 or not re.search(r"[<{;]", node.value), f"{module}, line {node.lineno}"
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_each(module=MODULES)
 def test_s04_the_environment_is_read_where_nothing_can_fail(module):
     """`os.environ[...]` in an expression that fails would show the whole environment in a traceback."""
     tree = parsed(module)
@@ -319,7 +321,7 @@ def swallows(handler):
 ENDS_THERE = {"terminal/cli.py", "terminal/lab.py", "process/workers.py", "engines/own.py"}
 
 
-@pytest.mark.parametrize("module", sorted(set(MODULES) - ENDS_THERE))
+@of_each(module=sorted(set(MODULES) - ENDS_THERE))
 def test_r43_no_except_keeps_an_interrupt_to_itself(module):
     for node in ast.walk(parsed(module)):
         if isinstance(node, ast.ExceptHandler):

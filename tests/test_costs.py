@@ -18,6 +18,8 @@ from beluga_nb.session.session import Session
 from beluga_nb.show import preview
 from beluga_nb.store import files, records
 
+SMALL = pictures.encode(Image.new("RGB", (64, 64), "white"), "PNG")
+
 
 @pytest.fixture(scope="module")
 def noise():
@@ -94,6 +96,16 @@ def test_a_recorded_picture_is_written_once_and_not_read_again(noise, tmp_path, 
         session.generate("a fox", model="flux-2.0")
     assert written.count(len(noise)) == 1
     assert len(noise) not in read
+
+
+def test_calls_that_are_made_at_once_do_not_read_what_is_written_down_of_each_other(tmp_path, monkeypatch):
+    read = counted(monkeypatch, files, "read", lambda path: path.parent.name == "pending")
+    written = counted(monkeypatch, files, "write", lambda path, _: path.parent.name == "pending")
+    with Faulty(images(b64(SMALL))) as server:
+        session = session_at(server, tmp_path, max_in_flight=12)
+        names = list("abcdefghijkl")
+        session.grid("a fox called {{name}}", name=names, model="flux-2.0").run(assume_yes=True)
+    assert (sum(written), sum(read)) == (12, 0)
 
 
 @pytest.mark.posix

@@ -241,7 +241,7 @@ def recovered(store):
 
 def owner_seen(path):
     """What is told of a claim, which a process that has not made it does not remove."""
-    watch = ClaimWatch(path)
+    watch = ClaimWatch(path, path.parent.parent)
     watch.look()
     Claim(path, "another's").release()
     assert path.exists()

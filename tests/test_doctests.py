@@ -3,13 +3,11 @@
 import doctest
 import importlib
 
-import pytest
+from sampling import of_each
 from test_architecture import MODULES
 
-pytestmark = pytest.mark.unsampled  # each module is a claim of its own
 
-
-@pytest.mark.parametrize("path", MODULES)
+@of_each(path=MODULES)
 def test_the_examples_of_a_module_are_true(path):
     name = "beluga_nb." + path.removesuffix(".py").replace("/", ".")
     module = importlib.import_module(name.removesuffix(".__init__"))

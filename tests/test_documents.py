@@ -147,7 +147,7 @@ def test_a_few_tests_that_fail_run_again_by_themselves(fails, others, status, mo
     suite = tmp_path / "test_failing.py"
     suite.write_text(FAILING.format(fails=fails, others=others))
     options = ("-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", "-c", os.devnull)
-    command = ("pytest", *options, *CHECKED["noting"]("tests"), str(suite))
+    command = ("pytest", *CHECKED["LEAN"], *options, *CHECKED["noting"]("tests"), str(suite))
     monkeypatch.chdir(tmp_path)
     assert checked_with(monkeypatch, {"tests": command}) == status
     headlines = re.findall(r"^== (.+): (passed|FAILED)", capfd.readouterr().out, re.MULTILINE)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from sampling import of_each
 
 import beluga_nb
 from beluga_nb.catalog import sizes
@@ -113,21 +114,21 @@ def hints(tree):
                 yield from texts(node)
 
 
-@pytest.mark.parametrize("module", [each for each in MODULES if each not in NO_HINTS])
+@of_each(module=[each for each in MODULES if each not in NO_HINTS])
 def test_no_text_names_a_command_or_an_option_but_by_a_remedy(module):
     found = [text for text in texts(trees(module)) if OPTION_OR_COMMAND.search(text)]
     # Styles have variables that begin with two dashes.
     assert [text for text in found if not re.search(r"--jp-| -text|style=\"--", text)] == []
 
 
-@pytest.mark.parametrize("module", MODULES)
+@of_each(module=MODULES)
 def test_no_hint_names_a_command_or_an_option_but_by_a_remedy(module):
     tolerated = {"%beluga login", "%%beluga has no option for "}
     found = [text for text in hints(trees(module)) if OPTION_OR_COMMAND.search(text)]
     assert [text for text in found if text not in tolerated] == []
 
 
-@pytest.mark.parametrize("module", [each for each in MODULES if each not in PYTHON_ALONE])
+@of_each(module=[each for each in MODULES if each not in PYTHON_ALONE])
 def test_no_hint_names_an_argument_of_python_but_by_a_remedy(module):
     assert [text for text in hints(trees(module)) if PYTHON_ARGUMENT.search(text)] == []
 

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from sampling import of_each
 
 pytestmark = pytest.mark.unsampled  # each file is a claim of its own
 
@@ -65,7 +66,7 @@ def used(node):
     return names | {each.arg for each in ast.walk(node) if isinstance(each, ast.arg)}
 
 
-@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.stem)
+@of_each(path=sorted(TESTS.rglob("test_*.py")))
 def test_what_needs_posix_is_marked(path):
     if path != Path(__file__):
         assert unmarked(path.read_text("utf-8")) == []

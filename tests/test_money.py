@@ -12,7 +12,7 @@ from conftest import KEY, Counting, service
 from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis.strategies import decimals, integers, lists, sampled_from
-from sampling import rounds
+from sampling import of_each, rounds
 from test_architecture import MODULES, PACKAGE
 
 from beluga_nb import money
@@ -216,8 +216,7 @@ def test_a_price_that_was_divided_is_exact_to_the_last_place():
 ARITHMETIC = ("Decimal", "localcontext", "getcontext", "Context")
 
 
-@pytest.mark.unsampled
-@pytest.mark.parametrize("module", sorted(set(MODULES) - {"money.py"}))
+@of_each(module=sorted(set(MODULES) - {"money.py"}))
 def test_money_is_read_and_reckoned_in_one_module(module):
     calls = [
         ast.unparse(node)

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sampling import FEW
+import pytest
+from sampling import FEW, of_each
 
 TESTS = Path(__file__).parent
 
@@ -88,3 +89,17 @@ def test_the_whole_check_tries_all(tmp_path):
     tried = cases(tmp_path, TESTS_WHOLE="1")
     assert [len(each) for each in tried.values()] == [80, 100, 26, 26, 1]
     assert tried["NUMBER"][0] == ["0", "10"]
+
+
+def test_one_test_of_many_cases_tries_all_and_names_those_that_fail():
+    tried = []
+
+    @of_each(number=range(5))
+    def test_it_is_small(number):
+        tried.append(number)
+        assert number < 3
+
+    with pytest.raises(ExceptionGroup, match="2 of 5") as caught:
+        test_it_is_small()
+    assert tried == [0, 1, 2, 3, 4]
+    assert [each.__notes__ for each in caught.value.exceptions] == [["number: 3"], ["number: 4"]]

@@ -245,7 +245,7 @@ def pairs(text: str) -> list[tuple[str, str]]:
 SETTINGS = {
     "base_url": "The address of the API.",
     "mode": "Whether the store may answer: auto, replay, refresh or off.",
-    "store": "The folder of recordings.",
+    "store": "The folder of recordings, or an address such as s3://bucket/study.",
     "model": "The default model.",
     "embed": "How pictures are saved in the notebook: preview, original, link or none.",
     "response_format": "How the service sends pictures: b64_json or url.",

@@ -89,13 +89,13 @@ class Votes(Sequence[Duel]):
     @property
     def cohen_kappa(self) -> dict[tuple[str, str], float | None]:
         """Cohen's kappa of each two voters, over the pairs that both judged; None where it is not defined."""
-        pairs = self._by_pair().values()
-        return {
-            two: cohen_kappa(
-                [(pair[two[0]], pair[two[1]]) for pair in pairs if {*two} <= pair.keys()], turned=_TURNED
-            )
-            for two in combinations(sorted({row.voter for row in self.counted}), 2)
+        both: dict[tuple[str, str], list[tuple[Hashable, Hashable]]] = {
+            two: [] for two in combinations(sorted({row.voter for row in self.counted}), 2)
         }
+        for pair in self._by_pair().values():
+            for one, other in combinations(sorted(pair), 2):
+                both[one, other].append((pair[one], pair[other]))
+        return {two: cohen_kappa(values, turned=_TURNED) for two, values in both.items()}
 
     @property
     def left(self) -> Share:

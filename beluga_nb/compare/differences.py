@@ -25,33 +25,32 @@ def differences(rows: Iterable[Scored], *, by: str) -> tuple[Difference, ...]:
             values = found.setdefault((others(row.labels, by=by), row.number), {})
             values[row.labels[by]] = row.value
     names = dict.fromkeys(name for values in found.values() for name in values)
-    return tuple(
-        _difference(
-            one,
-            other,
-            {
-                at: values[one] - values[other]
-                for at, values in found.items()
-                if {one, other} <= values.keys()
-            },
-        )
-        for one, other in combinations(names, 2)
+    # Once for all pairs of names: there may be a million rows.
+    by_sample = [(prompt_of(labels), values) for (labels, _), values in found.items()]
+    return tuple(_difference(one, other, by_sample) for one, other in combinations(names, 2))
+
+
+def _difference(one: str, other: str, by_sample: Iterable[tuple[Labels, Mapping[str, float]]]) -> Difference:
+    found = estimate(
+        (prompt, values[one] - values[other])
+        for prompt, values in by_sample
+        if one in values and other in values
     )
-
-
-def _difference(one: str, other: str, by_sample: Mapping[tuple[Labels, int], float]) -> Difference:
-    found = estimate({(prompt_of(at[0]), *at): value for at, value in by_sample.items()})
     return Difference(one=one, other=other, **vars(found))
 
 
-def estimate(by_sample: Mapping[tuple[Labels, Labels, int], float]) -> Estimate:
-    """Return the mean of the values of some samples, each by its prompt, its labels and its number."""
+def estimate(of_samples: Iterable[tuple[Labels, float]]) -> Estimate:
+    """Return the mean of the values of some samples, each with its prompt."""
     by_prompt: dict[Labels, list[float]] = {}
-    for (prompt, _, _), value in by_sample.items():
+    all_values = []
+    for prompt, value in of_samples:
         by_prompt.setdefault(prompt, []).append(value)
+        all_values.append(value)
     # Scores of one prompt are alike, as votes on it are, and few prompts say nothing of others.
     many = len(by_prompt) >= MIN_PROMPTS
-    values = [fmean(each) for each in by_prompt.values()] if many else list(by_sample.values())
+    values = (
+        [fmean(each) if len(each) > 1 else each[0] for each in by_prompt.values()] if many else all_values
+    )
     half = math.inf
     if len(values) >= MIN_PROMPTS:
         half = t_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
@@ -59,7 +58,7 @@ def estimate(by_sample: Mapping[tuple[Labels, Labels, int], float]) -> Estimate:
         mean=fmean(values) if values else math.nan,
         half=half,
         prompts=len(by_prompt),
-        samples=len(by_sample),
+        samples=len(all_values),
     )
 
 
@@ -77,7 +76,7 @@ def estimate_of_scores(scores: Scores) -> Estimate:
         labels = tuple(sorted(row.labels.items()))
         assert row.value is not None
         found[prompt_of(labels), labels, row.number] = row.value
-    return estimate(found)
+    return estimate((prompt, value) for (prompt, _, _), value in found.items())
 
 
 def estimate_of_wins(duels: Iterable[Duel], name: str) -> Estimate:
@@ -93,4 +92,4 @@ def estimate_of_wins(duels: Iterable[Duel], name: str) -> Estimate:
             values.append(0.5 if duel.answer == TIE else float(won))
     if not found:
         raise RequestError(f"{sanitize(name, 80)} was compared with nothing.", "Vote first, or ask a judge.")
-    return estimate({at: fmean(values) for at, values in found.items()})
+    return estimate((prompt, fmean(values)) for (prompt, _, _), values in found.items())

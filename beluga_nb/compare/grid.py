@@ -18,6 +18,7 @@ from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.gallery import Evaluable
 from beluga_nb.compare.pages import MOST_ON_PAGE, MOST_SHOWN, Pages
 from beluga_nb.compare.plan import Plan
+from beluga_nb.compare.remote import WorkerTable
 from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.workspace import Arriving, Runner, RunOptions, Workspace
 from beluga_nb.engines.call import Tally
@@ -140,6 +141,10 @@ class Grid(Evaluable):
 
     retry = blocking("retry", submit_retry, watch=_watch)
     aretry = awaitable("aretry", submit_retry)
+
+    def workers(self, executor: Workers) -> WorkerTable:
+        """Return a table of what each worker of an executor has, and lacks, for this grid; send nothing."""
+        return self._runner.workers(self.cells, executor)
 
     def outcome(self, cell: Cell) -> Outcome:
         """Return what has come of a cell so far."""

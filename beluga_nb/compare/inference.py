@@ -33,7 +33,7 @@ prior: where one name wins 97 of 100 votes and votes are few, intervals often en
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+    Integers = NDArray[np.int64]
 
 PRECISION = 1.0
 """How narrow the prior is: one over its variance."""
@@ -132,12 +133,56 @@ def _variance(covariance: Array, contrast: Array) -> float:
     return max(float(contrast @ covariance @ contrast), 0.0)
 
 
-def fit(by_prompt: Array, by_voter: Array, by_cell: Array) -> Fit:
+MOST_ENTRIES = 2**20
+"""Entries of matrices that are held at once: 8 MB."""
+
+
+class Wins:
+    """Matrices of wins of the row against the column, one for each cluster of votes.
+
+    A million votes may have as many clusters, most of which know few of the names: only what is not zero is
+    kept, and a block of matrices is made when it is needed.
+    """
+
+    def __init__(
+        self, clusters: Integers, left: Integers, right: Integers, shares: Array, names: int
+    ) -> None:
+        self.shape = int(clusters.max(initial=-1)) + 1, names, names
+        first, second = left * names + right, right * names + left
+        entries = np.concatenate([clusters * names**2 + first, clusters * names**2 + second])
+        order = np.argsort(entries, kind="stable")
+        self._entries = entries[order]
+        self._values = np.concatenate([shares, 1 - shares])[order]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def sum(self) -> Array:
+        """Return the wins of all clusters."""
+        entries = self._entries % (self.shape[1] * self.shape[2])
+        return np.asarray(self._dense(entries, self._values, 1)[0], dtype=np.float64)
+
+    def blocks(self) -> Iterator[Array]:
+        """Yield the matrices, a block at a time."""
+        size = self.shape[1] * self.shape[2]
+        step = max(1, MOST_ENTRIES // max(1, size))
+        for start in range(0, len(self), step):
+            count = min(step, len(self) - start)
+            first, last = np.searchsorted(self._entries, [start * size, (start + count) * size])
+            yield self._dense(self._entries[first:last] - start * size, self._values[first:last], count)
+
+    def _dense(self, entries: Integers, values: Array, count: int) -> Array:
+        shape = count, *self.shape[1:]
+        found = np.bincount(entries, weights=values, minlength=math.prod(shape))
+        return np.asarray(found.reshape(shape), dtype=np.float64)
+
+
+def fit(by_prompt: Array | Wins, by_voter: Array | Wins, by_cell: Array | Wins) -> Fit:
     """Return the strengths and how sure they are, from wins of the row against the column.
 
     There is a matrix of wins for each prompt, each voter, and each voter on each prompt.
     """
-    wins = by_prompt.sum(axis=0)
+    wins = by_prompt.sum() if isinstance(by_prompt, Wins) else by_prompt.sum(axis=0)
     strengths, count = fitted(wins), len(wins)
     curve = _derivatives(wins, strengths)[1] + PRECISION * np.eye(count)
     inverse = np.asarray(np.linalg.inv(curve), dtype=np.float64)
@@ -179,24 +224,36 @@ def _derivatives(wins: Array, strengths: Array) -> tuple[Array, Array]:
     return slope, np.eye(len(strengths)) * weight.sum(axis=-1)[..., None] - weight
 
 
-def _jackknife(clusters: Array, strengths: Array, curve: Array) -> Array:
+def _blocks(clusters: Array | Wins) -> Iterable[Array]:
+    return clusters.blocks() if isinstance(clusters, Wins) else [clusters]
+
+
+def _jackknife(clusters: Array | Wins, strengths: Array, curve: Array) -> Array:
     """Return the covariance of strengths from what each cluster moves them by when it is left out."""
-    slope, own = _derivatives(clusters, strengths)
-    moved = np.asarray(np.linalg.solve(curve - own, slope[..., None])[..., 0], dtype=np.float64)
-    return (len(clusters) - 1) / max(len(clusters), 1) * (moved.T @ moved)
+    squares = np.zeros_like(curve)
+    for block in _blocks(clusters):
+        slope, own = _derivatives(block, strengths)
+        moved = np.asarray(np.linalg.solve(curve - own, slope[..., None])[..., 0], dtype=np.float64)
+        squares += moved.T @ moved
+    return (len(clusters) - 1) / max(len(clusters), 1) * squares
 
 
-def _scatter(clusters: Array, strengths: Array, inverse: Array) -> Array:
+def _scatter(clusters: Array | Wins, strengths: Array, inverse: Array) -> Array:
     """Return what the jackknife tends to for many small clusters; it needs no solution for each."""
-    slope, _ = _derivatives(clusters, strengths)
-    covariance = inverse @ (slope.T @ slope) @ inverse
+    squares = np.zeros_like(inverse)
+    for block in _blocks(clusters):
+        slope, _ = _derivatives(block, strengths)
+        squares += slope.T @ slope
+    covariance = inverse @ squares @ inverse
     return np.asarray(covariance * len(clusters) / max(len(clusters) - 1, 1), dtype=np.float64)
 
 
-def _met(clusters: Array) -> list[int]:
+def _met(clusters: Array | Wins) -> list[int]:
     """Return in how many clusters each name was compared."""
-    games = clusters.sum(axis=-1) + clusters.sum(axis=-2)
-    return [int(count) for count in (games > 0).sum(axis=0)]
+    met = np.zeros(clusters.shape[-1], dtype=np.intp)
+    for block in _blocks(clusters):
+        met += (block.sum(axis=-1) + block.sum(axis=-2) > 0).sum(axis=0)
+    return [int(count) for count in met]
 
 
 @cache

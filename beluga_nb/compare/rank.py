@@ -7,6 +7,7 @@ ranking, and in it not at all. `inference` has the model, and why intervals look
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -15,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beluga_nb.compare.axes import PROMPT
-from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, fit
+from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, Wins, fit
 from beluga_nb.compare.vote import NO_VOTES, Duel
 from beluga_nb.errors import UnknownNameError
 from beluga_nb.interrupted import showing
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Preview
-from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT
+from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
 from beluga_nb.text import and_more, plural
 
 if TYPE_CHECKING:
@@ -272,9 +273,11 @@ def ranking(votes: Iterable[Duel], *, by: str, criterion: str = "", names: Itera
     many = len(prompts) >= MIN_PROMPTS
     drawn = [vote.prompt if many else vote.sample for vote in compared]
     voters = [vote.voter for vote in compared]
-    by_prompt = wins_of(compared, found, drawn)
-    by_cell = wins_of(compared, found, list(zip(drawn, voters, strict=True)))
-    measured = fit(by_prompt, wins_of(compared, found, voters), by_cell)
+    of_prompt, of_voter = _numbered(drawn), _numbered(voters)
+    # Each voter on each prompt: the pairs that occur, numbered without gaps.
+    _, of_cell = np.unique(of_prompt * (of_voter.max(initial=0) + 1) + of_voter, return_inverse=True)
+    by_prompt, by_voter, by_cell = wins_of(compared, found, [of_prompt, of_voter, of_cell])
+    measured = fit(by_prompt, by_voter, by_cell)
     # Rounded, since the last digits differ between machines, and a replay must not.
     strengths = [round(float(strength), 10) for strength in measured.strengths]
     half = [round(measured.margin(each), 10) for each in range(len(found))]
@@ -282,10 +285,11 @@ def ranking(votes: Iterable[Duel], *, by: str, criterion: str = "", names: Itera
         range(len(found)),
         key=lambda each: (round(half[each] - strengths[each], 9), -strengths[each], found[each]),
     )
-    apart, wins = measured.apart(), by_prompt.sum(axis=0)
+    apart, wins = measured.apart(), by_prompt.sum()
+    cast = Counter((vote.left, vote.right, vote.answer) for vote in votes)
     return Ranking(
         by=by,
-        standings=tuple(_standing(found[i], strengths[i] * ELO, half[i] * ELO, votes) for i in order),
+        standings=tuple(_standing(found[i], strengths[i] * ELO, half[i] * ELO, cast) for i in order),
         wins=tuple(tuple(float(wins[i, j]) for j in order) for i in order),
         votes=len(compared),
         bad=len(votes) - len(compared),
@@ -313,35 +317,38 @@ def _left_out(votes: Sequence[Duel], criterion: str) -> str:
     return " ".join(words)
 
 
-def _standing(name: str, elo: float, half: float, votes: Sequence[Duel]) -> Standing:
-    mine = [vote for vote in votes if name in (vote.left, vote.right)]
-    won = sum(vote.answer == (LEFT if vote.left == name else RIGHT) for vote in mine)
-    lost = sum(vote.answer == (RIGHT if vote.left == name else LEFT) for vote in mine)
-    bad = sum(vote.answer == BOTH_BAD for vote in mine)
+def _standing(name: str, elo: float, half: float, cast: Mapping[tuple[str, str, str], int]) -> Standing:
+    """Return the standing of a name, from how often each answer was given to each two names."""
+    mine = Counter[str]()
+    for (left, right, answer), count in cast.items():
+        if name in (left, right):
+            won = answer == (LEFT if left == name else RIGHT)
+            mine["won" if won else "lost" if answer in {LEFT, RIGHT} else answer] += count
     return Standing(
         name=name,
         elo=float(elo),
         low=float(elo - half),
         high=float(elo + half),
-        wins=won,
-        losses=lost,
-        ties=len(mine) - won - lost - bad,
-        bad=bad,
+        wins=mine["won"],
+        losses=mine["lost"],
+        ties=mine[TIE],
+        bad=mine[BOTH_BAD],
     )
 
 
-def wins_of(votes: Sequence[Duel], names: Sequence[str], clusters: Sequence[Hashable]) -> NDArray[np.float64]:
+def _numbered(values: Sequence[Hashable]) -> NDArray[np.int64]:
+    """Return a number for each value, the same for equal ones, in an order that does not depend on theirs."""
+    numbers = {value: number for number, value in enumerate(sorted(set(values), key=repr))}
+    return np.fromiter(map(numbers.__getitem__, values), dtype=np.int64, count=len(values))
+
+
+def wins_of(votes: Sequence[Duel], names: Sequence[str], clusters: Iterable[NDArray[np.int64]]) -> list[Wins]:
     """Return how often each name won against each other one, a tie as half a win for both.
 
-    There is a matrix for each of the `clusters`, which are those of the votes.
+    There is a matrix for each of the clusters, which are numbered for each vote, in several ways.
     """
-    place = {name: number for number, name in enumerate(names)}
-    # Sorted, since sums of fractions depend on their order.
-    row = {cluster: number for number, cluster in enumerate(sorted(set(clusters), key=repr))}
-    wins = np.zeros((len(row), len(names), len(names)))
-    for vote, cluster in zip(votes, clusters, strict=True):
-        left, right = place[vote.left], place[vote.right]
-        share = {LEFT: 1.0, RIGHT: 0.0}.get(vote.answer, 0.5)
-        wins[row[cluster], left, right] += share
-        wins[row[cluster], right, left] += 1 - share
-    return wins
+    place, share = {name: number for number, name in enumerate(names)}, {LEFT: 1.0, RIGHT: 0.0}
+    left = np.fromiter((place[vote.left] for vote in votes), dtype=np.int64, count=len(votes))
+    right = np.fromiter((place[vote.right] for vote in votes), dtype=np.int64, count=len(votes))
+    shares = np.fromiter((share.get(vote.answer, 0.5) for vote in votes), dtype=np.float64, count=len(votes))
+    return [Wins(each, left, right, shares, len(names)) for each in clusters]

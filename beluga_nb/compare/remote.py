@@ -12,19 +12,19 @@ so its memory lasts as long as the ticket is needed. By the same ticket a call i
 from __future__ import annotations
 
 import asyncio
-import functools
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.compare.cluster import Cluster, ClusterWorkers, SchedulerTicket
+from beluga_nb.compare.cluster import LOOK_EVERY, Cluster, ClusterWorkers, SchedulerTicket
 from beluga_nb.compare.executors import Workers, has_processes, submitted, while_the_parent_lives
 from beluga_nb.engines import worker
 from beluga_nb.engines.backend import Backend
@@ -34,8 +34,9 @@ from beluga_nb.engines.worker import Assignment, Delivery, Task
 from beluga_nb.errors import APIConnectionError, BelugaError, EngineError, OutcomeUnknownError, RequestError
 from beluga_nb.paths import write_file
 from beluga_nb.process.work import at_work
+from beluga_nb.redaction import redacted_bundle
 from beluga_nb.request import Request
-from beluga_nb.result import CallCancelled, PreviewMaker, Result
+from beluga_nb.result import Bundle, CallCancelled, PreviewMaker, Result
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
 from beluga_nb.text import plural, sanitize
@@ -46,11 +47,21 @@ PER_THREAD = 2
 WITHDRAWAL = 0.6
 """Seconds in which a stopped call is taken back; after that it counts as begun."""
 
+ARRIVAL = 300.0
+"""Seconds in which the answer of a task that has ended must come over the network."""
+
 ACKNOWLEDGED_AT_ONCE = 64
 """Calls whose answers are removed from the workers together."""
 
 POLL = 0.5
 """Seconds between looks at calls of an earlier run that are still under way on a worker."""
+
+
+class Sent(NamedTuple):
+    """A task as it was sent, and a future that ends with it."""
+
+    task: Task
+    future: Future[Any]
 
 
 class Crew(Protocol):
@@ -62,11 +73,15 @@ class Crew(Protocol):
     in_flight: int
     is_here: bool
 
-    def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> tuple[Task, Future[Delivery]]:
-        """Send a task, and return it as it was sent; raise `RequestError` where none is taken any more."""
+    def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
+        """Send a task; raise `RequestError` where none is taken any more."""
         ...
 
-    def withdraw(self, task: Task, future: Future[Delivery]) -> bool:
+    def result(self, sent: Sent) -> Delivery:
+        """Return what came of a task that has ended; raise any exception of the executor."""
+        ...
+
+    def withdraw(self, sent: Sent) -> bool:
         """Take a task back; return whether it has not begun, and never will."""
         ...
 
@@ -90,18 +105,23 @@ class Pool:
         self.is_here = isinstance(executor, ThreadPoolExecutor) and "InterpreterPoolExecutor" not in kinds
         self._is_on_this_machine = isinstance(executor, ThreadPoolExecutor) or has_processes(executor)
 
-    def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> tuple[Task, Future[Delivery]]:
+    def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
         """Send a task; threads of this process have its engine."""
         function: Callable[..., Delivery] = worker.perform
         if self.is_here:
-            function = functools.partial(worker.perform, here=here)
+            function = partial(worker.perform, here=here)
         elif has_processes(self._executor):
-            function = functools.partial(while_the_parent_lives, worker.perform)
-        return task, submitted(self._executor, function, (task,))
+            function = partial(while_the_parent_lives, worker.perform)
+        return Sent(task, submitted(self._executor, function, (task,)))
 
-    def withdraw(self, task: Task, future: Future[Delivery]) -> bool:
+    def result(self, sent: Sent) -> Delivery:
+        """Return what came of a task."""
+        delivery: Delivery = sent.future.result()
+        return delivery
+
+    def withdraw(self, sent: Sent) -> bool:
         """Take a task back, by the claim that a worker on this machine would take."""
-        return future.cancel() or (self._is_on_this_machine and worker.claim(task))
+        return sent.future.cancel() or (self._is_on_this_machine and worker.claim(sent.task))
 
     def everywhere(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
         """Call a function here: the workers have this machine's folder."""
@@ -116,29 +136,39 @@ class DaskCrew:
 
     is_here = False
 
-    def __init__(self, client: Cluster, executor: Executor, assignments: Sequence[Assignment]) -> None:
+    def __init__(
+        self, client: Cluster, options: Mapping[str, object], assignments: Sequence[Assignment]
+    ) -> None:
         self._client = client
-        self._executor = executor
-        describe = functools.partial(worker.describe, assignments)
+        self._options = {**options, "pure": False, "retries": 0}
+        describe = partial(worker.describe, assignments)
         self.workers = ClusterWorkers(client, worker.perform, describe=describe)
         self.in_flight = PER_THREAD * sum(client.nthreads().values())
 
-    def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> tuple[Task, Future[Delivery]]:  # noqa: ARG002
+    def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:  # noqa: ARG002
         """Send a task with a ticket, which the scheduler has before it has the task."""
         ticket = SchedulerTicket(f"beluga-{task.attempt}")
         task = replace(task, ticket=ticket)
+        ended: Future[Any] = Future()
         try:
             ticket.issue(self._client)
+            there = self._client.submit(worker.perform, task, **self._options)
+            # Not by Dask's own executor: its futures never end where the scheduler is lost with the result.
+            there.add_done_callback(partial(_end, ended))
         except Exception as error:  # of Dask, of its event loop, or of a socket
             raise _unreachable(error) from error
-        return task, submitted(self._executor, worker.perform, (task,))
+        return Sent(task, ended)
 
-    def withdraw(self, task: Task, future: Future[Delivery]) -> bool:
+    def result(self, sent: Sent) -> Delivery:
+        """Return what came of a task, from the worker that has it."""
+        delivery: Delivery = sent.future.result().result(timeout=ARRIVAL)
+        return delivery
+
+    def withdraw(self, sent: Sent) -> bool:
         """Take a task back, by its ticket: Dask does not tell whether a task has begun."""
-        assert isinstance(task.ticket, SchedulerTicket)
-        future.cancel()
+        assert isinstance(sent.task.ticket, SchedulerTicket)
         with suppress(Exception):  # The scheduler is gone, or the client was closed.
-            return task.ticket.take(self._client)
+            return sent.task.ticket.take(self._client)
         return False
 
     def everywhere(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
@@ -163,16 +193,62 @@ def _unreachable(error: Exception) -> RequestError:
     )
 
 
+def _end(ended: Future[Any], there: object) -> None:
+    with suppress(InvalidStateError):  # It was given up.
+        ended.set_result(there)
+
+
 def crew_of(executor: Workers, backends: Sequence[Backend]) -> Crew:
     """Return the workers of an executor; raise `RequestError` where they cannot answer for some backends."""
-    pool = executor.get_executor(pure=False) if isinstance(executor, Cluster) else executor
-    client = getattr(pool, "_client", None)  # also of a `client.get_executor(resources=…)` of the user's
+    # A `client.get_executor(resources=…)` of the user's has the options of its tasks.
+    client, options = getattr(executor, "_client", executor), getattr(executor, "_kwargs", {})
     if isinstance(client, Cluster):
-        return DaskCrew(client, pool, [Assignment.of(each, travels=True) for each in backends])
-    crew = Pool(pool)
+        return DaskCrew(client, options, [Assignment.of(each, travels=True) for each in backends])
+    assert isinstance(executor, Executor)
+    crew = Pool(executor)
     for each in backends:
         Assignment.of(each, travels=not crew.is_here)
     return crew
+
+
+@dataclass(frozen=True, repr=False)
+class WorkerTable:
+    """What each worker of an executor has: its versions, its engine, where its key comes from, its folder."""
+
+    rows: tuple[Mapping[str, str], ...]
+
+    @classmethod
+    def of(cls, executor: Workers, backends: Sequence[Backend]) -> WorkerTable:
+        """Ask the workers of an executor, and refuse none."""
+        client = getattr(executor, "_client", executor)
+        if not isinstance(client, Cluster):
+            here = Pool(client).is_here
+            assignments = [Assignment.of(each, travels=not here) for each in backends]
+            return cls((worker.describe([] if here else assignments),))
+        describe = partial(worker.describe, [Assignment.of(each, travels=True) for each in backends])
+        found = client.run(describe, workers=list(client.nthreads()), on_error="return")
+        return cls(tuple(_described(name, about) for name, about in found.items()))
+
+    def __repr__(self) -> str:
+        return self._bundle()["text/plain"]
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return redacted_bundle(self._bundle())
+
+    def _bundle(self) -> Bundle:
+        from beluga_nb.show.tables import table
+
+        names = [name for name in _COLUMNS if any(row.get(name) for row in self.rows)]
+        return table([[row.get(name, "") for name in names] for row in self.rows], names, "Workers")
+
+
+_COLUMNS = ("worker", "beluga_nb", "Python", "engine", "key", "answers kept in", "problem")
+
+
+def _described(name: str, about: object) -> Mapping[str, str]:
+    if isinstance(about, Mapping):
+        return about
+    return {"worker": name, "problem": f"{type(about).__name__}: {sanitize(str(about), 120)}"}
 
 
 class Remote:
@@ -239,29 +315,32 @@ class Remote:
         task = Task(request=_plain(request), assignment=assignment, attempt=uuid4().hex)
         begun = asyncio.ensure_future(at_work(self._submit, task, (backend, self.room)))
         try:
-            task, future = await asyncio.shield(begun)
-            waiting = asyncio.wrap_future(future)
-            while not waiting.done():
-                await asyncio.wait({waiting}, timeout=1.0)
+            sent = await asyncio.shield(begun)
+            waiting = asyncio.wrap_future(sent.future)
+            waiting.add_done_callback(_retrieved)
+            while not (await asyncio.wait({waiting}, timeout=LOOK_EVERY))[0]:
                 await asyncio.to_thread(self._look)
+            delivery = await asyncio.shield(at_work(self._ended, sent))
         except asyncio.CancelledError:
             is_back = await self._withdrawn(begun)
             raise CallCancelled(may_be_billed=not is_back) from None
         except BelugaError:
             if begun.done() and not begun.exception() and not await self._withdrawn(begun):
-                raise self._unknown("the cluster was lost") from None
+                raise _unknown("the cluster was lost") from None
             raise
-        try:
-            delivery = waiting.result()
-        except (Exception, asyncio.CancelledError) as error:  # of the executor: the task returns its errors
-            reason = type(error).__name__
-            if await self._withdrawn(begun):
-                raise _not_begun(reason) from None
-            raise self._unknown(reason) from None
+        if isinstance(delivery, str):
+            raise _not_begun(delivery) if await self._withdrawn(begun) else _unknown(delivery)
         self.made[delivery.worker] += 1
         return delivery
 
-    def _submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> tuple[Task, Future[Delivery]]:
+    def _ended(self, sent: Sent) -> Delivery | str:
+        """Return what came of a task that has ended, or the name of an error of its executor."""
+        try:
+            return self.crew.result(sent)
+        except BaseException as error:  # The task returns its own errors.
+            return type(error).__name__
+
+    def _submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
         if self.lost:
             raise self.lost
         try:
@@ -277,21 +356,18 @@ class Remote:
             self.lost = error
             raise
 
-    async def _withdrawn(self, begun: asyncio.Future[tuple[Task, Future[Delivery]]]) -> bool:
+    async def _withdrawn(self, begun: asyncio.Future[Sent]) -> bool:
         """Whether a call was taken back before it began; one that is not known to be soon counts as begun."""
         taken = asyncio.ensure_future(self._withdraw(begun))
         await asyncio.wait({taken}, timeout=WITHDRAWAL)
         return taken.done() and taken.result()
 
-    async def _withdraw(self, begun: asyncio.Future[tuple[Task, Future[Delivery]]]) -> bool:
+    async def _withdraw(self, begun: asyncio.Future[Sent]) -> bool:
         try:
-            task, future = await begun
+            sent = await begun
         except BelugaError:
             return True
-        return await at_work(self.crew.withdraw, task, future)
-
-    def _unknown(self, reason: str) -> OutcomeUnknownError:
-        return OutcomeUnknownError(f"The call was lost with its worker ({reason}).", worker.RERUN)
+        return await at_work(self.crew.withdraw, sent)
 
     async def _understood(
         self, request: Request, delivery: Delivery, endpoint: Endpoint, make_preview: PreviewMaker | None
@@ -326,6 +402,16 @@ class Remote:
 def _plain(request: Request) -> Request:
     """Return a request without what belongs to this process: its file, and the time on its loop."""
     return replace(request, spool=None, deadline=math.inf)
+
+
+def _retrieved(waiting: asyncio.Future[Any]) -> None:
+    """Let asyncio not report an error of an executor, which `_ended` reads."""
+    if not waiting.cancelled():
+        waiting.exception()
+
+
+def _unknown(reason: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(f"The call was lost with its worker ({reason}).", worker.RERUN)
 
 
 def _not_begun(reason: str) -> APIConnectionError:

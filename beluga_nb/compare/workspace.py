@@ -11,6 +11,7 @@ from typing import Protocol, TypedDict, TypeVar, Unpack
 from beluga_nb.compare.cell import Cell, Outcome
 from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.plan import Plan
+from beluga_nb.compare.remote import WorkerTable
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
@@ -84,6 +85,10 @@ class Runner(Protocol):
         With an `executor` its workers make the calls.
         Raises `BelugaError` before anything is sent.
         """
+        ...
+
+    def workers(self, cells: Sequence[Cell], executor: Workers) -> WorkerTable:
+        """Return what the workers of an executor have for some cells; send nothing."""
         ...
 
     def workspace(self) -> Workspace:

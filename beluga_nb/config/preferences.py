@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import beluga_nb.catalog as catalog
+from beluga_nb.config.addresses import StoreAddress
 from beluga_nb.config.settings import CHOICES, Settings, SettingsOptions, check_names, load, names
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.hints import Hint, Remedy
@@ -97,8 +98,10 @@ class Preferences:
             for name in names()
         ]
 
-    def shortest(self, path: Path) -> Path:
-        """Return a path as it is from the notebook, or whole where it lies elsewhere."""
+    def shortest(self, path: Path | StoreAddress) -> Path | StoreAddress:
+        """Return a path as it is from the notebook; whole where it lies elsewhere, or is an address."""
+        if isinstance(path, StoreAddress):
+            return path
         return path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
 
     def alias(self, name: str, **parts: str | int) -> None:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol
 
+from beluga_nb.config.addresses import StoreAddress, is_address
 from beluga_nb.config.endpoints import EndpointConfig, named_in
 from beluga_nb.errors import SettingsError
 from beluga_nb.money import amount
@@ -58,7 +59,7 @@ class Baseline(Protocol):
     @property
     def mode(self) -> str: ...
     @property
-    def store(self) -> Path: ...
+    def store(self) -> Path | StoreAddress: ...
     @property
     def timeout(self) -> float: ...
     @property
@@ -174,9 +175,11 @@ def _below(proposal: Proposal) -> object:
     if not isinstance(proposal.value, str):
         return proposal.value
     store, named, plain = proposal.folder / proposal.value, proposal.baseline.store, _is_plain(proposal.value)
+    if isinstance(named, StoreAddress) and proposal.value == named.url:
+        return named
     # Only a plain path is resolved: resolving //host/share would contact that host.
     path = os.path.realpath(store) if plain else os.path.normpath(store)
-    if path in {os.path.realpath(named), os.path.normpath(named)}:
+    if isinstance(named, Path) and path in {os.path.realpath(named), os.path.normpath(named)}:
         return named
     root = os.path.realpath(proposal.folder)
     if not plain or path == root or not Path(path).is_relative_to(root):
@@ -280,7 +283,7 @@ class Project:
 
     def _own_word(self, baseline: Baseline) -> dict[str, object]:
         values = dict(self.values)
-        if isinstance(store := values.get("store"), str):
+        if isinstance(store := values.get("store"), str) and not is_address(store):
             values["store"] = self.folder / store
         for name in ("aliases", "endpoints"):
             if isinstance(own := values.get(name), Mapping):

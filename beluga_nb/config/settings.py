@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 import beluga_nb.config.project as project
 import beluga_nb.money as money
 from beluga_nb.budget import Caps, Prices
+from beluga_nb.config.addresses import StoreAddress, is_address, place_of
 from beluga_nb.config.endpoints import EndpointConfig, named_in, only_named
 from beluga_nb.config.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
@@ -54,7 +55,6 @@ _RESOLVED = {"named", "places", "ignored", "claimed", "counted_store", "own_engi
 """The fields that are not settings, but derived from them."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\\\]")  # not a Windows drive, which has one letter
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
@@ -75,7 +75,7 @@ class SettingsOptions(TypedDict, total=False):
 
     base_url: str | None
     mode: str | None
-    store: str | Path | None
+    store: str | Path | StoreAddress | None
     model: str | None
     embed: str | None
     response_format: str | None
@@ -113,7 +113,7 @@ class Settings:
 
     base_url: str = SERVICE
     mode: str = "auto"
-    store: Path = Path("beluga_store")
+    store: Path | StoreAddress = Path("beluga_store")
     model: str = "gpt-image-2"
     embed: str = "preview"
     response_format: str = "b64_json"
@@ -133,7 +133,7 @@ class Settings:
     places: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     ignored: tuple[Ignored, ...] = field(default=(), repr=False, compare=False)
     claimed: str = field(default="", repr=False)
-    counted_store: Path | None = field(default=None, repr=False)
+    counted_store: Path | StoreAddress | None = field(default=None, repr=False)
     own_engine: OwnEngine | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -322,18 +322,17 @@ def _check_positive(name: str, value: object) -> None:
         raise SettingsError(f"The setting {name} is {shown(value)}.", "Give a whole number above 0.")
 
 
-def _checked_store(store: object) -> Path:
+def _checked_store(store: object) -> Path | StoreAddress:
+    if isinstance(store, StoreAddress):
+        return store
     if not isinstance(store, str | Path):
         raise SettingsError(f"The setting store is {shown(store)}.", "Give a folder.")
     if CONTROL.search(str(store)):
         raise SettingsError(
             f"The store '{sanitize(str(store), 80)}' holds control characters.", "Give the path of a folder."
         )
-    if _SCHEME.match(str(store)):
-        raise SettingsError(
-            f"The store '{sanitize(str(store), 80)}' is an address, and a store is a folder.",
-            "Give the path of a folder, such as one where that address is mounted.",
-        )
+    if is_address(str(store)):
+        return place_of(str(store))
     return path_of(store)
 
 
@@ -427,12 +426,16 @@ def load(environ: Mapping[str, str], folder: Path, profile: Mapping[str, object]
     settings = Settings().with_("the environment (CI)", mode="replay" if in_ci else None)
     settings = settings.with_("IPython's profile", **(profile or {}))
     # Absolute before the files are read: their rules compare paths.
-    settings = replace(settings, store=folder.absolute() / settings.store)
+    settings = replace(settings, store=_beside(folder, settings.store))
     for found in project.find(environ, folder.absolute(), check_names):
         settings = settings.with_file(found)
     settings = settings.with_("the environment", **_from_environment(environ))
     endpoints = {name: _with_address(environ, each) for name, each in settings.endpoints.items()}
-    return replace(settings, store=folder.absolute() / settings.store, endpoints=endpoints)
+    return replace(settings, store=_beside(folder, settings.store), endpoints=endpoints)
+
+
+def _beside(folder: Path, store: Path | StoreAddress) -> Path | StoreAddress:
+    return store if isinstance(store, StoreAddress) else folder.absolute() / store
 
 
 def _with_address(environ: Mapping[str, str], named: EndpointConfig) -> EndpointConfig:

@@ -24,6 +24,7 @@ class Tally:
     what they cost at worst. A call with a single `request` collects in `results` what has arrived. `calls`
     are the ids under which the journal has what was sent. `settings` are those of the call, once they are
     known. Pictures that `failed` arrive no more. `shows_result` is false where the result is not shown.
+    `made_by` has the number of calls that each worker has made, where workers make them.
     """
 
     label: str = ""
@@ -38,6 +39,7 @@ class Tally:
     results: list[Result] = field(default_factory=list)
     calls: set[str] = field(default_factory=set)
     shows_result: bool = True
+    made_by: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 
 import beluga_nb.store.claims as claims
 from beluga_nb.process.work import at_work, revocable
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, Result
-from beluga_nb.store.claims import Claim, ClaimWatch, is_abandoned
+from beluga_nb.store.claims import Taken, Watch, is_abandoned
 from beluga_nb.store.format import key
 from beluga_nb.store.records import Store
 from beluga_nb.text import sanitize
@@ -57,20 +56,21 @@ class Claimed:
             beating.cancel()
             await asyncio.shield(at_work(claim.release))
 
-    def _take(self, request: Request, path: Path) -> Claim | None:
+    def _take(self, request: Request, watch: Watch) -> Taken | None:
         is_recorded = not self.store.missing(request, provider=self.provider)
-        return None if is_recorded else Claim.take(path, self.store.folder)
+        return None if is_recorded else watch.take()
 
-    async def _claim(self, request: Request) -> Claim | None:
+    async def _claim(self, request: Request) -> Taken | None:
         """Return the claim on a request, or None where none is needed or can be made.
 
         If none can be made, or an old one not removed, the store cannot be written: `Recorded` reports that.
+        At an address that is an error, before anything is sent.
         """
-        path = self.store.folder / "pending" / f"{key(request.slice(0), provider=self.provider)}.claim"
-        watch, notified, pause = ClaimWatch(path), set[str](), 0.05
+        watch = self.store.watch(f"{key(request.slice(0), provider=self.provider)}.claim")
+        notified, pause = set[str](), 0.05
         while True:
             try:
-                return await revocable(partial(self._take, request, path), _release)
+                return await revocable(partial(self._take, request, watch), _release)
             except FileExistsError:
                 message, goes_away = await asyncio.to_thread(_look, watch)
             except OSError:
@@ -84,18 +84,18 @@ class Claimed:
             # Ever less often: on a network file system each look takes a while.
             pause = min(1.0, pause * 1.5)
 
-    async def _beat(self, claim: Claim) -> None:
+    async def _beat(self, claim: Taken) -> None:
         while True:
             await self.sleep(HEARTBEAT)
             await asyncio.to_thread(claim.beat)
 
 
-def _release(claim: Claim | None) -> None:
+def _release(claim: Taken | None) -> None:
     if claim:
         claim.release()
 
 
-def _look(watch: ClaimWatch) -> tuple[str, bool]:
+def _look(watch: Watch) -> tuple[str, bool]:
     """Look at a claim, and remove an abandoned one; return a message, and whether waiting is of use."""
     try:
         watch.look()
@@ -103,10 +103,10 @@ def _look(watch: ClaimWatch) -> tuple[str, bool]:
         return "", True  # released meanwhile
     message = waiting_message(watch)
     is_over = is_abandoned(watch.holder, silent_for=watch.silent_for)
-    return message, not is_over or claims.remove(watch.path, watch.holder.token)
+    return message, not is_over or watch.remove()
 
 
-def waiting_message(watch: ClaimWatch) -> str:
+def waiting_message(watch: Watch) -> str:
     """Return the message for the user while a claim is waited for, or nothing."""
     holder = watch.holder
     owner = f"process {holder.pid} on {sanitize(holder.host, 40)}"

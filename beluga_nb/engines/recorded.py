@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -48,6 +49,12 @@ class Recorded:
 
     async def __call__(self, request: Request) -> Result:
         call = await self._begin(request.as_call())
+        try:
+            return await self._ask(call)
+        finally:
+            self.recorder.under_way.discard(call.request.idempotency_key)
+
+    async def _ask(self, call: _Call) -> Result:
         request = call.request
         try:
             result = await self.engine(request)
@@ -83,7 +90,8 @@ class Recorded:
 
     def _write_down(self, request: Request) -> _Call:
         store, provider, body = self.store, self.recorder.provider, self.digest(request)
-        before = pending.repeatable(store, request, provider=provider, body=body)
+        besides = self.recorder.others_under_way()
+        before = pending.repeatable(store, request, provider=provider, body=body, besides=besides)
         if before:
             request = replace(request, idempotency_key=before.run)
         self.written.add(request.idempotency_key)
@@ -91,8 +99,15 @@ class Recorded:
         spool = pending.CALLS.path(store, request.idempotency_key).with_suffix("")
         request = replace(request, spool=spool if files.is_inside(spool, store.folder) else None)
         written = None
-        with self.recorder.notifying():
-            written = pending.begin(store, request, provider=provider, body=body, before=before)
+        self.recorder.under_way.add(request.idempotency_key)
+        # At an address, another machine may know of this call by nothing else: it is not sent without.
+        notifying = contextlib.nullcontext() if store.mirror else self.recorder.notifying()
+        try:
+            with notifying:
+                written = pending.begin(store, request, provider=provider, body=body, before=before)
+        except BaseException:
+            self.recorder.under_way.discard(request.idempotency_key)
+            raise
         return _Call(request, written, before, began=self.clock())
 
     def _usage(self, call: _Call) -> Usage | None:
@@ -104,6 +119,7 @@ class Recorded:
 
     def _withdraw(self, call: _Call) -> None:
         """Write down that nothing came of a call. One that it repeats stays as it was."""
+        self.recorder.under_way.discard(call.request.idempotency_key)
         if not call.before:
             pending.complete(self.store, call.request.idempotency_key)
             return

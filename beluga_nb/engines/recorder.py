@@ -10,7 +10,7 @@ from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
 from beluga_nb.process.work import at_work
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Picture, Preview, Result, Usage, causes
-from beluga_nb.store.records import Store
+from beluga_nb.store.records import RecordedMeanwhileError, Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.text import sanitize
 
@@ -23,7 +23,8 @@ class Recorder:
 
     `preview` makes the small copy that goes into notebooks, where the engine has not made it already. It is
     made once and recorded, since encoders differ between machines. Where the store cannot be written,
-    `notify` gets one line, and the pictures are passed on.
+    `notify` gets one line, and the pictures are passed on. `under_way` has the ids of the calls that this
+    process has written down and that have no end yet.
     """
 
     def __init__(
@@ -33,12 +34,21 @@ class Recorder:
         provider: str,
         preview: Callable[[Picture], Preview | None],
         notify: Callable[[str], None],
+        under_way: set[str] | None = None,
     ) -> None:
         self.store = store
         self.provider = provider
         self.preview = preview
+        self.under_way = set[str]() if under_way is None else under_way
         self._notify = notify
         self._notified: set[str] = set()
+
+    def others_under_way(self) -> set[str]:
+        """Return the ids of the calls that are under way: of other requests, for the holder of a claim.
+
+        There may be hundreds, and each call would read the files of all others.
+        """
+        return set(self.under_way)
 
     def missing(self, request: Request) -> set[int]:
         """Return the samples of a request that are not recorded."""
@@ -105,9 +115,19 @@ class Recorder:
         recipe = replace(picture.recipe, usage=None if picture.recipe.procedural else usage)
         picture = picture.with_fields(recipe=recipe, preview=self._preview(picture))
         with self.notifying():
-            picture = self._at_free_take(picture)
-            self.store.write(picture, picture.preview, provider=self.provider)
+            picture = self._written(picture)
         return picture
+
+    def _written(self, picture: Picture) -> Picture:
+        if not self.store.mirror:
+            picture = self._at_free_take(picture)
+        while True:
+            try:
+                self.store.write(picture, picture.preview, provider=self.provider)
+            except RecordedMeanwhileError:  # at an address, where a conditional write has shown it
+                picture = self._at_free_take(picture)
+            else:
+                return picture
 
     def _at_free_take(self, picture: Picture) -> Picture:
         request = picture.recipe.request
@@ -115,7 +135,7 @@ class Recorder:
             known = self.store.read(request, provider=self.provider)
             if isinstance(known, Picture) and known.sha256 == picture.sha256:
                 # What was recorded first stays: outputs show it.
-                return replace(picture, recipe=replace(picture.recipe, usage=known.recipe.usage))
+                return picture.with_fields(recipe=replace(picture.recipe, usage=known.recipe.usage))
             if isinstance(known, Picture):
                 # Another kernel bought the same meanwhile. Both were paid for, so both stay.
                 request = next_free_take(request, self.store, provider=self.provider)
@@ -143,7 +163,8 @@ class Recorder:
     def _keep(self, what: str, data: bytes, media_type: str | None = None) -> str:
         try:
             path = self.store.keep(data, media_type)
-        except OSError as failed:
-            self.notify(f"The bytes of {what} are not kept: {failed.strerror or failed}.")
+        except (OSError, StoreError) as failed:
+            reason = getattr(failed, "strerror", None) or failed
+            self.notify(f"The bytes of {what} are not kept: {reason}.")
             return ""
-        return path.relative_to(self.store.folder.parent).as_posix()
+        return f"{self.store.name}/{path.relative_to(self.store.folder).as_posix()}"

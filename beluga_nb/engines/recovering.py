@@ -101,7 +101,8 @@ class Recovering:
         missing = self.recorder.missing(request)
         if not missing:
             return []
-        calls = pending.calls_for(self.recorder.store, request, provider=self.recorder.provider)
+        store, besides = self.recorder.store, self.recorder.others_under_way()
+        calls = pending.calls_for(store, request, provider=self.recorder.provider, besides=besides)
         return [call for call in calls if missing & set(call.request.samples)]
 
     def _left(self, call: Pending) -> list[Address | Path]:

@@ -30,6 +30,7 @@ class EngineRoom:
         self.thread = Thread()
         self.flights = KeyedLocks()
         self.taking = ProcessLock()
+        self.under_way: set[str] = set()  # the ids of recorded calls without an end
         self._takes: dict[Hashable, set[Request]] = {}
         self._limits: WeakValueDictionary[Hashable, ConcurrencyLimit] = WeakValueDictionary()
         self._services: dict[Hashable, PerLoop[object]] = {}

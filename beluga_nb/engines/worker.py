@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -266,7 +267,14 @@ def acknowledge(runs: Sequence[str]) -> None:
 
 def describe(assignments: Sequence[Assignment]) -> Mapping[str, str]:
     """Return what a worker has for some assignments, and under "problem" and "remedy" what it lacks."""
-    about = {"worker": name(), "Python": platform.python_version(), "engine": "", "key": "none needed"}
+    about = {
+        "worker": name(),
+        "beluga_nb": import_module(__name__.partition(".")[0]).__version__,
+        "Python": platform.python_version(),
+        "engine": "",
+        "key": "none needed",
+        "answers kept in": str(journal().folder),
+    }
     try:
         for each in assignments:
             about["engine"] = each.engine or each.provider

@@ -94,6 +94,8 @@ def words(tally: Tally, elapsed: float) -> str:
 
     >>> words(Tally(label="grid", asked=6, arrived=2, wanted=8), 7.2)
     'grid: 2 of 8 pictures, 7 s, about 22 s left'
+    >>> words(Tally(label="grid", asked=6, arrived=3, wanted=8, made_by={"a": 1, "b": 2}), 7.2)
+    'grid: 3 of 8 pictures, 7 s, about 12 s left, 3 under way, 2 workers made 1 to 2 each'
     """
     total = _total(tally)
     text = f"{sanitize(tally.label, 80)}: {tally.arrived} of {plural(total, tally.unit)}, {duration(elapsed)}"
@@ -103,6 +105,10 @@ def words(tally: Tally, elapsed: float) -> str:
     caps = tally.settings.caps if tally.settings else None
     if caps and caps.prices and tally.spent.cost and not tally.spent.unpriced:
         text += f", {caps.words(tally.spent.cost)} so far"
+    if made := tally.made_by.values():
+        least, most = min(made), max(made)
+        each = f"{least} to {most}" if least < most else str(most)
+        text += f", {tally.asked - done} under way, {plural(len(made), 'worker')} made {each} each"
     return text
 
 

@@ -53,6 +53,23 @@ def watched(
         _WATCHED.reset(watching)
 
 
+@contextmanager
+def messages_stay() -> Iterator[None]:
+    """Let messages of the block stay below a cell when progress that follows them is erased."""
+
+    def display_in_cell(shell: InteractiveShell) -> ProgressDisplay:
+        from beluga_nb.progress.cell import CellDisplay  # Lazy import: only a notebook needs it.
+
+        return CellDisplay(shell)
+
+    display = None if _WATCHED.get() else display_here(display_in_cell)
+    token = AROUND_OUTPUT.set(display.beside if display else AROUND_OUTPUT.get())
+    try:
+        yield
+    finally:
+        AROUND_OUTPUT.reset(token)
+
+
 def _in_cell(
     tally: Tally, arrivals: Callable[[], Arriving] | None, shell: InteractiveShell
 ) -> ProgressDisplay:

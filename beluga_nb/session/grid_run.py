@@ -14,7 +14,7 @@ from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.remote import Remote, crew_of
+from beluga_nb.compare.remote import Remote, WorkerTable, crew_of
 from beluga_nb.compare.workspace import Arriving, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
@@ -78,6 +78,7 @@ class SessionRunner:
         remote = None
         if executor is not None and settings.may_ask:
             remote, calls = self._elsewhere(calls, executor)
+            tally.made_by = remote.made
         if settings.may_ask:
             missing = self.resources.missing(calls)
             tally.wanted = tally.asked + sum(each.bought for each in missing)
@@ -106,6 +107,13 @@ class SessionRunner:
         for call in stores.values():
             remote.fetch(call.store, notify=self.resources.notify, timeout=call.timeout)
         return remote, [_with_in_flight(call, remote.crew.in_flight) for call in calls]
+
+    def workers(self, cells: Sequence[Cell], executor: Workers) -> WorkerTable:
+        """Return what the workers of an executor have for some cells; send nothing."""
+        calls = self.resources.calls(list(_by_request(cells)), self.resources.settings())
+        return WorkerTable.of(
+            executor, list({each.backend.identity: each.backend for each in calls}.values())
+        )
 
     def workspace(self) -> Workspace:
         """Return the settings and the store as they stand now."""

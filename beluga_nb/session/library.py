@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from beluga_nb.show.history import history_bundle, history_text
 from beluga_nb.signatures import named_methods
 from beluga_nb.store import marks
 from beluga_nb.store.marks import Mark
+from beluga_nb.store.opened import open_store
 from beluga_nb.store.records import Store
 from beluga_nb.text import and_more
 
@@ -46,7 +48,7 @@ class Library:
         """Return the store of the session, or the one that another folder's settings name."""
         settings = self.resources.settings(folder)
         # Another folder's store is used once, so its index is not kept in memory.
-        return Store(settings.store) if folder else self.resources.store(settings)
+        return open_store(settings.store) if folder else self.resources.store(settings)
 
     @explained(lambda: _STOPPED)
     def history(
@@ -67,7 +69,8 @@ class Library:
 
         store = self.open()
         found = history(store, text, model=model, since=since, until=until, limit=limit, page=page)
-        return replace(found, view=partial(history_bundle, store), surface=surface())
+        address = store.name if store.mirror else ""
+        return replace(found, view=partial(history_bundle, store), surface=surface(), address=address)
 
     def recall(self, run: str) -> Result:
         """Return the recorded pictures of a run, by its name in the history, or how that begins.
@@ -105,12 +108,9 @@ class Library:
 
         After a second it shows how far it is, unless `progress` is false.
         """
-        from beluga_nb.store.verify import verify
-
-        by_store: dict[Path, list[Path]] = {}
+        by_store: dict[Store, list[Path]] = {} if notebooks else {self.open(): []}
         for path in map(path_of, notebooks):
-            by_store.setdefault(self.open(absolute_path(path.parent)).folder, []).append(path)
-        stores = [Store(folder) for folder in by_store] if notebooks else [self.open()]
+            by_store.setdefault(self.open(absolute_path(path.parent)), []).append(path)
         work = working(self.resources, "verify", unit="file", progress=progress, left=_STOPPED)
         with work as (tally, beat):
 
@@ -118,7 +118,17 @@ class Library:
                 tally.wanted, tally.asked, tally.arrived = total, 1, checked
                 beat()
 
-            return [verify(store, by_store.get(store.folder, ()), count=count) for store in stores]
+            return [self._verified(store, paths, count) for store, paths in by_store.items()]
+
+    def _verified(self, store: Store, notebooks: list[Path], count: Callable[[int, int], None]) -> Report:
+        from beluga_nb.store.verify import verify
+
+        if not store.mirror:
+            return verify(store, notebooks, count=count)
+        from beluga_nb.store.mirror import whole
+
+        with whole(store) as read_anew:
+            return verify(read_anew, notebooks, count=count)
 
     def forget(
         self,

@@ -24,6 +24,7 @@ from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.remote import Remote
 from beluga_nb.config import keys
+from beluga_nb.config.addresses import StoreAddress
 from beluga_nb.config.preferences import Preferences, canonical, resolved
 from beluga_nb.config.project import is_untrusted_file
 from beluga_nb.config.settings import Settings, SettingsOptions
@@ -49,6 +50,7 @@ from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
 from beluga_nb.store import pending
 from beluga_nb.store.ledger import StoreLedger
+from beluga_nb.store.opened import open_store
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.store.verdicts import Verdicts
@@ -101,7 +103,7 @@ class Resources:
         self._nested = Nested()
         self._room: EngineRoom | None = None
         self._local_key = keys.random_key()
-        self._stores: dict[tuple[Path, bool], Store] = {}
+        self._stores: dict[tuple[Path | StoreAddress, bool], Store] = {}
         self._budgets: dict[str, Budget] = {}  # of stores, by their real paths
         self._notified: set[str] = set()
 
@@ -150,8 +152,10 @@ class Resources:
     def store(self, settings: Settings) -> Store:
         """Return the store of some settings: the same object as before, which has its index in memory."""
         # A mode that records nothing writes no index either.
-        indexing = settings.writes_store
-        return self._stores.setdefault((settings.store, indexing), Store(settings.store, indexing=indexing))
+        known = settings.store, settings.writes_store
+        if known not in self._stores:
+            self._stores[known] = open_store(settings.store, indexing=settings.writes_store)
+        return self._stores[known]
 
     def budget_of(self, settings: Settings) -> Budget:
         """Return the budget that some settings name: the session's, or the store's."""
@@ -165,10 +169,15 @@ class Resources:
         if settings.budget != "session" and moved:
             budgets.append(self.budget)
             if settings.counted_store:
-                budgets.append(self._store_budget(Store(settings.counted_store)))
+                budgets.append(self._store_budget(open_store(settings.counted_store)))
         return [(budget, settings.caps) for budget in budgets]
 
     def _store_budget(self, store: Store) -> Budget:
+        if store.mirror:
+            raise SettingsError(
+                f"What is spent is not counted in a store at an address ({store.name}).",
+                'Use the setting budget = "session", or a store in a folder.',
+            )
         return self._budgets.setdefault(os.path.realpath(store.folder), Budget(StoreLedger(store)))
 
     # The engine room.
@@ -265,7 +274,7 @@ class Resources:
         call = Call(
             request=request,
             backend=self.backend(settings),
-            store=Verdicts(store.folder) if isinstance(request, Question) else store,
+            store=Verdicts(store.folder, mirror=store.mirror) if isinstance(request, Question) else store,
             view=self.view(settings, store),
             regenerate=self.regenerate,
         )
@@ -302,6 +311,8 @@ class Resources:
         """
         # Many calls share one store, whose lost calls are read from the disk.
         left, check_ours = cache(pending.left), cache(Store.check_ours)
+        if len(calls) > 1:
+            _prefetch(calls)
         found = [call.missing(left) for call in calls]
         for each in found:
             if each.samples:
@@ -387,7 +398,13 @@ class Resources:
         if source and remote:
             source = remote.source(source, call.backend, make_preview)
         small_copy = _no_preview if isinstance(call.request, Question) else preview
-        recorder = Recorder(call.store, provider=call.provider, preview=small_copy, notify=self.notify)
+        recorder = Recorder(
+            call.store,
+            provider=call.provider,
+            preview=small_copy,
+            notify=self.notify,
+            under_way=self.room.under_way,
+        )
         return build(call, source, room=self.room, recorder=recorder, breaker=breaker)
 
     def start(self, call: Call, *, assume_yes: bool, left: Left) -> Job[Result]:
@@ -459,6 +476,18 @@ class Resources:
             )
             takes.add(request.slice(0))  # until its end, or two made at once would be one
         return request, partial(takes.discard, request.slice(0))
+
+
+def _prefetch(calls: Sequence[Call]) -> None:
+    """Bring the records of many calls here at once, from stores at an address."""
+    by_store: dict[tuple[Store, str], list[Request]] = {}
+    for call in calls:
+        if call.store.mirror and call.settings.reads_store:
+            for provider in {*call.settings.providers, call.provider}:
+                samples = [call.request.slice(sample) for sample in call.request.samples]
+                by_store.setdefault((call.store, provider), []).extend(samples)
+    for (store, provider), requests in by_store.items():
+        store.prefetch(requests, provider=provider)
 
 
 def _no_preview(_: Picture) -> None:

@@ -26,6 +26,7 @@ from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
+from beluga_nb.progress.watched import messages_stay
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.result import Engine, Result
 from beluga_nb.runtime import Job, awaitable, blocking
@@ -231,9 +232,10 @@ class Session:
         maker = GridMaker(self.resources, fixed | {"allow_unknown_model": allow_unknown_model})
         # The model comes last, which makes it the columns.
         axes |= {"size": size, "quality": quality, "take": take, "model": model}
-        return maker.make(
-            template, axes, replace=replace, pairs=pairs, sample=sample, seed=seed, values=values
-        )
+        with messages_stay():
+            return maker.make(
+                template, axes, replace=replace, pairs=pairs, sample=sample, seed=seed, values=values
+            )
 
     def gallery(self, *results: Result) -> Gallery:
         """Return some results side by side, to be scored, voted on and ranked."""

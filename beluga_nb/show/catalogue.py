@@ -31,7 +31,7 @@ def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
         words = "No matching model."
         return noted({"text/html": f"<p>{words}</p>", "text/plain": words}, listing.note)
     head: list[str | Column] = [
-        Column("model", Kind.CODE),
+        Column("model", Kind.ID),
         Column("name", Kind.NAME),
         "provider",
         "sizes",
@@ -40,7 +40,7 @@ def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
     if prices is None:
         return table(rows, head, "Models", listing.note)
     priced = [(*row[:-1], _price(prices, row[0]), row[-1]) for row in rows]
-    head.insert(-1, Column(f"your price in {prices.currency}", Kind.NUMBER))
+    head.insert(-1, Column(f"your price in {prices.currency}", Kind.NUMBERS))
     note = f"Your prices are of {prices.date}, for one picture."
     return table(priced, head, "Models", " ".join(filter(None, [listing.note, note])))
 
@@ -48,7 +48,7 @@ def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
 def _sizes_cell(model: Model) -> Cell:
     words = f"all {len(labels())}" if model.sizes == labels() else " ".join(model.sizes)
     shapes = (shape(size.pixels, size.label, edge=11) for size in sizes() if size.label in model.sizes)
-    return Cell(f"{words}, auto", before=f'<div style="white-space:nowrap">{"".join(shapes)}</div>')
+    return Cell(f"{words}, auto", before=f'<div style="min-width:min(182px,12vw)">{"".join(shapes)}</div>')
 
 
 def _price(prices: Prices, model: str) -> str:

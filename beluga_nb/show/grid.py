@@ -73,14 +73,14 @@ def _page_words(page: Grid) -> str:
         return ""
     pages, number = page.pages, page.page_number
     if pages.is_list:
-        labels = "in the order of the grid"
+        labels = "in its order"
     else:
         shown = zip(pages.labels(number - 1), pages.lengths, pages.names, strict=True)
-        labels = ", ".join(f"{len(each)} of {length:,} of {name}" for each, length, name in shown)
+        labels = ", ".join(f"{name}: {len(each)} of {length:,}" for each, length, name in shown)
     following = number % len(pages) + 1
     return (
         f"Page {number:,} of {len(pages):,} shows {len(page):,} of {plural(len(pages.cells), 'cell')}, evenly"
-        f" spaced: {labels}. page({following}) shows others, where() those of some labels, and"
+        f" spaced ({labels}). page({following}) shows others, where() those of some labels, and"
         " to_html('folder') writes all of them."
     )
 

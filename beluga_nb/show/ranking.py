@@ -19,7 +19,7 @@ from beluga_nb.result import Bundle
 from beluga_nb.show.markup import data_uri, outside
 from beluga_nb.show.tables import Cell, Column, Kind, noted, table, table_html
 from beluga_nb.store.votes import ANSWERS
-from beluga_nb.text import sanitize
+from beluga_nb.text import and_more, sanitize
 
 if TYPE_CHECKING:  # it imports numpy
     from beluga_nb.compare.agreement import Share, Votes
@@ -222,19 +222,21 @@ def vote_plan_bundle(plan: VotePlan, *, enough: int) -> Bundle:
 
 def votes_bundle(votes: Votes) -> Bundle:
     """Return who voted how, and how far the votes can be trusted."""
-    note = " ".join(votes_facts(votes)) or NO_VOTES
-    return table(votes_rows(votes), votes_head(votes), "Votes", note)
+    rows = votes_rows(votes)
+    more = and_more(len(rows) - _VOTERS_LISTED)
+    note = " ".join([*([f"{more} voters."] if more else []), *votes_facts(votes)]) or NO_VOTES
+    return table(rows[:_VOTERS_LISTED], votes_head(votes), "Votes", note)
 
 
 def votes_rows(votes: Votes) -> list[tuple[str, ...]]:
     """Return a row of text for each voter."""
-    rows = []
+    rows, head = [], votes_head(votes)
     excluded = {row.voter: row.excluded for row in votes}
     for voter, given in votes.by_voter.items():
         answers = Counter(row.answer for row in given)
         seconds = [row.seconds for row in given if row.seconds is not None]
         more = (f"{median(seconds):.1f}" if seconds else "", sanitize(excluded[voter], _LONGEST_REASON))
-        shown = [each for each, name in zip(more, _MORE, strict=True) if name in votes_head(votes)]
+        shown = [each for each, name in zip(more, _MORE, strict=True) if name in head]
         rows.append((group_name(voter), str(len(given)), *(str(answers[each]) for each in ANSWERS), *shown))
     return rows
 
@@ -252,18 +254,20 @@ def votes_head(votes: Votes) -> tuple[str, ...]:
 
 _MORE = ("median seconds", "excluded")
 _LONGEST_REASON = 200
+_VOTERS_LISTED = 200
 
 
 def votes_facts(votes: Votes) -> list[str]:
     """Return in sentences how far voters agree, and what speaks against trusting them."""
-    left = votes.left.interval
+    left, agreement = votes.left.interval, votes.agreement
+    intransitive, repeated = votes.intransitive, votes.repeated
     words = [
-        "" if votes.agreement is None else f"Agreement of voters: alpha = {votes.agreement:.2f}.",
+        "" if agreement is None else f"Agreement of voters: alpha = {agreement:.2f}.",
         f"The left picture was preferred in {_of(votes.left)} (95 % interval {left[0]:.0%} to {left[1]:.0%})."
         if left
         else "",
-        f"Intransitive: {_of(votes.intransitive)} triples." if votes.intransitive.of else "",
-        f"Answered alike again: {_of(votes.repeated)} pairs." if votes.repeated.of else "",
+        f"Intransitive: {_of(intransitive)} triples." if intransitive.of else "",
+        f"Answered alike again: {_of(repeated)} pairs." if repeated.of else "",
         votes.caveat,
     ]
     return [each for each in words if each]

@@ -317,11 +317,12 @@ def _reproducibility(
     recorded = sum(provenance.provider(picture) is not None for picture in pictures)
     libraries = ", ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES)
     hashes = "\n".join(sorted(picture.sha256 for picture in pictures))
+    store = "" if workspace.store.mirror else "the folder "
     yield Heading("Reproducibility")
     yield Paragraph(
         f"This report was written by beluga_nb {version()} with Python {platform.python_version()},"
         f" {libraries}. {recorded} of {plural(len(pictures), 'picture')} are recorded with their exact bytes,"
-        f" prompts and parameters in the folder {sanitize(workspace.store.folder.name)}, and so are scores"
+        f" prompts and parameters in {store}{sanitize(workspace.store.name)}, and so are scores"
         " and votes. With that folder and BELUGA_MODE=replay, the notebook runs again without a key or a"
         " network, and shows the same bytes. The sorted SHA-256 of all pictures, one a line, have the SHA-256"
         f" {hashlib.sha256(hashes.encode()).hexdigest()}."

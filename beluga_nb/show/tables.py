@@ -23,7 +23,9 @@ class Kind(Enum):
 
     NONE = "none"
     CODE = "code"
+    ID = "id"  # code that is broken where the table would be too wide
     NUMBER = "number"
+    NUMBERS = "numbers"  # several, broken between them
     SHORT = "short"  # is never broken
     NAME = "name"  # is broken where the table would be too wide
     LONG = "long"  # gets the room that is left, and is broken anywhere
@@ -62,11 +64,16 @@ _NUMBERS = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-num
 _STYLES = {
     Kind.NONE: "text-align:left",
     Kind.CODE: "text-align:left;white-space:nowrap",
+    Kind.ID: "text-align:left;white-space:normal;min-width:7em",
     Kind.NUMBER: _NUMBERS,
+    Kind.NUMBERS: _NUMBERS.replace("nowrap", "normal"),
     Kind.SHORT: "text-align:left;white-space:nowrap;font-variant-numeric:tabular-nums",
-    Kind.NAME: "text-align:left;white-space:normal;min-width:9em",
+    Kind.NAME: "text-align:left;white-space:normal;min-width:5em",
     Kind.LONG: "text-align:left;white-space:normal;min-width:16em;max-width:48em;overflow-wrap:anywhere",
 }
+
+
+_CODE = {Kind.CODE: "nowrap", Kind.ID: "normal"}
 
 
 def table(
@@ -153,7 +160,7 @@ def _row(row: Sequence[Cell], kinds: Sequence[Kind], align: str) -> str:
 
 def _cell(cell: Cell, kind: Kind, align: str, *, is_head: bool) -> str:
     text = outside(cell.text)
-    words = f'<code style="white-space:nowrap">{text}</code>' if text and kind is Kind.CODE else text
+    words = f'<code style="white-space:{_CODE[kind]}">{text}</code>' if text and kind in _CODE else text
     title = f' title="{outside(cell.title, _LONGEST_TITLE)}"' if cell.title else ""
     style = f'style="{_CELL};vertical-align:{align};border-bottom:{_HAIRLINE};{_STYLES[kind]}'
     inner = f"{cell.before}{words}{cell.after}"

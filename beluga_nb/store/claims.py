@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 from beluga_nb.paths import read_head
@@ -31,11 +31,11 @@ from beluga_nb.untrusted import DAMAGE, load_json, text, whole
 SILENCE = 30.0
 """Seconds without a heartbeat, on the clock of the process that waits, after which a claim is abandoned."""
 
-_BEGINNING = b'{"host": '
+BEGINNING = b'{"host": '
 _LONGEST = 4096  # bytes of a claim
 
 CLAIMS = FileKind(
-    folder="pending", pattern=re.compile(files.CLAIM), beginnings=(_BEGINNING,), may_be_empty=True
+    folder="pending", pattern=re.compile(files.CLAIM), beginnings=(BEGINNING,), may_be_empty=True
 )
 
 
@@ -53,13 +53,12 @@ class Claim:
         files.check_inside(path.parent, root)
         files.make(path.parent, root)
         token = str(uuid4())
-        owner = {"host": platform.node(), "pid": os.getpid(), "token": token, "system": system()}
         # O_EXCL: of two processes one fails, on network file systems too.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(path, flags, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(json.dumps(owner).encode())
+                file.write(json.dumps(owner_fields(token)).encode())
         except OSError:
             # The disk is full. Others would wait for an empty claim until it is abandoned.
             path.unlink()
@@ -99,17 +98,49 @@ class Claim:
         return contested
 
 
+class Taken(Protocol):
+    """A claim that this process holds, in a folder or at an address."""
+
+    def beat(self) -> None: ...
+    def release(self) -> None: ...
+
+
+class Watch(Protocol):
+    """What one process sees of the claims of others, and takes its own by."""
+
+    @property
+    def holder(self) -> Owner: ...
+    @property
+    def is_ours(self) -> bool: ...
+    @property
+    def silent_for(self) -> float: ...
+    @property
+    def age(self) -> float: ...
+    def take(self) -> Taken: ...
+    def look(self) -> None: ...
+    def remove(self) -> bool: ...
+
+
 class ClaimWatch:
     """What one process sees of the claim of another, from look to look."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root: Path) -> None:
         self.path = path
+        self.root = root
         self.holder = Owner()
         self.is_ours = False
         self.silent_for = 0.0  # seconds, on the monotonic clock of this process
         self.age = 0.0  # seconds, by the clocks of this system and of the file's
         self._changed = (0, 0)
         self._seen = 0.0
+
+    def take(self) -> Claim:
+        """Make a claim, as `Claim.take`."""
+        return Claim.take(self.path, self.root)
+
+    def remove(self) -> bool:
+        """Remove the claim that was seen, as `remove`."""
+        return remove(self.path, self.holder.token)
 
     def look(self) -> None:
         """See who holds the claim now, and since when it is silent; raise `FileNotFoundError`."""
@@ -126,7 +157,7 @@ class ClaimWatch:
         self.age = time.time() - state.st_mtime
 
 
-def await_claim(watch: ClaimWatch, root: Path, *, timeout: float, silence: float) -> Claim:
+def await_claim(watch: Watch, *, timeout: float, silence: float) -> Taken:
     """Make a claim as soon as no other process holds it; one that is abandoned for `silence` is removed.
 
     Raises `TimeoutError` after `timeout` seconds, `FileExistsError` where something else has its name, and
@@ -135,7 +166,7 @@ def await_claim(watch: ClaimWatch, root: Path, *, timeout: float, silence: float
     until = time.monotonic() + timeout
     while True:
         try:
-            return Claim.take(watch.path, root)
+            return watch.take()
         except FileExistsError:
             with contextlib.suppress(FileNotFoundError):  # released meanwhile
                 watch.look()
@@ -144,10 +175,15 @@ def await_claim(watch: ClaimWatch, root: Path, *, timeout: float, silence: float
                 # By the clock of the file system, too: one that was left days ago must not cost a wait.
                 silent_for = max(watch.age, watch.silent_for)
                 if is_abandoned(watch.holder, silent_for=silent_for, silence=silence):
-                    remove(watch.path, watch.holder.token)
+                    watch.remove()
         if time.monotonic() > until:
             raise TimeoutError
         time.sleep(0.005)
+
+
+def owner_fields(token: str) -> dict[str, object]:
+    """Return the fields of a claim of this process."""
+    return {"host": platform.node(), "pid": os.getpid(), "token": token, "system": system()}
 
 
 @cache
@@ -221,7 +257,7 @@ def _read(path: Path) -> bytes | None:
         return None
     data = read_head(path, _LONGEST)
     bare = data.strip(b"\0")  # some file systems leave zeros after a crash
-    return data if bare.startswith(_BEGINNING) or _BEGINNING.startswith(bare) else None
+    return data if bare.startswith(BEGINNING) or BEGINNING.startswith(bare) else None
 
 
 def remove(path: Path, token: str) -> bool:

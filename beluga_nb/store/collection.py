@@ -172,7 +172,13 @@ class Collection(FileKind, Generic[T]):
 
         Raises `OSError` where its file cannot be read, `CorruptFileError` where the value cannot be used.
         """
-        return self._read(self.path(store, name), store.folder)[1]
+        path = self.path(store, name)
+        store.fetch(path)
+        try:
+            return self._read(path, store.folder)[1]
+        except CorruptFileError:
+            store.drop(path)
+            raise
 
     def load(self, path: Path, store: Store) -> tuple[bytes, T | CorruptFileError]:
         """Return the bytes of a file, whose folder was checked, and its value or why it cannot be used.
@@ -202,10 +208,14 @@ class Collection(FileKind, Generic[T]):
             raise CorruptFileError(error.reason, path, written) from None
         return written, value
 
-    def scan(self, store: Store) -> Iterator[Found[T]]:
-        """Yield each file, in the order of their names, with its value or why it cannot be used."""
+    def scan(self, store: Store, *, besides: Set[str] = frozenset()) -> Iterator[Found[T]]:
+        """Yield each file, in the order of their names, with its value or why it cannot be used.
+
+        The files of the names `besides` are not read.
+        """
+        wanted = (path for path in self.paths(store) if path.stem not in besides)
         # By folder: whether a link leads elsewhere is asked once for each.
-        for folder, paths in groupby(self.paths(store), key=lambda path: path.parent):
+        for folder, paths in groupby(wanted, key=lambda path: path.parent):
             outside = store.outside(folder)
             for path in paths:
                 with suppress(FileNotFoundError):  # another kernel has just forgotten it
@@ -215,9 +225,9 @@ class Collection(FileKind, Generic[T]):
         """Return the values in a file, as `load`."""
         return [Found(path, self.load(path, store)[1])]
 
-    def values(self, store: Store) -> Iterator[T]:
-        """Yield each value that can be read."""
-        for found in self.scan(store):
+    def values(self, store: Store, *, besides: Set[str] = frozenset()) -> Iterator[T]:
+        """Yield each value that can be read, but not those of the names `besides`."""
+        for found in self.scan(store, besides=besides):
             if not isinstance(found.value, CorruptFileError):
                 yield found.value
 

@@ -248,7 +248,7 @@ class _Removal:
                 if not self._may_unlink(path):
                     continue
                 size = path.lstat().st_size
-                path.unlink()
+                self.store.unlink(path)
             except FileNotFoundError:  # another kernel forgets the same
                 continue
             except OSError as error:
@@ -259,7 +259,9 @@ class _Removal:
     def forget(self, collection: Collection[Any], path: Path, pictures: set[str]) -> None:
         """Remove what a file holds about some pictures, and unlink it where nothing else is in it."""
         try:
-            if collection.forget(path, pictures, root=self.store.folder):
+            with self.store.editing(path) if collection.suffix == ".jsonl" else contextlib.nullcontext():
+                is_empty = collection.forget(path, pictures, root=self.store.folder)
+            if is_empty:
                 self.unlink([path])
         except FileNotFoundError:
             pass
@@ -326,7 +328,7 @@ def _renamed(path: Path, removal: _Removal) -> Path:
     with contextlib.suppress(OSError):
         free = not os.path.lexists(aside) or removal.owns(aside)
         if free and removal.owns(path) and holds_its_name(path) and not path.name.endswith(ASIDE):
-            return path.replace(aside)
+            return removal.store.rename(path, aside)
     # A link leads out, the file is gone, or the disk is full: it is unlinked under its own name.
     return path
 
@@ -339,7 +341,7 @@ def _brought_back(path: Path, removal: _Removal) -> bool:
             if os.path.lexists(place):
                 # What lies there is damaged, or a pointer without its bytes: then these are kept.
                 return is_pointer(place) or not holds_its_name(place)
-            path.rename(place)
+            removal.store.rename(path, place)
     except OSError as error:
         removal.fail(path, error)
     return True

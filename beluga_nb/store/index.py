@@ -266,6 +266,7 @@ class Index:
                 self._write(self._table.parts)
 
     def _set(self, part: Callable[[str], Part]) -> None:
+        self.store.refresh("records")
         with self.store.reading():
             parts = {folder: part(folder) for folder in _folders(self.store.folder / "records")}
         # The same object while nothing changes, so that what was made of it can be used again.

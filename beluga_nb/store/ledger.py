@@ -49,7 +49,7 @@ class StoreLedger:
         self.store = store
         self.path = store.folder / "pending" / files.LEDGER
         self._file: tuple[int, int] | None = None
-        self._lock = ClaimWatch(self.path.with_suffix(".lock"))
+        self._lock = ClaimWatch(self.path.with_suffix(".lock"), store.folder)
 
     def add(self, line: bytes) -> None:
         """Add a line, and wait until it is on the disk; raise `StoreError` where that fails."""
@@ -101,9 +101,7 @@ class StoreLedger:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            claim = await_claim(
-                self._lock, self.store.folder, timeout=LOCK_TIMEOUT, silence=LOCK_ABANDONED_AFTER
-            )
+            claim = await_claim(self._lock, timeout=LOCK_TIMEOUT, silence=LOCK_ABANDONED_AFTER)
         except FileExistsError:
             raise self._not_ours(self._lock.path) from None
         except TimeoutError:

@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,26 +132,32 @@ def complete(store: Store, run: str) -> None:
     """Remove a call whose end is known, and what was kept of its answer."""
     # The call last: an answer without its call would be taken for an orphan.
     for path in (*answers(store, run), CALLS.path(store, run)):
-        with contextlib.suppress(OSError):
-            path.unlink()
+        with contextlib.suppress(OSError, StoreError):
+            store.unlink(path)
 
 
-def calls_for(store: Store, request: Request, *, provider: str) -> list[Pending]:
+def calls_for(
+    store: Store, request: Request, *, provider: str, besides: Set[str] = frozenset()
+) -> list[Pending]:
     """Return the calls for pictures of a request, the oldest first, for the holder of its claim.
+
+    Those `besides` are not read.
 
     The claim on a request (store/claims.py) proves that no process waits for them, also where the id of a
     process that died is in use again.
     """
     return [
         call
-        for call in calls(store)
+        for call in calls(store, besides=besides)
         if call.provider == provider
         and call.request.slice(0) == request.slice(0)
         and set(call.request.samples) & set(request.samples)
     ]
 
 
-def repeatable(store: Store, request: Request, *, provider: str, body: str) -> Pending | None:
+def repeatable(
+    store: Store, request: Request, *, provider: str, body: str, besides: Set[str] = frozenset()
+) -> Pending | None:
     """Return an earlier call that sent the very same, whose id the service may know.
 
     A service that honours an `Idempotency-Key` answers the second call with what it kept of the first, and
@@ -159,7 +165,7 @@ def repeatable(store: Store, request: Request, *, provider: str, body: str) -> P
     """
     if not body:  # An engine that is not a service: the journal need not be read.
         return None
-    for call in calls_for(store, request, provider=provider):
+    for call in calls_for(store, request, provider=provider, besides=besides):
         if call.request.samples == request.samples and call.body == body and not _repeated(store, call):
             return call
     return None
@@ -225,11 +231,11 @@ def _answers(store: Store) -> list[Path]:
     return [folder / name for name in files.names(folder, links=False) if ANSWERS.pattern.fullmatch(name)]
 
 
-def calls(store: Store) -> list[Pending]:
-    """Return the calls without a known end, the oldest first."""
+def calls(store: Store, *, besides: Set[str] = frozenset()) -> list[Pending]:
+    """Return the calls without a known end, the oldest first, but those `besides`."""
     found: list[Pending] = []
     with contextlib.suppress(StoreError):
-        found = list(CALLS.values(store))
+        found = list(CALLS.values(store, besides=besides))
     return sorted(found, key=lambda call: (call.started, call.run))
 
 

@@ -1,4 +1,7 @@
-"""The store: a folder of records and of the bytes that they name (store/format.py)."""
+"""The store: a folder of records and of the bytes that they name (store/format.py).
+
+That of a store at an address has copies of its objects (store/mirror.py).
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from beluga_nb.redaction import redact_bytes
 from beluga_nb.request import Request
 from beluga_nb.result import MissingPicture, Picture, Preview
 from beluga_nb.store import files
+from beluga_nb.store.claims import ClaimWatch, Watch
 from beluga_nb.store.codec import SCHEMA, CorruptFileError, encode
 from beluga_nb.store.collection import Blob
 from beluga_nb.store.folder import BLOBS, LFS_POINTER, LONGEST_POINTER
@@ -25,6 +29,7 @@ from beluga_nb.store.format import RECORDS, Entry, key, record_of, record_of_ref
 
 if TYPE_CHECKING:
     from beluga_nb.store.index import Index
+    from beluga_nb.store.mirror import Mirror
 
 _GIT_FILES = {
     ".gitattributes": "blobs/** -text\nrecords/** merge=union\n",
@@ -38,11 +43,18 @@ _OLDER_GIT_FILES = {".gitattributes": "blobs/** -text\n"}  # as earlier versions
 class Store:
     """A folder of records and blobs. Reading creates nothing; the first write creates the folder.
 
-    With `indexing`, an index of many records is written, too.
+    With `indexing`, an index of many records is written, too. The folder of a store at an address has a
+    `mirror`.
     """
 
     folder: Path
     indexing: bool = field(default=False, kw_only=True, compare=False, repr=False)
+    mirror: Mirror | None = field(default=None, kw_only=True, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name that the user knows the store by: its address, or the name of its folder."""
+        return str(self.mirror) if self.mirror else self.folder.name
 
     @cached_property
     def index(self) -> Index:
@@ -53,7 +65,7 @@ class Store:
 
     def __getstate__(self) -> dict[str, object]:
         # Without the index, which holds a lock.
-        return {"folder": self.folder, "indexing": self.indexing}
+        return {"folder": self.folder, "indexing": self.indexing, "mirror": self.mirror}
 
     def read(self, request: Request, *, provider: str) -> Picture | APIStatusError | None:
         """Return the first picture of a request, the refusal that came instead, or None: not recorded.
@@ -86,8 +98,11 @@ class Store:
 
         Raises `StoreError` where that cannot be seen: what may be there is not to be bought again.
         """
+        path = self.record_path(key(request, provider=provider))
+        if self.mirror:
+            return self.mirror.has(path)
         with self.reading(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            self.record_path(key(request, provider=provider)).stat()
+            path.stat()
             return True
         return False
 
@@ -96,8 +111,31 @@ class Store:
         samples = request.samples
         return {sample for sample in samples if not self.has(request.slice(sample), provider=provider)}
 
+    def fetch(self, *paths: Path) -> None:
+        """Bring those files of a store at an address here that are not here and that there are."""
+        if self.mirror:
+            self.mirror.fetch(*paths)
+
+    def prefetch(self, requests: Iterable[Request], *, provider: str) -> None:
+        """Bring the records of a store at an address here, of the first pictures of many requests."""
+        if self.mirror:
+            self.mirror.prefetch(self.record_path(key(each, provider=provider)) for each in requests)
+
+    def refresh(self, folder: str) -> None:
+        """Make a folder of a store at an address hold what is there now."""
+        if self.mirror:
+            self.mirror.refresh(folder)
+
+    def watch(self, name: str) -> Watch:
+        """Return what claims of that name are seen and taken by."""
+        if self.mirror:
+            return self.mirror.watch(name)
+        return ClaimWatch(self.folder / "pending" / name, self.folder)
+
     def check_ours(self) -> None:
         """Raise `StoreError` where the folder holds something else than a store, so that nothing is kept."""
+        if self.mirror:
+            self.mirror.check()
         try:
             files.check(self.folder, SCHEMA)
         except files.NotAStoreError as error:
@@ -112,13 +150,11 @@ class Store:
         if preview:
             blobs[self._blob_path(_sha256(preview.data), SUFFIXES[preview.media_type])] = preview.data
         with self.writing():
-            for path, data in blobs.items():
-                self._write_blob(path, data)
+            self._write({path: data for path, data in blobs.items() if not self._holds(path, data)})
             self._write_record(record)
             # Until the record was there, another kernel may have forgotten the same bytes.
-            for path, data in blobs.items():
-                if not path.exists():
-                    self._write_blob(path, data)
+            gone = self.mirror.absent(blobs) if self.mirror else [path for path in blobs if not path.exists()]
+            self._write({path: blobs[path] for path in gone})
 
     def write_refusal(
         self, request: Request, refusal: APIStatusError, *, provider: str, created: int
@@ -144,12 +180,17 @@ class Store:
         with self.writing():
             for data, media_type in blobs:
                 self.keep(data, media_type)
-            for path, data in written.items():
-                if not path.exists():
-                    files.write(path, data, root=self.folder)
+            self.fetch(*written)
+            self._write({path: data for path, data in written.items() if not path.exists()})
 
     def _write_blob(self, path: Path, data: bytes) -> None:
         if not self._holds(path, data):  # missing, or damaged
+            self._write({path: data})
+
+    def _write(self, written: Mapping[Path, bytes]) -> None:
+        if self.mirror and written:
+            self.mirror.upload(written)
+        for path, data in written.items():
             files.write(path, data, root=self.folder)
 
     def _holds(self, path: Path, data: bytes) -> bool:
@@ -168,6 +209,8 @@ class Store:
 
         A private folder of another user is empty. Raises `StoreError` where another cannot be read.
         """
+        if self.mirror:
+            self.mirror.refresh(folder, is_wanted)
         with self.reading():
             try:
                 return files.listed(self.folder / folder, depth, is_wanted)
@@ -184,6 +227,7 @@ class Store:
         """
         assert entry.image, "a refusal has no picture"
         small = entry.preview
+        self.fetch(*map(self.blob_path, entry.blobs))
         # First, since a picture whose bytes are elsewhere has nothing but its preview.
         preview = Preview(self.blob(small), small.media_type) if small else None
         try:
@@ -206,6 +250,7 @@ class Store:
     def blob(self, blob: Blob) -> bytes:
         """Return recorded bytes; raise `StoreError` unless they are the recorded ones."""
         path = self.blob_path(blob)
+        self.fetch(path)
         try:
             data = files.read(path, root=self.folder, most=files.LARGEST_BLOB)
         except OSError as error:
@@ -214,22 +259,44 @@ class Store:
             return data
         if data.startswith(LFS_POINTER) and len(data) < LONGEST_POINTER and blob.sha256.encode() in data:
             raise NotPulledError(path, data)
+        self.drop(path)
         raise CorruptFileError("its bytes are not the ones that were recorded", path)
 
     def write_json(self, path: Path, value: Mapping[str, object]) -> None:
         """Write a JSON file of the store; raise `StoreError` where that fails."""
         with self.writing():
-            files.write(path, encode(value), root=self.folder)
+            self._write({path: encode(value)})
 
     def remove(self, path: Path) -> None:
         """Remove a file of the store, if it is there; raise `StoreError` where that fails."""
         with self.writing():
             files.check_inside(path, self.folder)
+            self.unlink(path, missing_ok=True)
+
+    def unlink(self, path: Path, *, missing_ok: bool = False) -> None:
+        """Remove a file of the store; raise `OSError` or `StoreError` where that fails."""
+        if self.mirror:
+            self.mirror.remove(path)
+        path.unlink(missing_ok=missing_ok)
+
+    def rename(self, path: Path, to: Path) -> Path:
+        """Rename a file of the store over another one; raise `OSError` or `StoreError` where that fails."""
+        if self.mirror:
+            self.mirror.rename(path, to)
+        return path.replace(to)
+
+    def drop(self, path: Path) -> None:
+        """Remove a damaged copy of an object, which is fetched again when it is asked for."""
+        if self.mirror:
             path.unlink(missing_ok=True)
+
+    def editing(self, path: Path) -> contextlib.AbstractContextManager[None]:
+        """Change a file of lines in the block."""
+        return self.mirror.editing(path) if self.mirror else contextlib.nullcontext()
 
     def add_line(self, path: Path, line: bytes) -> None:
         """Add a line to a file of the store; raise `StoreError` where that fails."""
-        with self.writing():
+        with self.writing(), self.editing(path):
             files.add(path, redact_bytes(line), root=self.folder)
 
     def record_path(self, name: str) -> Path:
@@ -252,7 +319,7 @@ class Store:
         if not files.is_closed(error):
             return CorruptFileError(error.strerror or str(error), path)
         return StoreError(
-            f"The store {self.folder.name} cannot be read: {error.strerror}.",
+            f"The store {self.name} cannot be read: {error.strerror}.",
             "Ask its owner for the right to read it (chmod -R a+rX), or set BELUGA_STORE to another folder.",
         )
 
@@ -265,7 +332,14 @@ class Store:
             raise self._unreadable(self.folder, error) from None
 
     def _write_record(self, record: Mapping[str, object]) -> None:
-        files.write(self.record_path(str(record["key"])), encode(record), root=self.folder)
+        path, data = self.record_path(str(record["key"])), encode(record)
+        if self.mirror and (there := self.mirror.create(path, data)):
+            with contextlib.suppress(CorruptFileError):  # then it is written anew
+                first, ours = RECORDS.decode(there), RECORDS.decode(data)
+                if first.image and ours.image != first.image:
+                    raise RecordedMeanwhileError(self.name)
+            self.mirror.upload({path: data})
+        files.write(path, data, root=self.folder)
 
     def _blob_path(self, name: str, suffix: str) -> Path:
         return self.folder / BLOBS.folder / name[:2] / f"{name}{suffix}"
@@ -287,7 +361,7 @@ class Store:
             # UnicodeEncodeError: half a surrogate pair in the words of an engine.
             reason = getattr(error, "strerror", None) or error
             raise StoreError(
-                f"Pictures cannot be recorded: {reason} ({self.folder.name}).",
+                f"Pictures cannot be recorded: {reason} ({self.name}).",
                 "They are in the result: save them with .save(), then mend the folder or set BELUGA_STORE.",
             ) from None
 
@@ -309,6 +383,13 @@ def _not_a_store(folder: Path, error: files.NotAStoreError) -> StoreError:
         f"The folder {folder.name} is not a store: {error}. Nothing was written or removed there.",
         f"Set BELUGA_STORE to an empty or a new folder, or bring {files.MARK} back (git checkout).",
     )
+
+
+class RecordedMeanwhileError(StoreError):
+    """Another machine has recorded another picture for the same request first."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Another machine has recorded the same in {name}.", "Ask for a new take.")
 
 
 class NotPulledError(StoreError):

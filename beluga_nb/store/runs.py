@@ -112,7 +112,7 @@ class Run:
 class History:
     """A page of runs, the newest first, how many `more` there are, and whether `all` were asked for.
 
-    `surface` has the words for the next page.
+    `surface` has the words for the next page, and `address` is that of the store, if it has one.
     """
 
     runs: tuple[Run, ...]
@@ -120,13 +120,15 @@ class History:
     all: bool = True
     page: int = 1
     surface: Surface = Surface.PYTHON
+    address: str = ""
     view: Callable[[History], Bundle] | None = field(default=None, compare=False, repr=False)
 
     @property
     def rest(self) -> str:
-        """How many runs are left out, and how to see them; nothing where none are."""
+        """How many runs are left out, how to see them, and the address; nothing where there is neither."""
         following = Hint(": the next page is ", Remedy("page", str(self.page + 1)))
-        return f"{and_more(self.more)}{on(following, self.surface)}" if self.more else ""
+        left_out = f"{and_more(self.more)}{on(following, self.surface)}" if self.more else ""
+        return " ".join(filter(None, [left_out, self.address and f"In {self.address}."]))
 
     @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:

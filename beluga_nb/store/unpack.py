@@ -177,6 +177,7 @@ def _is_taken(store: Store, file: _File) -> bool:
     """Whether a value in the place of a file is in conflict with it."""
     if not file.collection.has_conflicts:
         return False
+    store.fetch(store.folder / file.place)
     try:
         written = files.read(store.folder / file.place, root=store.folder)
         here = file.collection.unpacked(Path(file.place).stem, written)

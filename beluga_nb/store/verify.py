@@ -152,7 +152,7 @@ def _scan(
 def _checked(store: Store, rows: Sequence[Row], notebooks: Sequence[Path]) -> str:
     count = plural(len(rows), "recording")
     named = [sanitize(path.name or str(path)) for path in notebooks]
-    return ", ".join([f"{sanitize(store.folder.name)} ({count})", *named])
+    return ", ".join([f"{sanitize(store.name)} ({count})", *named])
 
 
 def _problem(store: Store, found: Found[Any]) -> str:

@@ -29,7 +29,7 @@ from beluga_nb.errors import StoreError
 from beluga_nb.paths import open_file
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.store import files
-from beluga_nb.store.claims import ClaimWatch, await_claim
+from beluga_nb.store.claims import await_claim
 from beluga_nb.store.codec import CorruptFileError, encode_line, sha256_text
 from beluga_nb.store.collection import Collection, Found, PackedFile, References, hashes_in
 from beluga_nb.store.scores import naming
@@ -337,12 +337,7 @@ def exclusively(store: Store) -> Iterator[None]:
     """
     with naming("Votes"), store.writing():
         try:
-            claim = await_claim(
-                ClaimWatch(store.folder / "pending" / LOCK),
-                store.folder,
-                timeout=LOCK_TIMEOUT,
-                silence=LOCK_ABANDONED_AFTER,
-            )
+            claim = await_claim(store.watch(LOCK), timeout=LOCK_TIMEOUT, silence=LOCK_ABANDONED_AFTER)
         except TimeoutError:
             raise StoreError("Votes are not recorded: another process is voting.", "Try again.") from None
     try:

@@ -468,6 +468,7 @@ def tall(lab):
     return lab
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", SEEN)
 def test_a_lesson_runs_in_the_browser_and_shows_all_of_its_pictures(name, tall, tmp_path):
     tall.open(to_replay(name), f"{name}.ipynb")

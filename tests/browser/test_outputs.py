@@ -106,6 +106,10 @@ def test_tables_and_errors_can_be_used_by_all_and_fit_the_page(shown, theme, wid
     assert found.violations(".jp-OutputArea-output", without=["scrollable-region-focusable"]) == []
     assert not found.is_wider()
     assert found.page.locator("table:visible").count() >= len(TABLES)
+    models = found.page.locator("div > table", has_text="gpt-image-2-official").all()
+    assert len(models) >= 2
+    for table in models:
+        assert table.evaluate("each => each.parentElement.scrollWidth <= each.parentElement.clientWidth")
 
 
 @pytest.fixture(scope="module")

@@ -206,3 +206,11 @@ def test_votes_are_shown_by_voter_with_what_they_are_worth():
 def test_a_voter_is_text_from_outside():
     html = of(vote("a", "b", voter="<script>alert(1)</script>"))._repr_mimebundle_()["text/html"]
     assert "<script" not in html
+
+
+def test_of_many_voters_the_first_are_listed_and_the_others_are_counted():
+    rows = tuple(Duel("a", "b", LEFT, voter=f"voter {number:03}") for number in range(203))
+    shown = Votes(by="model", rows=rows)._repr_mimebundle_()
+    assert "voter 199" in shown["text/plain"]
+    assert "voter 200" not in shown["text/plain"]
+    assert "… and 3 more voters." in shown["text/plain"]

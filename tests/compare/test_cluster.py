@@ -204,11 +204,9 @@ def test_when_the_last_worker_is_gone_nobody_waits_for_ever(workers, monkeypatch
     assert caught.value.message == "The cluster has had no workers for 2 seconds."
 
 
-def test_a_client_that_is_asynchronous_is_two_lines(workers):
-    workers.start()
-
+def test_a_client_that_is_asynchronous_is_two_lines(two_workers):
     async def asked():
-        async with distributed.Client(workers.address, asynchronous=True) as client:
+        async with distributed.Client(two_workers.address, asynchronous=True) as client:
             with pytest.raises(RequestError, match="The client is asynchronous"):
                 measured(client, sharpness)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from beluga_nb.compare.inference import Fit, fit, fitted, outside, t_quantile
+from beluga_nb.compare.inference import Fit, Wins, fit, fitted, outside, t_quantile
 from beluga_nb.compare.rank import ranking
 from beluga_nb.compare.vote import Duel
 from beluga_nb.compare.vote_plan import plan_votes
@@ -221,3 +221,25 @@ def test_an_effect_that_is_none_cannot_be_planned_for(wrong):
 def test_a_study_that_cannot_be_is_not_planned(wrong):
     with pytest.raises(RequestError, match="cannot be planned"):
         plan_votes(effect=0.6, **wrong)
+
+
+@pytest.mark.parametrize("entries", [1, 700, 2**20])
+def test_many_clusters_in_blocks_give_the_numbers_of_one_array(entries, monkeypatch):
+    rng = np.random.default_rng(7)
+    names, prompts, voters = 5, 90, 40
+    left = rng.integers(names, size=4000)
+    right = (left + rng.integers(1, names, size=4000)) % names
+    shares = rng.choice([0.0, 0.5, 1.0], size=4000)
+    of_prompt, of_voter = rng.integers(prompts, size=4000), rng.integers(voters, size=4000)
+    clusters = [of_prompt, of_voter, of_prompt * voters + of_voter]
+    dense = []
+    for each in clusters:
+        wins = np.zeros((each.max() + 1, names, names))
+        np.add.at(wins, (each, left, right), shares)
+        np.add.at(wins, (each, right, left), 1 - shares)
+        dense.append(wins)
+    monkeypatch.setattr("beluga_nb.compare.inference.MOST_ENTRIES", entries)
+    whole, blocks = fit(*dense), fit(*(Wins(each, left, right, shares, names) for each in clusters))
+    assert vars(whole).keys() == vars(blocks).keys()
+    for name, found in vars(whole).items():
+        assert getattr(blocks, name) == pytest.approx(found, abs=1e-9), name

@@ -91,7 +91,7 @@ def test_a_grid_of_up_to_200_pictures_is_shown_whole_and_a_larger_one_in_pages(s
 def test_what_a_page_leaves_out_is_said_and_other_pages_can_be_seen(session):
     grid = large(session)
     assert (
-        "Page 1 of 25 shows 40 of 1000 cells, evenly spaced: 4 of 100 of number, 10 of 10 of style. page(2)"
+        "Page 1 of 25 shows 40 of 1000 cells, evenly spaced (number: 4 of 100, style: 10 of 10). page(2)"
         " shows others, where() those of some labels, and to_html(&#x27;folder&#x27;) writes all of them."
     ) in grid._repr_mimebundle_()["text/html"]
     second, last = grid.page(2), grid.page(25)

@@ -1,21 +1,38 @@
-"""A grid on workers equals the grid at home, to the byte; and what a worker lacks is said before anything."""
+"""A grid on workers equals the grid at home, to the byte, also where some of them are killed."""
 
+import asyncio
 import json
 import multiprocessing
+import os
+import platform
+import random
 import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from contextvars import ContextVar
 
 import pytest
 import remote_engines
-from clusters import Cluster
-from conftest import KEY, drawing, service
-from leaks import leaks
+from clusters import ROOT, Cluster, Scheduler
+from conftest import KEY, drawing, on_a_port, service
+from kernels import clean_environment
+from leaks import holds, leaks
 from remote_engines import mixed
+from sampling import rounds
 
+from beluga_nb import __version__
 from beluga_nb.engines import worker
-from beluga_nb.errors import NotRecordedError, OverBudgetError, RequestError, SettingsError
+from beluga_nb.errors import BelugaError, NotRecordedError, OverBudgetError, RequestError, SettingsError
+from beluga_nb.server.app import create_app
 from beluga_nb.session.session import Session
+from beluga_nb.store import pending
+from beluga_nb.store.records import Store
 
 pytestmark = [
     # Dask's own sockets and event loop, at their end.
@@ -58,16 +75,16 @@ def started():
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Two workers that have the key, and a folder for each one's journal."""
+    """Two workers with two threads each, which have the key, and are started again when they are killed."""
     pytest.importorskip("distributed")
     folder = tmp_path_factory.mktemp("cluster")
     with Cluster(folder, BELUGA_API_KEY=KEY, XDG_STATE_HOME=str(folder / "state")) as running:
-        running.start(count=2)
+        running.start("", "--nanny", "--nthreads=2", count=2)
         yield running
 
 
-def grid_of(session, **more):
-    return session.grid("a {{animal}}, {{style}}", animal=ANIMALS, style=["oil", "ink"], **more)
+def grid_of(session, animals=ANIMALS, style=("oil", "ink"), **more):
+    return session.grid("a {{animal}}, {{style}}", animal=animals, style=style, **more)
 
 
 def kept(folder):
@@ -127,13 +144,13 @@ def test_a_grid_on_a_cluster_equals_the_grid_at_home(tmp_path, cluster):
             "the painter": {},
         }
         for name, how in sources.items():
-            home = grid_of(session_at(tmp_path / f"{name}, home", **how)).run()
-            there = grid_of(session_at(tmp_path / f"{name}, there", **how))
+            animals = ANIMALS[:1] if name == "the painter" else ANIMALS
+            home = grid_of(session_at(tmp_path / f"{name}, home", **how), animals).run()
+            there = grid_of(session_at(tmp_path / f"{name}, there", **how), animals)
             there.run(executor=cluster.client)
             check_same(there, home, name)
-            again = grid_of(
-                Session(folder=tmp_path / f"{name}, there", mode="replay", **{"environ": {}, **how})
-            )
+            again = Session(folder=tmp_path / f"{name}, there", mode="replay", **{"environ": {}, **how})
+            again = grid_of(again, animals)
             with suppress(NotRecordedError):  # of what has failed
                 again.run()
             assert again.counts["done"] == home.counts["done"]
@@ -190,15 +207,60 @@ def test_what_workers_lack_is_two_lines_before_the_first_cell(tmp_path, cluster,
         "ModuleNotFoundError: No module named 'only_here'"
     )
     assert hint == "Nothing was sent. Install its module where it runs, or correct its name."
-    cluster.start("import os\nos.environ.pop('BELUGA_API_KEY')", "--no-nanny")
+    first = [next(iter(cluster.client.nthreads()))]
+    cluster.client.run(remote_engines.set_variable, "BELUGA_API_KEY", "", workers=first)
     try:
-        environ = {"BELUGA_API_KEY": KEY}
-        assert asked_of(cluster.client, tmp_path / "key", environ=environ) == (
-            "On 1 of 3 workers of the cluster: A worker has no key for belugapi; nothing was sent.",
+        assert asked_of(cluster.client, tmp_path / "key", environ={"BELUGA_API_KEY": KEY}) == (
+            "On 1 of 2 workers of the cluster: A worker has no key for belugapi; nothing was sent.",
             "Set BELUGA_API_KEY where the workers run, and start them again: no key is sent to them.",
         )
     finally:
-        cluster.end_last()
+        cluster.client.run(remote_engines.set_variable, "BELUGA_API_KEY", KEY, workers=first)
+
+
+def test_a_table_shows_what_each_worker_has(tmp_path, cluster, started):
+    grid = grid_of(session_at(tmp_path / "s", environ={"BELUGA_API_KEY": KEY}))
+    rows = grid.workers(cluster.client).rows
+    assert len(rows) == 2
+    for row in rows:
+        assert (row["beluga_nb"], row["Python"]) == (__version__, platform.python_version())
+        assert (row["engine"], row["key"]) == ("belugapi", "from BELUGA_API_KEY")
+        assert row["answers kept in"].startswith(str(cluster.folder))
+    shown = repr(grid.workers(cluster.client))
+    assert shown.splitlines()[0].split()[:3] == ["worker", "beluga_nb", "Python"]
+    assert "problem" not in shown
+    assert not holds(shown)
+    assert len(grid.workers(started("threads")).rows) == 1
+    lacking = grid_of(session_at(tmp_path / "t", engine="no_such_module:fox")).workers(started("processes"))
+    assert "No module named 'no_such_module'" in lacking.rows[0]["problem"]
+
+
+def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypatch, started, state):
+    monkeypatch.setenv("REMOTE_ENGINES", str(tmp_path))
+    session = session_at(tmp_path / "s", engine="remote_engines:waiting", max_in_flight=4)
+    grid, executor = grid_of(session), started("threads")
+    job = grid.submit(executor=executor)
+    store = grid._runner.workspace().store
+    until(lambda: len(list(tmp_path.glob("asked-*"))) == 2)
+    # What waits for a thread is in the journal too, before it is sent.
+    until(lambda: len(pending.calls(store)) == 4)
+    job.cancel()
+    until(job.done)
+    unknown = pending.calls(store)
+    assert len(unknown) == 2, "the others had not begun"
+    (tmp_path / "go").touch()
+    grid.run(executor=executor)
+    assert grid.counts["done"] == len(grid)
+    assert len(list(tmp_path.glob("asked-*"))) == len(grid), "what was under way was asked for again"
+    assert pending.calls(store) == []
+    assert list(state.glob("*.answer*")) == []
+
+
+def until(claim):
+    deadline = time.monotonic() + 60
+    while not claim():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_cap_is_exact_over_all_workers(tmp_path, cluster):
@@ -210,3 +272,167 @@ def test_a_cap_is_exact_over_all_workers(tmp_path, cluster):
     with pytest.raises(OverBudgetError):
         grid.run(executor=cluster.client)
     assert grid._runner.resources.budget.spent.images == 7
+
+
+HUNTED = ["cat", "fox", "owl", "hen", "dog", "cow", "elk", "bat"]
+CELLS = 2 * len(HUNTED)
+
+AT_ONCE = 4
+"""Calls that the workers make at once."""
+
+CAP = CELLS + AT_ONCE
+
+CALL = ContextVar("CALL")
+
+RUN = """
+import sys
+from pathlib import Path
+from distributed import Client
+from test_remote import hunted
+if __name__ == "__main__":
+    with Client(sys.argv[1]) as client:
+        hunted(Path(sys.argv[2]), sys.argv[3]).run(executor=client)
+"""
+
+
+def telling_ids(app):
+    """Tell the engine behind a service of the `Idempotency-Key` of each request."""
+
+    async def wrapped(scope, receive, send):
+        if scope["type"] == "http":
+            CALL.set(dict(scope["headers"]).get(b"idempotency-key"))
+        await app(scope, receive, send)
+
+    return wrapped
+
+
+class Striking:
+    """An engine that counts what it is asked for, by cell and by id, and strikes at a random moment."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.posts, self.ids = Counter(), {}
+        self.strike, self.left, self.struck = None, 0, threading.Event()
+
+    def arm(self, strike):
+        self.strike, self.left = strike, self.random.randint(2, CELLS // 2)
+        self.struck.clear()
+
+    async def __call__(self, request):
+        self.posts[CALL.get()] += 1
+        self.ids.setdefault(request.prompt, set()).add(CALL.get())
+        self.left -= 1
+        if self.left == 0 and self.strike:
+            asyncio.get_running_loop().call_later(self.random.uniform(0, 0.15), self._struck)
+        await asyncio.sleep(self.random.uniform(0.02, 0.15))
+        return await drawing(request)
+
+    def _struck(self):
+        self.strike()
+        self.struck.set()
+
+
+def hunted(folder, base_url):
+    session = Session(
+        folder=folder,
+        environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url},
+        confirm=lambda _: True,
+        notify=lambda _: None,
+        budget="store",
+        max_images=CAP,
+        progress=False,
+    )
+    return grid_of(session, HUNTED, model="flux-2.0")
+
+
+def kill(pids):
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def run(grid, client):
+    """Run a grid, whatever comes of it."""
+    with suppress(BelugaError):
+        grid.run(executor=client)
+
+
+def check_end(engine, folder, base_url, client, in_flight):
+    """Run the grid again, to its end, and check what was bought."""
+    once = Counter(engine.posts)
+    assert set(once.values()) <= {1}, "a call was sent again without anybody's asking"
+    store = Store(folder / "beluga_store")
+    open_calls = {call.run for call in pending.calls(store)}
+    grid = hunted(folder, base_url)
+    grid.run(executor=client)
+    assert grid.counts["done"] == CELLS, grid.counts
+    # A call whose end is unknown goes out again under its own id, which a service bills once.
+    assert all(len(ids) == 1 for ids in engine.ids.values())
+    again = {run for run, count in engine.posts.items() if count > 1}
+    assert {each.decode() for each in again} <= open_calls
+    assert engine.posts.total() <= CELLS + in_flight
+    spent = grid._runner.resources.budget_of(grid._runner.workspace().settings).spent.images
+    assert engine.posts.total() <= spent <= CAP
+    assert pending.calls(store) == []
+
+
+def rounds_of(what):
+    return [pytest.param(number, id=f"{what} {number}") for number in range(rounds(1, 10))]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", rounds_of("worker"))
+def test_a_worker_that_is_killed_makes_no_second_purchase(number, cluster, tmp_path):
+    engine = Striking(number)
+    with on_a_port(telling_ids(create_app(engine, key=KEY))) as base_url:
+        pids = list(cluster.client.run(os.getpid).values())
+        engine.arm(lambda: kill([engine.random.choice(pids)]))
+        run(hunted(tmp_path, base_url), cluster.client)
+        assert engine.struck.is_set()
+        cluster.client.wait_for_workers(2, timeout=60)
+        check_end(engine, tmp_path, base_url, cluster.client, in_flight=2)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", rounds_of("all workers"))
+def test_all_workers_that_are_killed_make_no_second_purchase(number, cluster, tmp_path):
+    engine = Striking(100 + number)
+    with on_a_port(telling_ids(create_app(engine, key=KEY))) as base_url:
+        pids = list(cluster.client.run(os.getpid).values())
+        engine.arm(lambda: kill(pids))
+        run(hunted(tmp_path, base_url), cluster.client)
+        assert engine.struck.is_set()
+        cluster.client.wait_for_workers(2, timeout=60)
+        check_end(engine, tmp_path, base_url, cluster.client, in_flight=AT_ONCE)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", rounds_of("client"))
+def test_what_a_client_that_is_killed_had_under_way_arrives_in_the_next_one(number, cluster, tmp_path):
+    engine = Striking(200 + number)
+    with on_a_port(telling_ids(create_app(engine, key=KEY))) as base_url:
+        path = os.pathsep.join(map(str, [ROOT, ROOT / "tests", ROOT / "tests" / "compare"]))
+        command = [sys.executable, "-c", RUN, cluster.address, str(tmp_path), base_url]
+        child = subprocess.Popen(command, env=clean_environment(PYTHONPATH=path))
+        engine.arm(child.kill)
+        assert engine.struck.wait(60)
+        assert child.wait(60) == -signal.SIGKILL
+        check_end(engine, tmp_path, base_url, cluster.client, in_flight=0)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", rounds_of("scheduler"))
+def test_a_scheduler_that_is_killed_loses_no_answer(number, cluster, tmp_path):
+    engine = Striking(300 + number)
+    with on_a_port(telling_ids(create_app(engine, key=KEY))) as base_url:
+        with Scheduler(tmp_path / "first", **cluster.environ) as first:
+            first.start("", "--no-nanny", "--nthreads=4")
+            engine.arm(lambda: kill([first.process.pid]))
+            run(hunted(tmp_path, base_url), first.client)
+            assert engine.struck.is_set()
+        # Other workers, which have the same folder for their answers.
+        check_end(engine, tmp_path, base_url, cluster.client, in_flight=AT_ONCE)
+
+
+def test_no_key_has_left_its_process(cluster):
+    assert leaks(cluster.folder) == []

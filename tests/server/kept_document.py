@@ -48,6 +48,7 @@ def served():
 over_a_port = schemathesis.openapi.from_dict(document(secured=True), config=CONFIG)
 
 
+@pytest.mark.whole
 @over_a_port.parametrize()
 @FEW
 def test_the_server_keeps_its_document_over_a_port(case, served):

@@ -17,7 +17,7 @@ from beluga_nb.server.openapi import document
 
 
 def test_the_server_keeps_its_document_whatever_is_written_there_is_tried():
-    """Each operation in process and over a port, with every check that schemathesis has."""
+    """Each operation in process, and in the whole check over a port, with all checks of schemathesis."""
     if importlib.util.find_spec("schemathesis") is None:
         pytest.skip("schemathesis is not installed.")
     tried = Path(__file__).with_name("kept_document.py")

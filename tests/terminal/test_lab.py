@@ -36,6 +36,8 @@ def environment(home, **more):
     kept = {name: value for name, value in clean_environment().items() if not name.startswith("JUPYTER")}
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         kept.pop(name, None)
+    # jupyter_server_config.json: extensions of the server that take a second to import.
+    kept["JUPYTER_CONFIG_PATH"] = str(Path(__file__).parent)
     return kept | {"HOME": str(home), "PYTHONPATH": PYTHONPATH, "PYTHONWARNINGS": ""} | more
 
 
@@ -157,9 +159,13 @@ def test_another_notebook_and_a_port_of_ones_own(tmp_path):
         assert server.stop() == 0
 
 
-def test_two_at_once_have_ports_of_their_own(tmp_path):
-    with running(folder=tmp_path) as one, running(folder=tmp_path) as other:
-        assert urlsplit(one.address()).port != urlsplit(other.address()).port
+def test_two_at_once_have_ports_of_their_own_and_jupyters_own_options_stand_after_two_dashes(tmp_path):
+    token = "--IdentityProvider.token=abc"
+    with running(folder=tmp_path) as one, running("--", token, folder=tmp_path) as other:
+        address = other.address()
+        assert urlsplit(one.address()).port != urlsplit(address).port
+        assert address.endswith("/lab/tree/notebooks/01-quickstart.ipynb")
+        assert json.loads(asked(address, "api/contents", token="abc"))["type"] == "directory"
         assert (one.stop(), other.stop()) == (0, 0)
 
 
@@ -181,13 +187,6 @@ def test_an_ordinary_account_needs_no_allow_root(tmp_path):
         assert (home / "there/notebooks/01-quickstart.ipynb").stat().st_uid == 65534
     finally:
         shutil.rmtree(home)
-
-
-def test_jupyters_own_options_stand_after_two_dashes(tmp_path):
-    with running("--", "--IdentityProvider.token=abc", folder=tmp_path) as server:
-        assert server.address().endswith("/lab/tree/notebooks/01-quickstart.ipynb")
-        assert json.loads(asked(server.address(), "api/contents", token="abc"))["type"] == "directory"
-        assert server.stop() == 0
 
 
 # --- what is not right is two lines

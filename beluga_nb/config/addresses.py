@@ -1,0 +1,94 @@
+"""Addresses of stores that are no folder of this machine, such as "s3://bucket/study"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from beluga_nb.errors import SettingsError
+from beluga_nb.text import sanitize
+
+DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs", "memory": "fsspec"}
+"""The schemes of addresses, and the package that reads and writes there."""
+
+INSTALLED_BY = {"s3fs": '"beluga_nb[remote]"', "fsspec": '"beluga_nb[remote]"'}
+"""What to install for a package, where it is not the package itself."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]")  # not a Windows drive, which has one letter
+# No separators of Windows, no patterns, which list other objects, no query, and no spaces or controls.
+_SEGMENT = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+")
+_CONTAINER = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+@[\w.-]+")  # of Azure: container@account.host
+
+
+@dataclass(frozen=True)
+class StoreAddress:
+    """The address of a store, in its usual spelling.
+
+    >>> StoreAddress("s3://bucket/study").scheme
+    's3'
+    """
+
+    url: str
+
+    @property
+    def scheme(self) -> str:
+        """What its URL begins with."""
+        return self.url.partition(":")[0]
+
+    @property
+    def bucket(self) -> str:
+        """The name of its bucket or container."""
+        return self.url.split("/")[2]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+def is_address(store: str) -> bool:
+    """Whether a text is an address, and not the path of a folder.
+
+    >>> is_address("s3://bucket/study"), is_address("C:/study")
+    (True, False)
+    """
+    return bool(_SCHEME.match(store))
+
+
+def place_of(store: str) -> StoreAddress | Path:
+    """Return the store at an address; a file:// URL names a folder.
+
+    Raises `SettingsError` for an address that is not safe, or that nothing installed here can read.
+    """
+    shown = sanitize(store, 80)
+    scheme, _, rest = store.partition("://")
+    if (scheme := scheme.lower()) == "file":
+        parts = urlsplit(store)
+        if parts.netloc in {"", "localhost"} and parts.path.strip("/") and not parts.query:
+            return Path(url2pathname(parts.path))
+    elif scheme not in DRIVERS or not rest:
+        raise SettingsError(
+            f"The store '{shown}' is an address that beluga_nb cannot use.",
+            f"Give the path of a folder, or an address that begins with {', '.join(DRIVERS)} or file://.",
+        )
+    bucket, *folders = rest.rstrip("/").split("/")
+    whole = _SEGMENT.fullmatch(bucket) or (scheme == "abfs" and _CONTAINER.fullmatch(bucket))
+    if not whole or scheme == "file" or not all(map(_SEGMENT.fullmatch, folders)) or {".", ".."} & {*folders}:
+        raise SettingsError(
+            f"The store '{shown}' is no plain address: it may hold no password, query or pattern.",
+            "Give only the bucket and a folder in it, such as s3://bucket/study.",
+        )
+    _check_installed(scheme)
+    return StoreAddress("/".join([f"{scheme}://{bucket}", *folders]))
+
+
+def _check_installed(scheme: str) -> None:
+    driver = DRIVERS[scheme]
+    for package in ("fsspec", driver):
+        if find_spec(package) is None:
+            raise SettingsError(
+                f"A store at an address of {scheme}:// needs {package}, which is not installed.",
+                f"Run: pip install {INSTALLED_BY.get(driver, driver)}",
+            )

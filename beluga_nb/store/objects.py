@@ -1,0 +1,264 @@
+"""The objects at the address of a store: the few operations that a store needs, over fsspec.
+
+Names are relative to the address, with slashes. What fails is a `RemoteError`, in two lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from beluga_nb.config.addresses import StoreAddress
+from beluga_nb.errors import StoreError
+from beluga_nb.text import sanitize
+
+AT_ONCE = 16
+"""Requests that are sent at once."""
+
+TIME_LIMITS = {
+    "connect_timeout": 10,
+    "read_timeout": 60,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+}
+
+_CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
+_CREDENTIALS = {
+    *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"),
+    *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "InvalidClientTokenId"),
+    *(
+        "TokenRetrievalError",
+        "UnauthorizedSSOTokenError",
+        "DefaultCredentialsError",
+        "ClientAuthenticationError",
+    ),
+}
+_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
+_TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+_UNREACHABLE = (ConnectionError, TimeoutError)
+_BROKEN_OFF = (
+    "ConnectionError",
+    "TimeoutError",
+    "ConnectorError",
+    "PayloadError",
+    "ClientError",
+    "IncompleteRead",
+)
+
+
+class RemoteError(StoreError):
+    """A store at an address cannot be reached, read or written."""
+
+
+class Objects:
+    """The objects below an address. Each operation is a request or more, and waits for its answer.
+
+    `sent` counts the operations by their names.
+    """
+
+    def __init__(self, address: StoreAddress) -> None:
+        self.address = address
+        self.sent: dict[str, int] = {}
+        self._counting = threading.Lock()
+
+    def read(self, name: str) -> bytes:
+        """Return an object; raise `FileNotFoundError` where there is none."""
+        with self._errors("read"):
+            [found] = self._read([name])
+            return _bytes(found)
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Return those of some objects that are there, read at once."""
+        names = list(names)
+        with self._errors("read"):
+            found = zip(names, self._read(names), strict=True)
+            return {name: _bytes(each) for name, each in found if not isinstance(each, FileNotFoundError)}
+
+    def write(self, objects: Mapping[str, bytes]) -> None:
+        """Write objects at once, over what has their names."""
+        with self._errors("written"):
+            for each in self._call("pipe_file", list(objects.items())):
+                _raised(each)
+
+    def create(self, name: str, data: bytes) -> None:
+        """Write an object; raise `FileExistsError` where there is one, of two writers to one of them."""
+        with self._errors("written"):
+            [made] = self._call("pipe_file", [(name, data)], mode="create")
+            _raised(made)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove objects, if they are there."""
+        with self._errors("written"):
+            for each in self._call("rm_file", [(name,) for name in names]):
+                with contextlib.suppress(FileNotFoundError):
+                    _raised(each)
+
+    def missing(self, names: Iterable[str]) -> set[str]:
+        """Return which of some objects are not there."""
+        names = list(names)
+        with self._errors("read"):
+            found = self._call("info", [(name,) for name in names])
+            for each in found:
+                with contextlib.suppress(FileNotFoundError):
+                    _raised(each)
+            return {
+                name for name, each in zip(names, found, strict=True) if isinstance(each, FileNotFoundError)
+            }
+
+    def listed(self, folder: str) -> dict[str, tuple[int, str]]:
+        """Return the objects below a folder: their sizes, and what changes when one is written anew."""
+        with self._errors("listed"):
+            # By a prefix: s3fs asks twice more whether a folder without objects is one.
+            by_prefix = {"prefix": f"{folder}/"} if self.address.scheme in {"s3", "gs"} else {}
+            [found] = self._call("find", [("" if by_prefix else folder,)], detail=True, **by_prefix)
+            begin = len(self._path("")) + 1
+            return {name[begin:]: (state["size"], _version(state)) for name, state in _raised(found).items()}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no object below the address."""
+        with self._errors("listed"):
+            [found] = self._call("ls", [("",)], detail=False)
+            return isinstance(found, FileNotFoundError) or not _raised(found)
+
+    def _read(self, names: Sequence[str]) -> list[Any]:
+        # Without a start, s3fs asks for the size first: another request.
+        start = {"start": 0} if self.address.scheme == "s3" else {}
+        return self._call("cat_file", [(name,) for name in names], **start)
+
+    def _path(self, name: str) -> str:
+        root = str(self._files._strip_protocol(self.address.url)).rstrip("/")
+        return f"{root}/{name}" if name else root
+
+    @property
+    def _files(self) -> Any:
+        import fsspec  # Lazy import: a store in a folder needs none of it.
+
+        options: dict[str, object] = {"use_listings_cache": False}
+        if self.address.scheme == "s3" and "config_kwargs" not in fsspec.config.conf.get("s3", {}):
+            options["config_kwargs"] = TIME_LIMITS
+        # fsspec keeps what it has made, for each process.
+        return fsspec.filesystem(self.address.scheme, **options)
+
+    def _call(self, method: str, calls: Sequence[tuple[Any, ...]], **options: object) -> list[Any]:
+        """Return what each call of a method returns or raises; they are sent at once where fsspec can."""
+        if not calls:
+            return []
+        with self._counting:
+            self.sent[method] = self.sent.get(method, 0) + len(calls)
+        file_system = self._files
+        placed = [(self._path(name), *rest) for name, *rest in calls]
+        if not file_system.async_impl:
+            return [_outcome(getattr(file_system, method), arguments, options) for arguments in placed]
+        from fsspec.asyn import sync
+
+        return list(sync(file_system.loop, _together, getattr(file_system, f"_{method}"), placed, options))
+
+    @contextlib.contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except Exception as error:  # Each driver of fsspec raises what it likes.
+            raise _in_two_lines(self.address, error, doing) from None
+
+
+async def _together(
+    method: Callable[..., Awaitable[Any]], calls: Sequence[tuple[Any, ...]], options: Mapping[str, object]
+) -> list[Any]:
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(arguments: tuple[Any, ...]) -> Any:
+        async with free:
+            return await method(*arguments, **options)
+
+    return await asyncio.gather(*map(one, calls), return_exceptions=True)
+
+
+def _outcome(method: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, object]) -> Any:
+    try:
+        return method(*arguments, **options)
+    except Exception as error:  # as `asyncio.gather` returns it
+        return error
+
+
+def _bytes(found: Any) -> bytes:
+    """Return what was read, or raise the error."""
+    if isinstance(found, Exception) and _code(found) in {"InvalidRange", "416"}:  # it is empty
+        return b""
+    return bytes(_raised(found))
+
+
+def _raised(found: Any) -> Any:
+    """Return an outcome, or raise it."""
+    if not isinstance(found, BaseException):
+        return found
+    code = _code(found)
+    if isinstance(found, FileNotFoundError) and code in _NO_BUCKET:
+        raise OSError(code) from found
+    # Drivers differ in what they raise where a conditional write has found an object.
+    if code in _TAKEN or type(found).__name__ == "ResourceExistsError":
+        raise FileExistsError(code) from found
+    raise found
+
+
+def _code(error: BaseException) -> str:
+    """Return the service's code of an error, or the name of its class."""
+    for each in (error.__cause__, error):
+        response = getattr(each, "response", None)
+        if isinstance(response, Mapping) and isinstance(response.get("Error"), Mapping):
+            return str(response["Error"].get("Code", ""))
+    # gcsfs has HTTP statuses.
+    return str(code) if isinstance(code := getattr(error, "code", None), int) else type(error).__name__
+
+
+def _in_two_lines(address: StoreAddress, error: Exception, doing: str) -> RemoteError:
+    code, place = _code(error), sanitize(address.url, 120)
+    if code == "OSError" and error.args:
+        code = str(error.args[0])  # of a bucket that is not there
+    if code in _NO_BUCKET:
+        return RemoteError(
+            f"There is no bucket {sanitize(address.bucket, 80)} ({place}).",
+            "Make it, or correct the setting store.",
+        )
+    if code in _CLOCK:
+        return RemoteError(
+            f"The clock of this computer is too far from the one of {place}.", "Set the clock, and try again."
+        )
+    if code in _CREDENTIALS:
+        remedy = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        return RemoteError(
+            f"{place} does not accept your credentials, or there are none ({code}).",
+            remedy if address.scheme == "s3" else "Log in with the tools of that service.",
+        )
+    if isinstance(error, PermissionError) or code in {"AccessDenied", "403", "401"}:
+        return RemoteError(
+            f"{place} must not be {doing} with your credentials ({code}).",
+            "Ask its owner for the right, or set BELUGA_STORE to another store.",
+        )
+    if isinstance(error, _UNREACHABLE) or code.endswith(_BROKEN_OFF):
+        return RemoteError(
+            f"{place} cannot be reached ({code}).", "Check the network and the address, and try again."
+        )
+    return RemoteError(
+        f"{place} cannot be {doing}: {sanitize(f'{code}: {error}', 160)}.",
+        "Try again, or set BELUGA_STORE to a folder.",
+    )
+
+
+def _version(state: Mapping[str, Any]) -> str:
+    changing = (
+        "ETag",
+        "etag",
+        "md5Hash",
+        "generation",
+        "LastModified",
+        "last_modified",
+        "created",
+        "mtime",
+        "size",
+    )
+    return " ".join(str(state[each]) for each in changing if each in state)

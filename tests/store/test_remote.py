@@ -1,0 +1,618 @@
+"""Stores at an address: a service of objects that many machines share, and a folder of copies on each."""
+
+import asyncio
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import KEY, Counting, drawing, drawn, service
+from s3 import CREDENTIALS, S3
+from stores import everything, notebook, record
+
+from beluga_nb.config.addresses import StoreAddress, place_of
+from beluga_nb.config.settings import Settings, load
+from beluga_nb.errors import BelugaError, EngineError, SettingsError, StoreError
+from beluga_nb.request import Request
+from beluga_nb.result import ImagePayload, Result
+from beluga_nb.session.session import Session
+from beluga_nb.store import claims, object_claims, votes
+from beluga_nb.store.marks import Mark, marks, write
+from beluga_nb.store.objects import Objects, RemoteError
+from beluga_nb.store.opened import open_store
+
+s3fs = pytest.importorskip("s3fs")
+
+STUDY = "s3://bucket/study"
+FOX = Request(prompt="a fox", model="flux-2.0")
+
+
+@pytest.fixture
+def s3(monkeypatch, tmp_path):
+    with S3().running() as server:
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        # The driver waits between attempts; what comes of the last one is the same.
+        monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+        monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 1}})
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield server
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """A session on another machine each time: with copies of nothing."""
+    numbers = iter(range(99))
+
+    def opened(engine=drawing, messages=None, **options):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"machine {next(numbers)}"))
+        notify = pytest.fail if messages is None else messages.append
+        session = Session(engine=engine and named(engine), notify=notify, **{"store": STUDY} | options)
+        if options.get("budget") != "store":
+            session.store.open()  # now: the folder of copies is this machine's
+        return session
+
+    return opened
+
+
+def named(engine):
+    """The engine under the name of `drawing`, whose recordings it then shares."""
+
+    async def asked(request):
+        return await engine(request)
+
+    asked.__name__ = "drawing"
+    return asked
+
+
+async def never(request):
+    raise AssertionError("it was asked")
+
+
+def test_a_picture_is_the_same_from_a_folder_and_from_an_address(s3, machine, tmp_path):
+    at_home = Session(engine=drawing, store=tmp_path / "folder").generate("a fox", n=2)
+    there = machine().generate("a fox", n=2)
+    replayed = machine(never, mode="replay").generate("a fox", n=2)
+    assert [each.data for each in at_home.pictures] == [each.data for each in there.pictures]
+    assert [each.data for each in at_home.pictures] == [each.data for each in replayed.pictures]
+    assert [each.recipe for each in there.pictures] == [each.recipe for each in replayed.pictures]
+    of_the_folder = {name: data for name, data in everything(tmp_path / "folder").items() if "/" in name}
+    assert {
+        name.removeprefix("study/"): data for name, data in s3.objects.items() if "/store" not in name
+    } == {name: data for name, data in of_the_folder.items() if not name.startswith(("tmp/", "index/"))}
+
+
+def test_a_recorded_picture_is_twelve_requests_and_a_replay_three_or_none(s3, machine):
+    session = machine()
+    session.generate("a fox")
+    s3.count()
+    session.generate("a wolf")
+    assert s3.count() == {"DELETE": 2, "GET": 2, "HEAD": 2, "LIST": 1, "PUT": 5}
+    session.generate("a wolf")
+    assert s3.count() == {}
+    reader = machine(never, mode="replay")
+    reader.generate("a wolf")
+    assert s3.count() == {"GET": 3}
+    reader.generate("a wolf")
+    assert s3.count() == {}
+
+
+def test_a_plan_of_many_cells_asks_once_for_all_records(s3, machine):
+    machine().generate("a fox")
+    session = machine(never)
+    s3.count()
+    prompts = [f"fox {number}" for number in range(300)]
+    assert len(session.grid("{{what}}", what=[*prompts, "a fox"]).plan().posts) == 300
+    assert s3.count() == {"LIST": 2, "GET": 2}  # the journal and the mark of the store, too
+
+
+def test_the_record_comes_after_its_bytes_and_before_the_picture(s3, machine):
+    machine().generate("a fox")
+    written = [name.removeprefix("study/").partition("/")[0] for method, name in s3.seen if method == "PUT"]
+    assert written == ["store.json", "store.json", "pending", "pending", "blobs", "blobs", "records"]
+
+
+def test_two_machines_buy_the_same_once(s3, machine):
+    at_work, go_on, asked = threading.Event(), threading.Event(), []
+
+    async def slow(request):
+        asked.append(request)
+        at_work.set()
+        while not go_on.is_set():
+            await asyncio.sleep(0.01)
+        return await drawing(request)
+
+    messages = []
+    first, second = machine(slow), machine(slow, messages)
+    results = []
+    threads = [
+        threading.Thread(target=lambda s=s: results.append(s.generate("a fox"))) for s in (first, second)
+    ]
+    threads[0].start()
+    assert at_work.wait(60)
+    threads[1].start()
+    until = time.monotonic() + 60
+    while not messages and time.monotonic() < until:
+        time.sleep(0.01)
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert len(asked) == 1
+    assert results[0].pictures[0].data == results[1].pictures[0].data
+    assert "Another kernel" in messages[0]
+    assert not [name for name in s3.objects if "pending" in name]
+
+
+KILLED = """
+import os, signal
+from beluga_nb.session.session import Session
+async def drawing(request):
+    os.kill(os.getpid(), signal.SIGKILL)
+Session(engine=drawing, store="s3://bucket/study").generate("a fox")
+"""
+
+
+@pytest.mark.posix
+def test_the_claim_of_a_process_that_was_killed_is_taken_over_and_its_call_stays_known(s3, machine):
+    subprocess.run([sys.executable, "-c", KILLED], timeout=120)
+    assert len([name for name in s3.objects if "pending" in name]) == 2
+    engine = Counting()
+    session = machine(engine)
+    session.generate("a fox")
+    assert len(engine.requests) == 1
+    assert session.status()["unfinished"] == "1 call may have been charged without a result"
+    assert not [name for name in s3.objects if ".claim" in name]
+
+
+def watches(count, address="memory://claims"):
+    return [
+        object_claims.ObjectWatch(Objects(place_of(address)), "pending/c.claim", before=int, taken=int)
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture
+def memory():
+    import fsspec
+
+    yield fsspec.filesystem("memory")
+    fsspec.filesystem("memory").store.clear()
+
+
+def test_of_two_that_see_an_abandoned_claim_one_takes_it_over(memory, monkeypatch):
+    owner, one, other = watches(3)
+    first = owner.take()
+    for watch in (one, other):
+        with pytest.raises(FileExistsError):
+            watch.take()
+        watch.look()
+        assert watch.holder.token == first.token
+        assert not claims.is_abandoned(watch.holder, silent_for=watch.silent_for)
+        watch.remove()  # as if it were
+    second = one.take()
+    with pytest.raises(FileExistsError):
+        other.take()
+    other.look()
+    assert other.holder.token == second.token
+    # The first owner was only slow: it removes nothing of the second one.
+    monkeypatch.setattr(object_claims, "LATE", -1.0)
+    first.release()
+    other.look()
+    assert other.holder.token == second.token
+    monkeypatch.setattr(object_claims, "LATE", 15.0)
+    second.release()
+    assert not memory.find("/claims")
+    # Who had seen the chain before it went takes over nothing.
+    other.remove()
+    with pytest.raises(FileExistsError):
+        other.take()
+    assert not memory.find("/claims")
+    other.take().release()
+
+
+def test_a_heartbeat_shows_that_a_claim_is_not_abandoned(memory):
+    owner, watch = watches(2)
+    claim = owner.take()
+    watch.look()
+    seen = watch._seen
+    watch.look()
+    assert watch._seen == seen
+    claim.beat()
+    watch.look()
+    assert watch._seen > seen
+
+
+def test_an_object_that_is_no_claim_stops_the_call(memory):
+    memory.pipe_file("/claims/pending/c.claim", b"something else")
+    [watch] = watches(1)
+    with pytest.raises(FileExistsError):
+        watch.take()
+    with pytest.raises(RemoteError, match="is no claim of beluga_nb"):
+        watch.look()
+
+
+def test_a_service_without_conditional_writes_is_refused_before_anything_is_sent(s3, machine):
+    s3.conditional = False
+    with pytest.raises(StoreError, match="If-None-Match") as failed:
+        machine(never).generate("a fox")
+    assert failed.value.hint == (
+        "Two machines would buy the same twice. Use a service with conditional writes, or a folder."
+    )
+
+
+def test_reading_needs_no_right_to_write_and_nothing_is_bought_without(s3, machine):
+    machine().generate("a fox")
+    s3.fail = lambda method, _: (403, "AccessDenied") if method in {"PUT", "DELETE"} else None
+    reader = machine(never)
+    assert len(reader.generate("a fox")) == 1
+    assert len(reader.store.history().runs) == 1
+    assert [report.fine for report in reader.store.verify(progress=False)] == [True]
+    with pytest.raises(StoreError) as failed:
+        reader.generate("a wolf")
+    assert (
+        failed.value.message == "s3://bucket/study must not be written with your credentials (AccessDenied)."
+    )
+    assert failed.value.hint == "Ask its owner for the right, or set BELUGA_STORE to another store."
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ((404, "NoSuchBucket"), "There is no bucket bucket (s3://bucket/study)."),
+        ((403, "AccessDenied"), "s3://bucket/study must not be read with your credentials (AccessDenied)."),
+        (
+            (403, "RequestTimeTooSkewed"),
+            "The clock of this computer is too far from the one of s3://bucket/study.",
+        ),
+        (
+            (403, "InvalidAccessKeyId"),
+            "s3://bucket/study does not accept your credentials, or there are none (InvalidAccessKeyId).",
+        ),
+        ((500, "InternalError"), "s3://bucket/study cannot be read: InternalError: "),
+        ("cut", "s3://bucket/study cannot be reached ("),
+    ],
+    ids=str,
+)
+def test_what_fails_is_two_lines_and_nothing_is_sent(s3, machine, fault, message):
+    s3.fail = lambda *_: fault
+    with pytest.raises(StoreError) as failed:
+        machine(never).generate("a fox")
+    assert failed.value.message.startswith(message)
+    assert failed.value.hint
+    assert "a-secret" not in str(failed.value)
+
+
+def test_a_service_that_does_not_answer_is_two_lines(s3, machine, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(StoreError) as failed:
+        machine(never).generate("a fox")
+    assert failed.value.message == "s3://bucket/study cannot be reached (EndpointConnectionError)."
+    assert failed.value.hint == "Check the network and the address, and try again."
+
+
+@pytest.mark.parametrize("fault", [(500, "InternalError"), "cut"], ids=str)
+def test_what_was_paid_for_is_recorded_later_where_an_upload_failed(s3, machine, fault):
+    """Half an upload is none: the raw answer stays, and is read when the service can be written."""
+    engine, messages = Counting(), []
+    with service(engine) as address:
+        session = machine(None, messages, base_url=address, api_key=KEY)
+        s3.fail = lambda method, name: fault if method == "PUT" and "/records/" in name else None
+        session.generate("a fox", model="flux-2.0")
+        assert "s3://bucket/study" in messages[0]
+        assert not [name for name in s3.objects if "records" in name]
+        s3.fail = lambda *_: None
+        session.generate("a fox", model="flux-2.0")
+        assert len([name for name in s3.objects if "records" in name]) == 1
+        assert "unfinished" not in session.status()
+    assert len(engine.requests) == 1
+
+
+def test_a_call_that_cannot_be_written_down_is_not_sent(s3, machine):
+    session = machine(never)
+    s3.objects["study/store.json"] = b'{"schema":1}\n'
+    s3.fail = lambda method, name: (
+        (500, "InternalError") if method == "PUT" and "pending" in name and ".json" in name else None
+    )
+    with pytest.raises(EngineError, match="could not be written down") as failed:
+        session.generate("a fox")
+    assert failed.value.outcome == "not_sent"
+
+
+def test_a_claim_whose_answer_was_lost_is_still_held(s3, machine, monkeypatch):
+    monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 3}})
+    s3fs.S3FileSystem.clear_instance_cache()
+    lost = []
+
+    def fail(method, name):
+        if method == "PUT" and ".claim" in name and not lost:
+            return lost.append(name) or "lost"
+        return None
+
+    s3.fail = fail
+    engine = Counting()
+    machine(engine).generate("a fox")
+    assert lost
+    assert len(engine.requests) == 1
+    assert not [name for name in s3.objects if "pending" in name]
+
+
+def test_another_picture_that_was_recorded_first_stays_and_both_are_kept(s3, machine):
+    machine().generate("a fox")
+    [name] = [name for name in s3.objects if "records" in name]
+    first = s3.objects.pop(name)
+
+    async def late(request):
+        s3.objects[name] = first  # another machine has recorded it meanwhile
+        payload = ImagePayload(drawn(request, 9), "image/png")
+        return Result.of(request, [payload], engine="drawing", created=1_750_000_000)
+
+    messages = []
+    machine(late, messages).generate("a fox")
+    assert messages == ["Another kernel has recorded the same; this one is kept as take 2."]
+    assert s3.objects[name] == first
+    assert len([each for each in s3.objects if "records" in each]) == 2
+
+
+def test_names_of_objects_lead_nowhere(s3, machine, tmp_path):
+    machine().generate("a fox")
+    for name in (
+        "../../evil.json",
+        "records/../../../evil.json",
+        "votes/..\\evil.jsonl",
+        "votes/con.jsonl",
+        "tmp/x",
+    ):
+        s3.objects[f"study/{name}"] = b"{}"
+    s3.objects[f"study/records/aa/{'b' * 64}.json"] = b"{}"  # in a wrong folder
+    s3.objects[f"study/records/aa/{'a' * 64}.json"] = b"{}"  # no record
+    reader = machine(never)
+    assert len(reader.store.history().runs) == 1
+    [report] = reader.store.verify(progress=False)
+    assert len(report.problems) == 1
+    assert not [path for path in tmp_path.rglob("*") if "evil" in path.name or "con." in path.name]
+
+
+def test_the_key_is_in_no_object(s3, machine, messages):
+    with service(drawing) as address:
+        session = machine(None, messages, base_url=address, api_key=KEY)
+        session.generate("a fox", model="flux-2.0")
+        picture = session.generate("a fox", model="flux-2.0").pictures[0]
+        session.store.mark(picture, favourite=True, note=f"my key is {KEY}")
+    everything_there = b"".join([*s3.objects.values(), *map(str.encode, s3.objects)])
+    assert KEY.encode() not in everything_there
+    assert b"a-secret" not in everything_there
+
+
+def test_verify_reads_each_object_anew(s3, machine):
+    session = machine()
+    session.generate("a fox")
+    session.generate("a wolf")
+    blobs = sorted(name for name in s3.objects if "blobs" in name)
+    s3.objects[blobs[0]] = b"damaged"
+    del s3.objects[blobs[1]]
+    [report] = session.store.verify(progress=False)
+    assert report.checked == "s3://bucket/study (2 recordings)"
+    assert len(report.problems) == 2
+
+
+def test_what_is_forgotten_is_in_no_object_and_in_no_copy_that_is_listed_again(
+    s3, machine, monkeypatch, tmp_path
+):
+    writer = machine()
+    writer.generate("a fox")
+    writer.generate("a wolf")
+    reader = machine(never)
+    assert len(reader.store.history().runs) == 2
+    reader.generate("a wolf")
+    copies = Path(tmp_path / "machine 1")
+    assert any("wolf" in str(data) for data in everything(copies).values())
+    assert writer.store.forget(prompt="wolf", assume_yes=True).files == 3
+    assert len(s3.objects) == 4  # the mark, a record, a picture and its preview
+    assert len(reader.store.history().runs) == 1
+    assert not [
+        name for name, data in everything(copies).items() if "wolf" in str(data) and "index" not in name
+    ]
+    assert len([name for name in everything(copies) if "/blobs/" in name]) == 0
+
+
+def test_forgetting_everything_leaves_the_mark(s3, machine):
+    machine().generate("a fox", n=2)
+    machine().store.forget(everything=True, assume_yes=True)
+    assert list(s3.objects) == ["study/store.json"]
+
+
+def test_a_notebook_is_packed_from_an_address_and_unpacked_into_another(s3, machine, tmp_path):
+    session = machine()
+    shown = session.generate("a fox")
+    path = notebook(tmp_path / "a.ipynb", shown)
+    session.store.pack(path)
+    other = machine(never, store="s3://bucket/another")
+    other.store.unpack(tmp_path / "a.zip", into=tmp_path / "into")
+    reader = machine(never, mode="replay", store="s3://bucket/another")
+    assert reader.generate("a fox").pictures[0].data == shown.pictures[0].data
+
+
+def test_marks_and_votes_of_other_machines_are_seen_and_none_is_lost(s3, machine, monkeypatch, tmp_path):
+    stores = []
+    for number in range(2):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / str(number)))
+        stores.append(open_store(StoreAddress(STUDY)))
+    record(stores[0], "a fox")
+    record(stores[0], "a wolf")
+    fox, wolf = ([row.image for row in stores[0].index.table().rows])[:2]
+    boxes = [votes.Box(store, voter=f"voter {number}") for number, store in enumerate(stores)]
+    for box in boxes * 2:
+        box.cast(left=fox, right=wolf, answer="left")
+    assert [len(votes.votes(store)) for store in stores] == [4, 4]
+    write(stores[0], Mark(picture=fox, favourite=True))
+    assert list(marks(stores[1])) == [fox]
+    write(stores[1], Mark(picture=fox, note="a note"))
+    assert marks(stores[0])[fox].note == "a note"
+    write(stores[0], Mark(picture=fox))
+    assert marks(stores[1]) == {}
+    with votes.exclusively(stores[0]):
+        boxes[1].cast(left=fox, right=wolf, answer="tie")
+    assert [len(votes.votes(store)) for store in stores] == [5, 5]
+
+
+def test_a_vote_that_was_forgotten_elsewhere_does_not_come_back(s3, machine, monkeypatch, tmp_path):
+    stores = []
+    for number in range(2):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / str(number)))
+        stores.append(open_store(StoreAddress(STUDY)))
+    for prompt in ("a fox", "a wolf", "an owl"):
+        record(stores[0], prompt)
+    by_prompt = {row.prompt: row.image for row in stores[0].index.table().rows}
+    box = votes.Box(stores[0])
+    box.cast(left=by_prompt["a fox"], right=by_prompt["a wolf"], answer="left")
+    session = Session(engine=named(never), store=STUDY)
+    session.store.forget(prompt="wolf", assume_yes=True)
+    box.cast(left=by_prompt["a fox"], right=by_prompt["an owl"], answer="left")
+    [name] = [name for name in s3.objects if "votes" in name]
+    assert by_prompt["a wolf"].encode() not in s3.objects[name]
+    assert len(votes.votes(stores[1])) == 1
+
+
+def test_a_damaged_copy_is_fetched_again(s3, machine):
+    session = machine()
+    picture = session.generate("a fox").pictures[0]
+    copies = session.store.open().folder
+    for path in [*copies.rglob("*.png"), *copies.rglob("records/*/*.json")]:
+        path.write_bytes(b"damaged")
+    replaying = Session(engine=named(never), store=STUDY, mode="replay")
+    for _ in range(2):  # each damaged copy is told once
+        with pytest.raises(BelugaError):
+            replaying.generate("a fox")
+    assert replaying.generate("a fox").pictures[0].data == picture.data
+
+
+def test_an_address_that_holds_something_else_is_left_alone(s3, machine):
+    s3.objects["study/a.csv"] = b"1,2"
+    with pytest.raises(StoreError, match=r"holds objects and no store\.json"):
+        machine(never).generate("a fox")
+    assert s3.objects == {"study/a.csv": b"1,2"}
+
+
+def test_a_store_of_a_newer_format_is_left_alone(s3, machine):
+    s3.objects["study/store.json"] = b'{"schema": 2}'
+    with pytest.raises(StoreError, match="is a store of another format"):
+        machine(never).generate("a fox")
+    assert len(s3.objects) == 1
+
+
+def test_what_is_spent_is_not_counted_at_an_address(s3, machine):
+    with pytest.raises(SettingsError, match="is not counted in a store at an address"):
+        machine(never, budget="store").generate("a fox")
+
+
+def test_status_and_history_name_the_address(s3, machine):
+    session = machine()
+    session.generate("a fox")
+    assert session.status()["store"] == STUDY
+    history = session.store.history()._repr_mimebundle_()
+    assert "In s3://bucket/study." in history["text/plain"]
+    assert "In s3://bucket/study." in history["text/html"]
+
+
+def test_a_store_in_memory_lives_as_long_as_its_process(memory):
+    session = Session(engine=drawing, store="memory://study")
+    picture = session.generate("a fox").pictures[0]
+    again = Session(engine=named(never), store="memory://study", mode="replay")
+    assert again.generate("a fox").pictures[0].data == picture.data
+    assert [report.fine for report in again.store.verify(progress=False)] == [True]
+
+
+def test_a_store_is_pickled_without_its_copies(s3, machine):
+    store = machine().store.open()
+    again = pickle.loads(pickle.dumps(store))
+    assert again == store
+    assert again.name == STUDY
+
+
+LOCAL = """
+import sys
+from drawings import drawing
+from beluga_nb.session.session import Session
+Session(engine=drawing, store=sys.argv[1]).generate("a fox")
+new = {"fsspec", "s3fs", "beluga_nb.store.mirror", "beluga_nb.store.objects"}
+assert not new & {*sys.modules}, new & {*sys.modules}
+"""
+
+
+def test_a_store_in_a_folder_imports_nothing_for_addresses(tmp_path):
+    tests = Path(__file__).parent.parent
+    subprocess.run(
+        [sys.executable, "-c", LOCAL, str(tmp_path)],
+        check=True,
+        timeout=120,
+        cwd=tests,
+        env={"PYTHONPATH": str(tests)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("store", "url"),
+    [
+        ("s3://bucket/study/", STUDY),
+        ("S3://bucket", "s3://bucket"),
+        ("memory://study", "memory://study"),
+    ],
+)
+def test_an_address_has_one_spelling(store, url):
+    assert Settings(store=store).store == StoreAddress(url)
+
+
+def test_a_file_url_is_a_folder(tmp_path):
+    assert Settings(store=tmp_path.as_uri()).store == tmp_path
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        *(
+            "s3://",
+            "s3:///study",
+            "s3://user:password@bucket/study",
+            "s3://bucket/../study",
+            "s3://bucket//study",
+        ),
+        *("s3://bucket/study?x=1", "s3://bucket/*", "s3://bucket/a b", "s3://bucket\\study", "file://host/x"),
+        *("https://x.example/y", "hf://datasets/x", "ftp://x"),
+    ],
+)
+def test_an_address_that_is_not_safe_or_not_known_is_refused(store):
+    with pytest.raises(SettingsError) as failed:
+        Settings(store=store)
+    assert failed.value.hint
+
+
+@pytest.mark.parametrize(
+    ("missing", "store", "remedy"),
+    [
+        ("fsspec", STUDY, 'Run: pip install "beluga_nb[remote]"'),
+        ("s3fs", STUDY, 'Run: pip install "beluga_nb[remote]"'),
+        ("gcsfs", "gs://bucket", "Run: pip install gcsfs"),
+        ("adlfs", "abfs://container@account.dfs.core.windows.net/study", "Run: pip install adlfs"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_named(monkeypatch, missing, store, remedy):
+    monkeypatch.setattr("beluga_nb.config.addresses.find_spec", lambda name: None if name == missing else 1)
+    with pytest.raises(SettingsError, match=f"needs {missing}, which is not installed") as failed:
+        Settings(store=store)
+    assert failed.value.hint == remedy
+
+
+def test_a_file_that_came_with_a_notebook_sets_no_address(tmp_path):
+    (tmp_path / "beluga.toml").write_text(f'store = "{STUDY}"\n')
+    assert load({}, tmp_path).store == tmp_path / "beluga_store"
+    assert [each.name for each in load({}, tmp_path).ignored] == ["store"]
+    assert load({"BELUGA_TRUST": str(tmp_path)}, tmp_path).store == StoreAddress(STUDY)
+    (tmp_path / "beluga.toml").write_text('store = "mine"\n')
+    assert load({}, tmp_path, {"store": STUDY}).store == tmp_path / "mine"
