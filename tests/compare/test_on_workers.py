@@ -336,7 +336,7 @@ RUN = """
 import sys
 from pathlib import Path
 from distributed import Client
-from test_remote import hunted
+from test_on_workers import hunted
 if __name__ == "__main__":
     with Client(sys.argv[1]) as client:
         hunted(Path(sys.argv[2]), sys.argv[3]).run(executor=client)
