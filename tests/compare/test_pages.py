@@ -1,11 +1,13 @@
 """Large grids: pages of them, and what does not grow with their size."""
 
+import datetime
 import itertools
 import math
 import os
 import re
 import sys
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -281,3 +283,17 @@ def test_parquet_without_pyarrow_is_an_error_of_two_lines(session, tmp_path, mon
         large(session, 1).to_parquet(tmp_path / "a.parquet")
     assert "pip install pyarrow" in str(refused.value.hint)
     assert not (tmp_path / "a.parquet").exists()
+
+
+def test_the_pages_of_the_documentation_run_as_they_stand(tmp_path):
+    page = (Path(__file__).parents[2] / "docs/comparing.md").read_text("utf-8")
+    code = re.search(r"^```python\n(g = beluga_nb\.grid.*?)^```$", page, re.DOTALL | re.MULTILINE)[1]
+    prices = {"date": datetime.date(2026, 11, 1), "dots": 0.01}
+    session = Session(engine=dots, environ={}, folder=tmp_path, confirm=lambda _: True, prices=prices)
+    names = {
+        "beluga_nb": session,
+        "animals": [f"fox {number}" for number in range(30)],
+        "styles": [f"style {number}" for number in range(8)],
+    }
+    exec(code, names)
+    assert all(names["g"].outcome(cell).pictures for cell in names["g"].cells)
