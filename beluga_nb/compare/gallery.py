@@ -481,8 +481,13 @@ class Evaluable(ABC):
                 for each in metrics
                 if isinstance(each, JudgedPairs)
             ],
+            absent=self._absent(),
         )
         return write_report(study, path_of(folder), self._runner.workspace(), title=title)
+
+    def _absent(self) -> Sequence[tuple[Mapping[str, str], str]]:
+        """Return the labels of what has not all of its pictures, and why."""
+        return []
 
     def to_dataset(self, folder: str | Path) -> Path:
         """Write the pictures and votes as a data set, which `datasets.load_dataset` opens; return where.

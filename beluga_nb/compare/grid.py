@@ -156,6 +156,14 @@ class Grid(Evaluable):
         found = ((cell.key, self.outcome(cell).error) for cell in self.cells)
         return {key: error for key, error in found if error}
 
+    def _absent(self) -> Sequence[tuple[Mapping[str, str], str]]:
+        found = [(cell.labels, self.outcome(cell)) for cell in self.cells]
+        return [
+            (labels, type(outcome.error).__name__ if outcome.error else "not asked for")
+            for labels, outcome in found
+            if outcome.error or not outcome.pictures
+        ]
+
     @property
     def counts(self) -> dict[str, int]:
         """How many cells are done, have failed, may have been billed, or are not started.
