@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -285,6 +286,8 @@ def test_parquet_without_pyarrow_is_an_error_of_two_lines(session, tmp_path, mon
 
 def test_a_key_that_only_one_of_many_prompts_makes_is_refused(session):
     halves = [*(f"word {number}" for number in range(250)), "bapi_01234567"]
-    with pytest.raises(RequestError, match=r"(?s)1 of 251 combinations is impossible.*holds a key") as refused:
+    with pytest.raises(
+        RequestError, match=r"(?s)1 of 251 combinations is impossible.*holds a key"
+    ) as refused:
         session.grid("{{first}}{{second}}", first=halves, second=["89abcdefgh"])
     assert "0123456789abcdefgh" not in str(refused.value)
