@@ -25,7 +25,15 @@ from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
 from beluga_nb.runtime import Job, awaitable, blocking
 from beluga_nb.signatures import named_methods, named_options
-from beluga_nb.store.votes import LONGEST_REASON, LONGEST_VOTER, Box, exclusions, voter_name, votes
+from beluga_nb.store.votes import (
+    LONGEST_REASON,
+    LONGEST_VOTER,
+    Box,
+    exclusions,
+    voter_name,
+    votes,
+    votes_and_exclusions,
+)
 from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
@@ -278,9 +286,10 @@ class Evaluable(ABC):
     def _duels(self, by: str, workspace: Workspace) -> tuple[Iterator[Duel], SampleNotes]:
         from beluga_nb.compare.vote import duels, pairs
 
-        notes, store = SampleNotes(by), workspace.store
+        notes = SampleNotes(by)
         among = pairs(notes.reading(self.samples), by=by)
-        return duels(votes(store), among, excluded=exclusions(store)), notes
+        cast, excluded = votes_and_exclusions(workspace.store)
+        return duels(cast, among, excluded=excluded), notes
 
     @refuses_keys
     @named_options(RunOptions)
