@@ -40,8 +40,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PASSING = re.compile(rb'"created": ?(?!1750000000)[0-9]+|req_[0-9a-f]+')
-"""When a model declined or the painter drew, and ids of requests: the other engines name one second."""
+PASSING = re.compile(rb'"created": ?(?!1750000000)[0-9]+|"duration": ?[0-9.]+|req_[0-9a-f]+')
+"""When a model declined or the painter drew, how long a call took, and ids of requests."""
 
 ID = re.compile("(?<=call )[0-9a-f]{8}|req_[0-9a-f]+")
 
