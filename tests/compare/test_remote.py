@@ -42,7 +42,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PASSING = re.compile(rb'"created": ?(?!1750000000)[0-9]+|"duration": ?[0-9.]+|req_[0-9a-f]+')
+PASSING = re.compile(rb'"created": ?(?!1750000000)[0-9]+|"duration": ?[0-9.e-]+|req_[0-9a-f]+')
 """When a model declined or the painter drew, how long a call took, and ids of requests."""
 
 ID = re.compile("(?<=call )[0-9a-f]{8}|req_[0-9a-f]+")
