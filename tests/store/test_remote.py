@@ -30,19 +30,26 @@ STUDY = "s3://bucket/study"
 FOX = Request(prompt="a fox", model="flux-2.0")
 
 
+@pytest.fixture(scope="module")
+def server():
+    """One for all tests: to make a client of it takes s3fs a quarter of a second."""
+    with S3().running() as running:
+        close_drivers()
+        yield running
+        close_drivers()
+
+
 @pytest.fixture
-def s3(monkeypatch, tmp_path):
-    with S3().running() as server:
-        for name, value in CREDENTIALS.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        # The driver waits between attempts; what comes of the last one is the same.
-        monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
-        monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 1}})
-        close_drivers()
-        yield server
-        close_drivers()
+def s3(server, monkeypatch, tmp_path):
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # The driver waits between attempts; what comes of the last one is the same.
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 1}})
+    server.reset()
+    return server
 
 
 @pytest.fixture
@@ -291,6 +298,7 @@ def test_a_service_that_does_not_answer_is_two_lines(s3, machine, monkeypatch):
     close_drivers()
     with pytest.raises(StoreError) as failed:
         machine(never).generate("a fox")
+    close_drivers()
     assert failed.value.message == "s3://bucket/study cannot be reached (EndpointConnectionError)."
     assert failed.value.hint == "Check the network and the address, and try again."
 
@@ -325,7 +333,6 @@ def test_a_call_that_cannot_be_written_down_is_not_sent(s3, machine):
 
 def test_a_claim_whose_answer_was_lost_is_still_held(s3, machine, monkeypatch):
     monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 3}})
-    close_drivers()
     lost = []
 
     def fail(method, name):
