@@ -19,7 +19,7 @@ from beluga_nb.errors import BelugaError, EngineError, SettingsError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Result
 from beluga_nb.session.session import Session
-from beluga_nb.store import claims, object_claims, votes
+from beluga_nb.store import claims, mirror, object_claims, registry, votes
 from beluga_nb.store.marks import Mark, marks, write
 from beluga_nb.store.objects import Objects, RemoteError
 from beluga_nb.store.opened import open_store
@@ -621,3 +621,19 @@ def test_a_file_that_came_with_a_notebook_sets_no_address(tmp_path):
     assert load({"BELUGA_TRUST": str(tmp_path)}, tmp_path).store == StoreAddress(STUDY)
     (tmp_path / "beluga.toml").write_text('store = "mine"\n')
     assert load({}, tmp_path, {"store": STUDY}).store == tmp_path / "mine"
+
+
+def test_every_collection_is_kept_at_an_address_and_claims_ledgers_and_copies_are_no_files_of_it():
+    name = "2026-11-24T12-05-00Z-1f0c9b2e"
+    for collection in registry.packable():
+        place = collection.place(name if collection is votes.VOTES else "a" * 64)
+        assert collection.folder in mirror.LISTED_FOLDERS
+        assert mirror._SHARED.fullmatch(place), place
+    for place in (
+        "pending/spent.jsonl",
+        f"pending/{'a' * 64}.claim",
+        "tmp/x.part",
+        "index/aa.idx",
+        "store.json",
+    ):
+        assert not mirror._SHARED.fullmatch(place)
