@@ -144,3 +144,14 @@ CREDENTIALS = {
     "AWS_CONFIG_FILE": "/nowhere",
     "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
 }
+
+
+def close_drivers():
+    """Close what s3fs has kept for each address of a service: left to itself, it may close it too late."""
+    import s3fs
+    from fsspec.asyn import sync
+
+    for each in list(s3fs.S3FileSystem._cache.values()):
+        if each._s3 is not None:
+            sync(each.loop, each._s3.__aexit__, None, None, None)
+    s3fs.S3FileSystem.clear_instance_cache()

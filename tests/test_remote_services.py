@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Counting
 from installed import Environment
-from s3 import CREDENTIALS
+from s3 import CREDENTIALS, close_drivers
 
 from beluga_nb.errors import StoreError
 from beluga_nb.session.session import Session
@@ -41,11 +41,11 @@ def bucket(moto, monkeypatch, tmp_path):
     for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": moto}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    s3fs.S3FileSystem.clear_instance_cache()
+    close_drivers()
     name = f"bucket-{os.urandom(4).hex()}"
     s3fs.S3FileSystem().mkdir(name)
     yield name
-    s3fs.S3FileSystem.clear_instance_cache()
+    close_drivers()
 
 
 def session(bucket, engine, **options):

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -10,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import KEY, Counting, drawing, drawn, service
-from s3 import CREDENTIALS, S3
+from s3 import CREDENTIALS, S3, close_drivers
 from stores import everything, notebook, record
 
-from beluga_nb.config.addresses import StoreAddress, place_of
+from beluga_nb.config.addresses import DRIVERS, INSTALLED_BY, StoreAddress, place_of
 from beluga_nb.config.settings import Settings, load
 from beluga_nb.errors import BelugaError, EngineError, SettingsError, StoreError
 from beluga_nb.request import Request
@@ -40,9 +41,9 @@ def s3(monkeypatch, tmp_path):
         # The driver waits between attempts; what comes of the last one is the same.
         monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
         monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 1}})
-        s3fs.S3FileSystem.clear_instance_cache()
+        close_drivers()
         yield server
-        s3fs.S3FileSystem.clear_instance_cache()
+        close_drivers()
 
 
 @pytest.fixture
@@ -82,10 +83,8 @@ def test_a_picture_is_the_same_from_a_folder_and_from_an_address(s3, machine, tm
     assert [each.data for each in at_home.pictures] == [each.data for each in there.pictures]
     assert [each.data for each in at_home.pictures] == [each.data for each in replayed.pictures]
     assert [each.recipe for each in there.pictures] == [each.recipe for each in replayed.pictures]
-    of_the_folder = {name: data for name, data in everything(tmp_path / "folder").items() if "/" in name}
-    assert {
-        name.removeprefix("study/"): data for name, data in s3.objects.items() if "/store" not in name
-    } == {name: data for name, data in of_the_folder.items() if not name.startswith(("tmp/", "index/"))}
+    here = {name for name in everything(tmp_path / "folder") if name.startswith(("records/", "blobs/"))}
+    assert {name.removeprefix("study/") for name in s3.objects} == here | {"store.json"}
 
 
 def test_a_recorded_picture_is_twelve_requests_and_a_replay_three_or_none(s3, machine):
@@ -290,7 +289,7 @@ def test_what_fails_is_two_lines_and_nothing_is_sent(s3, machine, fault, message
 
 def test_a_service_that_does_not_answer_is_two_lines(s3, machine, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    s3fs.S3FileSystem.clear_instance_cache()
+    close_drivers()
     with pytest.raises(StoreError) as failed:
         machine(never).generate("a fox")
     assert failed.value.message == "s3://bucket/study cannot be reached (EndpointConnectionError)."
@@ -327,7 +326,7 @@ def test_a_call_that_cannot_be_written_down_is_not_sent(s3, machine):
 
 def test_a_claim_whose_answer_was_lost_is_still_held(s3, machine, monkeypatch):
     monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 3}})
-    s3fs.S3FileSystem.clear_instance_cache()
+    close_drivers()
     lost = []
 
     def fail(method, name):
@@ -616,3 +615,11 @@ def test_a_file_that_came_with_a_notebook_sets_no_address(tmp_path):
     assert load({"BELUGA_TRUST": str(tmp_path)}, tmp_path).store == StoreAddress(STUDY)
     (tmp_path / "beluga.toml").write_text('store = "mine"\n')
     assert load({}, tmp_path, {"store": STUDY}).store == tmp_path / "mine"
+
+
+def test_the_address_of_the_documentation_is_one():
+    page = (Path(__file__).parents[2] / "docs/remote.md").read_text("utf-8")
+    extra, address = re.search(
+        r'^pip install "(.*)"\nexport BELUGA_STORE=(\S+)$', page, re.MULTILINE
+    ).groups()
+    assert INSTALLED_BY[DRIVERS[place_of(address).scheme]] == f'"{extra}"'
