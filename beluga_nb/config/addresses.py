@@ -21,6 +21,7 @@ INSTALLED_BY = {"s3fs": '"beluga_nb[remote]"', "fsspec": '"beluga_nb[remote]"'}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]")  # not a Windows drive, which has one letter
 # No separators of Windows, no patterns, which list other objects, no query, and no spaces or controls.
 _SEGMENT = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+")
+_SECRETS = re.compile(r"(?<=://).*(?=@)|(?<=[?#]).*", re.DOTALL)  # a user and a password, and a query
 _CONTAINER = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+@[\w.-]+")  # of Azure: container@account.host
 
 
@@ -57,12 +58,21 @@ def is_address(store: str) -> bool:
     return bool(_SCHEME.match(store))
 
 
+def shown_store(store: str) -> str:
+    """Return a text that should name a store as errors show it, without what may be a password.
+
+    >>> shown_store("s3://me:secret@bucket/study?key=secret")
+    's3://…@bucket/study?…'
+    """
+    return sanitize(_SECRETS.sub("…", store), 80)
+
+
 def place_of(store: str) -> StoreAddress | Path:
     """Return the store at an address; a file:// URL names a folder.
 
     Raises `SettingsError` for an address that is not safe, or that nothing installed here can read.
     """
-    shown = sanitize(store, 80)
+    shown = shown_store(store)
     scheme, _, rest = store.partition("://")
     if (scheme := scheme.lower()) == "file":
         parts = urlsplit(store)

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 import beluga_nb.config.project as project
 import beluga_nb.money as money
 from beluga_nb.budget import Caps, Prices
-from beluga_nb.config.addresses import StoreAddress, is_address, place_of
+from beluga_nb.config.addresses import StoreAddress, is_address, place_of, shown_store
 from beluga_nb.config.endpoints import EndpointConfig, named_in, only_named
 from beluga_nb.config.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
@@ -329,7 +329,7 @@ def _checked_store(store: object) -> Path | StoreAddress:
         raise SettingsError(f"The setting store is {shown(store)}.", "Give a folder.")
     if CONTROL.search(str(store)):
         raise SettingsError(
-            f"The store '{sanitize(str(store), 80)}' holds control characters.", "Give the path of a folder."
+            f"The store '{shown_store(str(store))}' holds control characters.", "Give the path of a folder."
         )
     if is_address(str(store)):
         return place_of(str(store))

@@ -55,8 +55,10 @@ class Recorder:
         return self.store.missing(request, provider=self.provider)
 
     def has_all(self, result: Result) -> bool:
-        """Whether all pictures of a result are recorded, each under its own take."""
-        return not any(self.missing(picture.recipe.request) for picture in result.pictures)
+        """Whether all pictures of a result are recorded, each under its own take, as far as can be seen."""
+        with contextlib.suppress(StoreError):  # The service of the store may not answer any more.
+            return not any(self.missing(picture.recipe.request) for picture in result.pictures)
+        return False
 
     def record(self, result: Result, usage: Usage | None = None) -> Result:
         """Record the pictures of a result, each with its usage.
@@ -125,21 +127,21 @@ class Recorder:
             try:
                 self.store.write(picture, picture.preview, provider=self.provider)
             except RecordedMeanwhileError:  # at an address, where a conditional write has shown it
-                picture = self._at_free_take(picture)
+                picture = self._at_free_take(picture, is_taken=True)
             else:
                 return picture
 
-    def _at_free_take(self, picture: Picture) -> Picture:
-        request = picture.recipe.request
-        with contextlib.suppress(StoreError):  # damaged: it is written anew, or the write fails
+    def _at_free_take(self, picture: Picture, *, is_taken: bool = False) -> Picture:
+        request, known = picture.recipe.request, None
+        with contextlib.suppress(StoreError):  # damaged: it is written anew, unless it `is_taken`
             known = self.store.read(request, provider=self.provider)
-            if isinstance(known, Picture) and known.sha256 == picture.sha256:
-                # What was recorded first stays: outputs show it.
-                return with_fields(picture, recipe=replace(picture.recipe, usage=known.recipe.usage))
-            if isinstance(known, Picture):
-                # Another kernel bought the same meanwhile. Both were paid for, so both stay.
-                request = next_free_take(request, self.store, provider=self.provider)
-                self.notify(f"Another kernel has recorded the same; this one is kept as take {request.take}.")
+        if isinstance(known, Picture) and known.sha256 == picture.sha256:
+            # What was recorded first stays: outputs show it.
+            return with_fields(picture, recipe=replace(picture.recipe, usage=known.recipe.usage))
+        if is_taken or isinstance(known, Picture):
+            # Another kernel bought the same meanwhile. Both were paid for, so both stay.
+            request = next_free_take(request, self.store, provider=self.provider)
+            self.notify(f"Another kernel has recorded the same; this one is kept as take {request.take}.")
         return with_fields(picture, recipe=replace(picture.recipe, request=request))
 
     def _preview(self, picture: Picture) -> Preview | None:

@@ -87,9 +87,10 @@ class Mirror:
 
     def fetch(self, *paths: Path) -> None:
         """Bring those of some files here, at once, that are not here and that there are."""
-        wanted = [name for path in paths if (name := self._name(path)) and not path.exists()]
-        for name, data in self.objects.read_all(wanted).items():
-            self._keep(name, data)
+        with self._copying():
+            wanted = [name for path in paths if (name := self._name(path)) and not path.exists()]
+            for name, data in self.objects.read_all(wanted).items():
+                self._keep(name, data)
 
     def has(self, path: Path) -> bool:
         """Whether there is a file, or was one when it was last looked for, some seconds ago."""
@@ -121,6 +122,10 @@ class Mirror:
             if time.monotonic() - self._listed < LISTED_FOR:
                 return
             self._listed = time.monotonic()
+        with self._copying():
+            self._refresh(folder, is_wanted)
+
+    def _refresh(self, folder: str, is_wanted: Callable[[str], bool]) -> None:
         # Before the objects are listed: what another thread uploads meanwhile is not taken for removed.
         here = {name: path for path in self._files(folder) if (name := self._name(path))}
         there = {
@@ -167,17 +172,9 @@ class Mirror:
     def create(self, path: Path, data: bytes) -> bytes | None:
         """Write the object of a file, or return the one that is there."""
         self.ensure_store()
-        name = self._name(path)
-        for _ in range(2):
-            try:
-                self.objects.create(name, data)
-                return None
-            except FileExistsError:
-                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                    there = self.objects.read(name)
-                    # A request that was sent again finds what it has written itself.
-                    return None if there == data else there
-        return None
+        there = self.objects.create(self._name(path), data)
+        # A request that was sent again finds what it has written itself.
+        return None if there == data else there
 
     def remove(self, path: Path) -> None:
         """Remove the object of a file."""
@@ -201,10 +198,13 @@ class Mirror:
         except TimeoutError:
             raise RemoteError(f"Another process is writing {name} in {self}.", "Try again.") from None
         try:
-            try:
-                self._keep(name, self.objects.read(name))
-            except FileNotFoundError:  # new, or forgotten: then nothing of it may come back
-                path.unlink(missing_ok=True)
+            with self._copying():
+                try:
+                    data = self.objects.read(name)
+                except FileNotFoundError:  # new, or forgotten: then nothing of it may come back
+                    path.unlink(missing_ok=True)
+                else:
+                    self._keep(name, data)
             yield
             self.upload({path: read_file(path, files.LARGEST_LINES)})
         finally:
@@ -235,9 +235,8 @@ class Mirror:
         self.check()
         # Twice, if it was not there: the second one must be refused. It would change nothing.
         for _ in range(2):
-            try:
-                self.objects.create(files.MARK, _MARK)
-            except FileExistsError:
+            if (there := self.objects.create(files.MARK, _MARK)) is not None:
+                self._check_schema(there)
                 self._is_store = True
                 return
         raise RemoteError(
@@ -267,6 +266,17 @@ class Mirror:
     def _keep(self, name: str, data: bytes) -> None:
         files.ensure_store(self.folder, SCHEMA)
         files.write(self.folder / name, data, root=self.folder, durable=False)
+
+    @contextlib.contextmanager
+    def _copying(self) -> Iterator[None]:
+        """Turn what fails in the folder of copies into `RemoteError`."""
+        try:
+            yield
+        except OSError as error:
+            raise RemoteError(
+                f"Copies of {self} cannot be kept in {sanitize(str(self.folder), 120)}: {error.strerror}.",
+                "Mend that folder, or make room on its disk.",
+            ) from None
 
     def _files(self, folder: str) -> list[Path]:
         depth = 1 if folder in {"votes", "pending"} else 2

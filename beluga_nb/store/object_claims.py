@@ -82,12 +82,10 @@ class ObjectWatch:
         self.before()
         name = _successor(self.name, self.holder.token) if older else self.name
         token = str(uuid4())
-        try:
-            self.objects.create(name, _owner(token))
-        except FileExistsError:
-            # A request that was sent again finds what the first one has written.
-            if self._token(name) != token:
-                raise
+        there = self.objects.create(name, _owner(token))
+        # A request that was sent again finds what the first one has written.
+        if there is not None and parse_owner(there).token != token:
+            raise FileExistsError(name)
         # Another process may have removed the chain before this claim was made.
         if older and self._token(self.name) != older[0][1]:
             self.objects.remove([name])

@@ -18,6 +18,9 @@ from beluga_nb.text import sanitize
 AT_ONCE = 16
 """Requests that are sent at once."""
 
+ATTEMPTS = 5
+"""How often an object is written that is refused, though there is none."""
+
 TIME_LIMITS = {
     "connect_timeout": 10,
     "read_timeout": 60,
@@ -65,7 +68,7 @@ class Objects:
 
     def read(self, name: str) -> bytes:
         """Return an object; raise `FileNotFoundError` where there is none."""
-        with self._errors("read"):
+        with self._errors("read", FileNotFoundError):
             [found] = self._read([name])
             return _bytes(found)
 
@@ -82,11 +85,19 @@ class Objects:
             for each in self._call("pipe_file", list(objects.items())):
                 _raised(each)
 
-    def create(self, name: str, data: bytes) -> None:
-        """Write an object; raise `FileExistsError` where there is one, of two writers to one of them."""
-        with self._errors("written"):
-            [made] = self._call("pipe_file", [(name, data)], mode="create")
-            _raised(made)
+    def create(self, name: str, data: bytes) -> bytes | None:
+        """Write an object, or return the one that is there; of two writers one finds that of the other."""
+        for _ in range(ATTEMPTS):
+            with contextlib.suppress(FileExistsError), self._errors("written", FileExistsError):
+                [made] = self._call("pipe_file", [(name, data)], mode="create")
+                _raised(made)
+                return None
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile, or never written (409)
+                return self.read(name)
+        raise RemoteError(
+            f"{sanitize(self.address.url, 120)} refuses to write {name}, as if it were there.",
+            "Try again, or set BELUGA_STORE to a folder.",
+        )
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove objects, if they are there."""
@@ -157,12 +168,12 @@ class Objects:
         return list(sync(file_system.loop, _together, getattr(file_system, f"_{method}"), placed, options))
 
     @contextlib.contextmanager
-    def _errors(self, doing: str) -> Iterator[None]:
+    def _errors(self, doing: str, expected: type[OSError] | tuple[()] = ()) -> Iterator[None]:
         try:
             yield
-        except (FileNotFoundError, FileExistsError):
-            raise
         except Exception as error:  # Each driver of fsspec raises what it likes.
+            if isinstance(error, expected):
+                raise
             raise _in_two_lines(self.address, error, doing) from None
 
 

@@ -1,6 +1,7 @@
 """Stores at an address: a service of objects that many machines share, and a folder of copies on each."""
 
 import asyncio
+import errno
 import pickle
 import re
 import subprocess
@@ -366,6 +367,85 @@ def test_another_picture_that_was_recorded_first_stays_and_both_are_kept(s3, mac
     assert len([each for each in s3.objects if "records" in each]) == 2
 
 
+def test_a_record_is_kept_beside_another_one_whose_picture_cannot_be_read(s3, machine):
+    machine().generate("a fox")
+    [name] = [name for name in s3.objects if "records" in name]
+    first = s3.objects.pop(name)
+
+    async def late(request):
+        s3.objects[name] = first
+        for each in [each for each in s3.objects if "blobs" in each]:
+            s3.objects[each] = b"damaged"
+        payload = ImagePayload(drawn(request, 9), "image/png")
+        return Result.of(request, [payload], engine="drawing", created=1_750_000_000)
+
+    messages = []
+    machine(late, messages).generate("a fox")
+    assert messages == ["Another kernel has recorded the same; this one is kept as take 2."]
+    assert s3.objects[name] == first
+    assert len([each for each in s3.objects if "records" in each]) == 2
+
+
+@pytest.mark.parametrize("is_service", [True, False])
+def test_a_picture_is_shown_where_the_store_cannot_be_reached_when_it_arrives(
+    s3, machine, monkeypatch, is_service
+):
+    monkeypatch.setattr(mirror, "ABSENT_FOR", -1.0)  # a call that takes longer than that
+
+    async def slow(request):
+        s3.fail = lambda *_: (500, "InternalError")
+        return await drawing(request)
+
+    messages = []
+    with service(slow) as address:
+        options = {"base_url": address, "api_key": KEY} if is_service else {}
+        session = machine(None if is_service else slow, messages, **options)
+        assert len(session.generate("a fox", **({"model": "flux-2.0"} if is_service else {}))) == 1
+    assert "cannot be written" in messages[0]
+
+
+CONFLICT = (409, "ConditionalRequestConflict")
+
+
+def test_a_write_that_is_refused_though_there_is_no_object_is_not_taken_for_done(s3, machine):
+    messages = []
+    session = machine(Counting(), messages)
+    s3.fail = lambda method, name: CONFLICT if method == "PUT" and "/records/" in name else None
+    assert len(session.generate("a fox")) == 1
+    assert "refuses to write records/" in messages[0]
+    assert session.status()["unfinished"]
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+@pytest.mark.parametrize("fault", [CONFLICT, (412, "PreconditionFailed"), (404, "NoSuchKey")], ids=str)
+def test_codes_of_missing_and_of_present_objects_are_two_lines_where_they_mean_nothing(
+    s3, machine, fault, first
+):
+    """A service that answers so to each request, or to each write, is not waited for, and nothing is sent."""
+    machine().generate("a wolf")
+    session = machine(never)
+    s3.fail = lambda method, name: fault if first == 0 or method == "PUT" else None
+    if first == 2:
+        s3.fail = lambda method, name: fault if method == "PUT" and "pending" in name else None
+    with pytest.raises(BelugaError) as failed:
+        session.generate("a fox")
+    assert failed.value.hint
+
+
+@pytest.mark.parametrize("mode", ["auto", "replay"])
+def test_a_folder_of_copies_that_cannot_be_written_is_two_lines(s3, machine, monkeypatch, mode):
+    machine().generate("a fox")
+    reader = machine(never, mode=mode)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("beluga_nb.store.files._write", full)
+    for read in (lambda: reader.generate("a fox"), reader.store.history):
+        with pytest.raises(StoreError, match="Copies of s3://bucket/study cannot be kept in .*No space left"):
+            read()
+
+
 def test_names_of_objects_lead_nowhere(s3, machine, tmp_path):
     machine().generate("a fox")
     for name in (
@@ -597,6 +677,19 @@ def test_an_address_that_is_not_safe_or_not_known_is_refused(store):
     with pytest.raises(SettingsError) as failed:
         Settings(store=store)
     assert failed.value.hint
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        *("s3://user:a-secret@bucket/x", "s3://bucket/x?key=a-secret", "s3://user:a-secret@bucket/x\n"),
+        *("https://user:a-secret@x.example", "abfs://c:a-secret@account/x", "s3://u:/a-secret@bucket"),
+    ],
+)
+def test_an_address_that_is_refused_is_shown_without_its_password(store):
+    with pytest.raises(SettingsError) as failed:
+        Settings(store=store)
+    assert "a-secret" not in str(failed.value)
 
 
 @pytest.mark.parametrize(
