@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,16 +36,22 @@ class ObjectClaim:
     token: str
     _numbers: count[int] = field(default_factory=lambda: count(1), repr=False)
     _beaten: float = field(default_factory=time.monotonic, repr=False)
+    _beating: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _is_released: bool = False
 
     def beat(self) -> None:
-        """Give a heartbeat."""
-        with contextlib.suppress(RemoteError):
+        """Give a heartbeat, unless the claim was released."""
+        with self._beating, contextlib.suppress(RemoteError):
+            if self._is_released:
+                return
             self.objects.write({self.names[-1]: _owner(self.token, next(self._numbers))})
             self._beaten = time.monotonic()
 
     def release(self) -> None:
         """Remove the chain, unless another process has taken the claim over."""
-        with contextlib.suppress(RemoteError):  # then it is abandoned, and taken over
+        # A heartbeat that arrives after the removal would make the claim again.
+        with self._beating, contextlib.suppress(RemoteError):  # then it is abandoned, and taken over
+            self._is_released = True
             if time.monotonic() - self._beaten > LATE:
                 with contextlib.suppress(FileNotFoundError):
                     self.objects.read(_successor(self.names[0], self.token))

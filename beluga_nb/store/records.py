@@ -75,7 +75,12 @@ class Store:
         entry = self.entry(request, provider=provider)
         if entry is None:
             return None
-        return entry.refusal or self.picture(entry)
+        try:
+            return entry.refusal or self.picture(entry)
+        except CorruptFileError:
+            # At an address, the record may have been forgotten elsewhere, too: the next call looks again.
+            self.drop(self.record_path(entry.key))
+            raise
 
     def preview(self, request: Request, *, provider: str) -> Preview | None:
         """Return the small copy of the first picture of a request, if one is recorded; as `read`."""

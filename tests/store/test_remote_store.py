@@ -235,6 +235,14 @@ def test_a_heartbeat_shows_that_a_claim_is_not_abandoned(memory):
     assert watch._seen > seen
 
 
+def test_a_heartbeat_that_is_late_does_not_make_a_released_claim_again(memory):
+    [owner] = watches(1)
+    claim = owner.take()
+    claim.release()
+    claim.beat()
+    assert not memory.find("/claims")
+
+
 def test_an_object_that_is_no_claim_stops_the_call(memory):
     memory.pipe_file("/claims/pending/c.claim", b"something else")
     [watch] = watches(1)
@@ -424,9 +432,9 @@ def test_codes_of_missing_and_of_present_objects_are_two_lines_where_they_mean_n
     """A service that answers so to each request, or to each write, is not waited for, and nothing is sent."""
     machine().generate("a wolf")
     session = machine(never)
-    s3.fail = lambda method, name: fault if first == 0 or method == "PUT" else None
-    if first == 2:
-        s3.fail = lambda method, name: fault if method == "PUT" and "pending" in name else None
+    s3.fail = lambda method, name: (
+        fault if not first or (method == "PUT" and (first == 1 or "pending" in name)) else None
+    )
     with pytest.raises(BelugaError) as failed:
         session.generate("a fox")
     assert failed.value.hint
@@ -442,8 +450,19 @@ def test_a_folder_of_copies_that_cannot_be_written_is_two_lines(s3, machine, mon
 
     monkeypatch.setattr("beluga_nb.store.files._write", full)
     for read in (lambda: reader.generate("a fox"), reader.store.history):
-        with pytest.raises(StoreError, match="Copies of s3://bucket/study cannot be kept in .*No space left"):
+        with pytest.raises(StoreError, match=r"Copies of s3://bucket/study cannot be kept .*No space left"):
             read()
+
+
+def test_what_was_forgotten_elsewhere_is_looked_for_again_after_its_bytes_are_missing(s3, machine):
+    writer = machine()
+    writer.generate("a fox")
+    reader = machine(never, mode="replay")
+    assert len(reader.store.history().runs) == 1  # which has fetched the record alone
+    writer.store.forget(everything=True, assume_yes=True)
+    for message in ("cannot be used", "Not recorded"):
+        with pytest.raises(BelugaError, match=message):
+            reader.generate("a fox")
 
 
 def test_names_of_objects_lead_nowhere(s3, machine, tmp_path):
