@@ -16,9 +16,9 @@ from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef, check_run
 from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.gallery import Evaluable
+from beluga_nb.compare.on_workers import WorkerTable
 from beluga_nb.compare.pages import MOST_ON_PAGE, MOST_SHOWN, Pages
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.remote import WorkerTable
 from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.workspace import Arriving, Runner, RunOptions, Workspace
 from beluga_nb.engines.call import Tally

@@ -20,7 +20,7 @@ from beluga_nb.store.records import Store
 
 if TYPE_CHECKING:
     from beluga_nb.compare.executors import Workers  # Lazy imports: only a grid's run has any.
-    from beluga_nb.compare.remote import WorkerTable
+    from beluga_nb.compare.on_workers import WorkerTable
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.executors import Workers
+from beluga_nb.compare.on_workers import Remote, WorkerTable, crew_of
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.remote import Remote, WorkerTable, crew_of
 from beluga_nb.compare.workspace import Arriving, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes

@@ -55,7 +55,7 @@ from beluga_nb.store.takes import next_free_take
 from beluga_nb.store.verdicts import Verdicts
 
 if TYPE_CHECKING:
-    from beluga_nb.compare.remote import Remote
+    from beluga_nb.compare.on_workers import Remote
 from beluga_nb.text import shown
 
 ASK_ABOVE = 10

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from conftest import KEY, Counting, drawing, drawn, service
 from s3 import CREDENTIALS, S3, close_drivers
 from stores import everything, notebook, record
 
-from beluga_nb.config.addresses import StoreAddress, place_of
+from beluga_nb.config.addresses import DRIVERS, INSTALLED_BY, StoreAddress, place_of
 from beluga_nb.config.settings import Settings, load
 from beluga_nb.errors import BelugaError, EngineError, SettingsError, StoreError
 from beluga_nb.request import Request
@@ -614,3 +615,11 @@ def test_a_file_that_came_with_a_notebook_sets_no_address(tmp_path):
     assert load({"BELUGA_TRUST": str(tmp_path)}, tmp_path).store == StoreAddress(STUDY)
     (tmp_path / "beluga.toml").write_text('store = "mine"\n')
     assert load({}, tmp_path, {"store": STUDY}).store == tmp_path / "mine"
+
+
+def test_the_address_of_the_documentation_is_one():
+    page = (Path(__file__).parents[2] / "docs/remote.md").read_text("utf-8")
+    extra, address = re.search(
+        r'^pip install "(.*)"\nexport BELUGA_STORE=(\S+)$', page, re.MULTILINE
+    ).groups()
+    assert INSTALLED_BY[DRIVERS[place_of(address).scheme]] == f'"{extra}"'
