@@ -16,11 +16,14 @@ class S3(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *, latency=0.0, conditional=True):
+    def __init__(self, *, latency=0.0):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.latency, self.conditional = latency, conditional
-        self.objects, self.seen, self.lock = {}, [], threading.Lock()
-        self.writing = threading.RLock()
+        self.latency, self.lock, self.writing = latency, threading.Lock(), threading.RLock()
+        self.reset()
+
+    def reset(self):
+        """Forget all objects and requests, and fail no more."""
+        self.objects, self.seen, self.conditional = {}, [], True
         self.fail = lambda *_: None
 
     @property

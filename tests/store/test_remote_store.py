@@ -20,7 +20,7 @@ from beluga_nb.errors import BelugaError, EngineError, SettingsError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Result
 from beluga_nb.session.session import Session
-from beluga_nb.store import claims, object_claims, votes
+from beluga_nb.store import claims, mirror, object_claims, registry, votes
 from beluga_nb.store.marks import Mark, marks, write
 from beluga_nb.store.objects import Objects, RemoteError
 from beluga_nb.store.opened import open_store
@@ -31,19 +31,26 @@ STUDY = "s3://bucket/study"
 FOX = Request(prompt="a fox", model="flux-2.0")
 
 
+@pytest.fixture(scope="module")
+def server():
+    """One for all tests: to make a client of it takes s3fs a quarter of a second."""
+    with S3().running() as running:
+        close_drivers()
+        yield running
+        close_drivers()
+
+
 @pytest.fixture
-def s3(monkeypatch, tmp_path):
-    with S3().running() as server:
-        for name, value in CREDENTIALS.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        # The driver waits between attempts; what comes of the last one is the same.
-        monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
-        monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 1}})
-        close_drivers()
-        yield server
-        close_drivers()
+def s3(server, monkeypatch, tmp_path):
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # The driver waits between attempts; what comes of the last one is the same.
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 1}})
+    server.reset()
+    return server
 
 
 @pytest.fixture
@@ -292,6 +299,7 @@ def test_a_service_that_does_not_answer_is_two_lines(s3, machine, monkeypatch):
     close_drivers()
     with pytest.raises(StoreError) as failed:
         machine(never).generate("a fox")
+    close_drivers()
     assert failed.value.message == "s3://bucket/study cannot be reached (EndpointConnectionError)."
     assert failed.value.hint == "Check the network and the address, and try again."
 
@@ -326,7 +334,6 @@ def test_a_call_that_cannot_be_written_down_is_not_sent(s3, machine):
 
 def test_a_claim_whose_answer_was_lost_is_still_held(s3, machine, monkeypatch):
     monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 3}})
-    close_drivers()
     lost = []
 
     def fail(method, name):
@@ -623,3 +630,19 @@ def test_the_address_of_the_documentation_is_one():
         r'^pip install "(.*)"\nexport BELUGA_STORE=(\S+)$', page, re.MULTILINE
     ).groups()
     assert INSTALLED_BY[DRIVERS[place_of(address).scheme]] == f'"{extra}"'
+
+
+def test_every_collection_is_kept_at_an_address_and_claims_ledgers_and_copies_are_no_files_of_it():
+    name = "2026-11-24T12-05-00Z-1f0c9b2e"
+    for collection in registry.packable():
+        place = collection.place(name if collection is votes.VOTES else "a" * 64)
+        assert collection.folder in mirror.LISTED_FOLDERS
+        assert mirror._SHARED.fullmatch(place), place
+    for place in (
+        "pending/spent.jsonl",
+        f"pending/{'a' * 64}.claim",
+        "tmp/x.part",
+        "index/aa.idx",
+        "store.json",
+    ):
+        assert not mirror._SHARED.fullmatch(place)
