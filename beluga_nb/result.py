@@ -212,23 +212,12 @@ class Picture:
 
         Raises `InvalidImageError` when `data` is not a PNG, JPEG or WebP of at most 40 million pixels.
         """
-        return decode(self.data, self.known_sha256)
+        return decode(self.data, known_sha256(self))
 
     @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        return size_of(self.data, self.known_sha256)
-
-    @property
-    def known_sha256(self) -> str:
-        """The SHA-256 of `data` if it was needed before, else nothing."""
-        return str(self.__dict__.get("sha256", ""))
-
-    def with_fields(self, **fields: Recipe | Preview | None) -> Picture:
-        """Return the same picture with another `recipe` or `preview`; what is known of its bytes stays so."""
-        picture = replace(self, **fields)  # type: ignore[arg-type]  # either of the two
-        picture.__dict__.update({name: self.__dict__[name] for name in _OF_DATA & self.__dict__.keys()})
-        return picture
+        return size_of(self.data, known_sha256(self))
 
     def save(self, path: str | Path, *, metadata: str = "auto") -> Path:
         """Write the picture with its recipe; no pixel changes, unless the suffix names another format.
@@ -251,6 +240,18 @@ class Picture:
 
 _OF_DATA = {"sha256", "size"}
 """The properties of a picture that depend on its bytes alone."""
+
+
+def known_sha256(picture: Picture) -> str:
+    """Return the SHA-256 of a picture's bytes if it was needed before, else nothing."""
+    return str(picture.__dict__.get("sha256", ""))
+
+
+def with_fields(picture: Picture, **fields: Recipe | Preview | None) -> Picture:
+    """Return the same picture with another `recipe` or `preview`; what is known of its bytes stays known."""
+    changed = replace(picture, **fields)  # type: ignore[arg-type]  # either of the two
+    changed.__dict__.update({name: picture.__dict__[name] for name in _OF_DATA & picture.__dict__.keys()})
+    return changed
 
 
 @dataclass(frozen=True, repr=False)
@@ -373,7 +374,7 @@ class Result(Sequence["Image"]):
             return self
         recipes = [replace(each.recipe, template=template, values=values) for each in self.pictures]
         pictures = zip(self.pictures, recipes, strict=True)
-        return replace(self, pictures=tuple(each.with_fields(recipe=recipe) for each, recipe in pictures))
+        return replace(self, pictures=tuple(with_fields(each, recipe=recipe) for each, recipe in pictures))
 
     @property
     def recipe(self) -> Recipe:

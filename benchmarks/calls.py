@@ -10,6 +10,8 @@ import asyncio
 import base64
 import itertools
 import os
+import statistics
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,6 +45,10 @@ class Load:
         prompt = f"a beluga whale, number {number}"
         return {"model": MODEL, "prompt": prompt, "n": 1, "response_format": self.response_format}
 
+
+MANY = Load(200, 64)
+LOOKED_AFTER = 0.005
+"""Seconds between two looks at an event loop."""
 
 Ask = Callable[[int], Awaitable["Image.Image"]]
 Work = Callable[[], "list[Image.Image]"]
@@ -148,6 +154,28 @@ def beluga_grid(mode: str, job: Job, load: Load) -> Work:
         return [sample.picture.image for sample in grid.samples]
 
     return work
+
+
+def late(mode: str, job: Job) -> Measures:
+    """Ask for many at once, and look every few milliseconds how late the event loop of the calls is."""
+    from beluga_nb.engines.room import engine_room
+
+    found, used = list[float](), list[float]()
+
+    async def watch() -> None:
+        while True:
+            began, before = time.perf_counter(), time.thread_time()
+            await asyncio.sleep(LOOKED_AFTER)
+            found.append(time.perf_counter() - began - LOOKED_AFTER)
+            used.append(time.thread_time() - before)
+
+    work = beluga(mode, job, MANY)
+    work()  # What is loaded once is loaded.
+    watching = engine_room().thread.submit(watch())
+    work()
+    watching.cancel()
+    seconds, cpu = (statistics.quantiles(each, n=20)[-1] for each in (found, used))
+    return {"seconds": seconds, "cpu": cpu, "slowest": max(found)}
 
 
 # --- other clients
@@ -279,6 +307,12 @@ def row(title: str, load: Load, size: int, *, rounds: int) -> Row:
 
 ROWS = {
     "one": row("one warm request to a PIL image, base64", Load(0, 1, repeat=9), 1, rounds=3),
-    "many": row("64 at once, 200 ms, base64", Load(200, 64), 64, rounds=3),
+    "many": row("64 at once, 200 ms, base64", MANY, 64, rounds=3),
     "url": row("64, 16 at once, 200 ms, by URL", Load(200, 16, "url"), 64, rounds=2),
+    "late": Row(
+        "how late the event loop is while 64 are asked for at once, 95 % of the looks at most",
+        {"beluga_nb": partial(late, "off"), "beluga_nb, recorded": partial(late, "auto")},
+        (64,),
+        rounds=3,
+    ),
 }

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,6 @@ async def half_a_second(request: Request) -> Result:
 @contextmanager
 def cluster(folder: Path, workers: int) -> Iterator[Any]:
     """Start a scheduler and some workers; yield a client of theirs."""
-    from distributed import Client
-
     environ = os.environ | {"XDG_STATE_HOME": str(folder)}
     file = folder / "scheduler.json"
     where = ["--scheduler-file", str(file), "--no-dashboard"]
@@ -54,7 +53,9 @@ def cluster(folder: Path, workers: int) -> Iterator[Any]:
             started = subprocess.Popen([*command, *where], env=environ, stderr=log, cwd=folder)
             stack.callback(started.wait, 30)
             stack.callback(started.terminate)
-        client = stack.enter_context(Client(scheduler_file=str(file), timeout=60))
+        client = stack.enter_context(
+            import_module("distributed").Client(scheduler_file=str(file), timeout=60)
+        )
         client.wait_for_workers(workers, timeout=120)
         yield client
 

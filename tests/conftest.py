@@ -115,7 +115,7 @@ def pytest_collection_finish():
 
 HEAVY = (
     *("browser/test_panel.py", "compare/test_cluster.py", "test_notebooks.py", "browser/test_committed.py"),
-    *("compare/test_remote.py", "test_kept.py", "browser/test_prose.py", "terminal/test_lab.py"),
+    *("compare/test_on_workers.py", "test_kept.py", "browser/test_prose.py", "terminal/test_lab.py"),
     *("test_budget.py", "test_fault_matrix.py", "test_readme.py", "magics/test_commands.py"),
     *("server/test_openapi.py", "widgets/test_controller.py", "store/test_zips.py", "test_callers.py"),
     *("browser/test_booth.py", "test_text.py", "store/test_crashes.py", "test_loop.py"),

@@ -8,7 +8,7 @@ import random
 
 WHOLE = "TESTS_WHOLE" in os.environ
 
-FEW = 12
+FEW = 8
 """How many cases of a test function every check tries, where no mark says another number."""
 
 

@@ -90,7 +90,7 @@ LIBRARIES = {
         "compare/grid.py",
         "show/grid.py",
     },
-    "pyarrow": {"show/dataset.py"},
+    "pyarrow": {"show/dataset.py", "show/parquet.py"},
     "dynamicprompts": {"compare/dynamic.py"},
     "fsspec": {"store/objects.py"},
     # What the extra `metrics` installs; each is imported when a picture is measured.

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import io
 import os
+import subprocess
+import sys
 import threading
 import tracemalloc
 
@@ -172,3 +174,15 @@ def test_no_heavy_work_on_an_answer_blocks_the_event_loop(given, noise, tmp_path
         result = session_at(server, tmp_path).generate("a fox", model="flux-2.0")
     assert result.pictures[0].data == noise
     assert on_the_loop == []
+
+
+def test_the_first_picture_waits_for_nothing_that_only_comparisons_need():
+    probe = """
+import sys
+import beluga_nb
+beluga_nb.generate
+names = ("compare.gallery", "compare.grid", "compare.scores", "session.library", "store.votes")
+print([name for name in names if f"beluga_nb.{name}" in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -42,7 +42,7 @@ EVERY_TIME = (
     *(
         "magics/test_magic.py",
         "magics/test_completion.py",
-        "widgets/test_controller.py",
+        "widgets/test_view.py",
         "session/test_session.py",
     ),
     *("store/test_replay.py", "show/test_markup.py"),

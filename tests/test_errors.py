@@ -35,7 +35,7 @@ from beluga_nb.redaction import Secret
 from beluga_nb.request import Request
 from beluga_nb.result import IncompleteError, Result
 from beluga_nb.store.codec import CorruptFileError
-from beluga_nb.store.records import NotPulledError
+from beluga_nb.store.records import NotPulledError, RecordedMeanwhileError
 from beluga_nb.text import sanitize
 
 
@@ -186,6 +186,8 @@ def made(kind):
         return kind(RequestError(EVIL, HINT))
     if kind is CorruptFileError:
         return kind(EVIL, Path("blobs") / "ab" / EVIL.replace("/", "|"))
+    if kind is RecordedMeanwhileError:
+        return kind(EVIL)
     if kind is NotPulledError:
         return kind(Path(EVIL), b"")
     return kind(EVIL) if kind is NotRecordedError else kind(EVIL, HINT)

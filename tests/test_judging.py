@@ -379,6 +379,27 @@ def typed(opened, keys):
         opened.keys.value = key
 
 
+def test_a_damaged_pair_can_be_skipped_also_where_it_is_the_last(session):
+    opened = booth(session, voter="Ada", seed=1)
+    total = opened._voting.total
+
+    def damaged(pair):
+        raise StoreError("flux-2.0 is damaged.")
+
+    opened._contest.samples_of = damaged
+    opened._show()
+    for left in range(total, 0, -1):
+        assert opened._voting.total == left
+        assert "A picture of this pair is damaged. Skip it." in opened.status.value
+        assert [answer for answer, button in opened.buttons.items() if not button.disabled] == ["skip"]
+        typed(opened, "1t")  # There is nothing to choose from.
+        assert opened._voting.total == left
+        typed(opened, "s")
+    assert opened._voting.question is None
+    assert "0 pairs" in opened.pictures.value
+    assert opened._contest.cast() == []
+
+
 def test_keys_and_buttons_vote_and_votes_are_records(session):
     opened = booth(session, voter="Ada", seed=1)
     typed(opened, "12")

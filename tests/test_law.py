@@ -273,6 +273,7 @@ def built(mode, source, store, room, budgets, parts):
     )
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize(("mode", "source"), [*MODES, (LEFT, "an engine")])

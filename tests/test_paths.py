@@ -63,6 +63,7 @@ VERBS = {
     "axis": lambda session, path: session.grid("a {{animal}}", animal=Path(f"{path}/a.csv")),
     "sheet": lambda session, path: grid(session).run().sheet(f"{path}/b.png"),
     "to_html": lambda session, path: grid(session).run().to_html(f"{path}/b.html"),
+    "to_parquet": lambda session, path: grid(session).run().to_parquet(f"{path}/b.parquet"),
     "export": lambda session, path: grid(session).run().export(f"{path}/b"),
     "to_dataset": lambda session, path: grid(session).run().to_dataset(f"{path}/c"),
     "report": lambda session, path: grid(session).run().report(f"{path}/d", by="animal"),
@@ -239,7 +240,15 @@ NO_PATHS = {
 @pytest.mark.parametrize("words", NO_PATHS.values(), ids=NO_PATHS)
 def test_what_is_no_path_is_refused_by_every_verb_in_two_lines(words, session):
     made, result = grid(session), record(session.store.open())
-    verbs = [made.sheet, made.to_html, made.export, result.save, result.pictures[0].save, session.open]
+    verbs = [
+        made.sheet,
+        made.to_html,
+        made.to_parquet,
+        made.export,
+        result.save,
+        result.pictures[0].save,
+        session.open,
+    ]
     store = session.store
     for verb in [*verbs, session.check, store.verify, store.weigh, store.pack, store.unpack]:
         with pytest.raises(RequestError) as refused:

@@ -205,6 +205,14 @@ RUN_BY = {
     "prompt = ": "the_page_about_judges_runs_as_it_stands",
     "python -m beluga_nb check": "the_page_about_judges_runs_as_it_stands",
     "voters ": "the_plan_of_votes_is_shown_as_it_stands",
+    "import beluga_nb\nfrom distributed": "the_page_on_clusters_runs_as_it_stands",
+    "g = beluga_nb.grid": "the_pages_of_the_documentation_run_as_they_stand",
+    'pip install "beluga_nb[remote]"': "the_address_of_the_documentation_is_one",
+    "from distributed import Client": "the_page_on_clusters_runs_as_it_stands",
+    "dask scheduler": "the_commands_of_the_page_are_dasks",
+    "import asyncio\n\nfrom beluga_nb import Result": "the_engine_of_the_page_is_made_by_its_name",
+    "from dask_jobqueue": "the_job_script_is_what_dask_jobqueue_prints",
+    "#!/usr/bin/env bash": "the_job_script_is_what_dask_jobqueue_prints",
     ">>> whale": "the_saved_file_gives_back_what_is_shown",
 }
 """The test that runs each block of code, by how the block begins.

@@ -25,7 +25,15 @@ from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
 from beluga_nb.runtime import Job, awaitable, blocking
 from beluga_nb.signatures import named_methods, named_options
-from beluga_nb.store.votes import LONGEST_REASON, LONGEST_VOTER, Box, exclusions, voter_name, votes
+from beluga_nb.store.votes import (
+    LONGEST_REASON,
+    LONGEST_VOTER,
+    Box,
+    exclusions,
+    voter_name,
+    votes,
+    votes_and_exclusions,
+)
 from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
@@ -278,9 +286,10 @@ class Evaluable(ABC):
     def _duels(self, by: str, workspace: Workspace) -> tuple[Iterator[Duel], SampleNotes]:
         from beluga_nb.compare.vote import duels, pairs
 
-        notes, store = SampleNotes(by), workspace.store
+        notes = SampleNotes(by)
         among = pairs(notes.reading(self.samples), by=by)
-        return duels(votes(store), among, excluded=exclusions(store)), notes
+        cast, excluded = votes_and_exclusions(workspace.store)
+        return duels(cast, among, excluded=excluded), notes
 
     @refuses_keys
     @named_options(RunOptions)
@@ -472,8 +481,13 @@ class Evaluable(ABC):
                 for each in metrics
                 if isinstance(each, JudgedPairs)
             ],
+            absent=self._absent(),
         )
         return write_report(study, path_of(folder), self._runner.workspace(), title=title)
+
+    def _absent(self) -> Sequence[tuple[Mapping[str, str], str]]:
+        """Return the labels of what has not all of its pictures, and why."""
+        return []
 
     def to_dataset(self, folder: str | Path) -> Path:
         """Write the pictures and votes as a data set, which `datasets.load_dataset` opens; return where.

@@ -16,9 +16,9 @@ from beluga_nb.compare.axes import Study
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef, check_run
 from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.gallery import Evaluable
+from beluga_nb.compare.on_workers import WorkerTable
 from beluga_nb.compare.pages import MOST_ON_PAGE, MOST_SHOWN, Pages
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.remote import WorkerTable
 from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.workspace import Arriving, Runner, RunOptions, Workspace
 from beluga_nb.engines.call import Tally
@@ -156,6 +156,14 @@ class Grid(Evaluable):
         found = ((cell.key, self.outcome(cell).error) for cell in self.cells)
         return {key: error for key, error in found if error}
 
+    def _absent(self) -> Sequence[tuple[Mapping[str, str], str]]:
+        found = [(cell.labels, self.outcome(cell)) for cell in self.cells]
+        return [
+            (labels, type(outcome.error).__name__ if outcome.error else "not asked for")
+            for labels, outcome in found
+            if outcome.error or not outcome.pictures
+        ]
+
     @property
     def counts(self) -> dict[str, int]:
         """How many cells are done, have failed, may have been billed, or are not started.
@@ -258,16 +266,29 @@ class Grid(Evaluable):
             raise RequestError(
                 f"There is no page {number}.", f"This grid has {plural(len(pages), 'page')}, from 1 on."
             )
+        return self._page(pages, number)
+
+    def _page(self, pages: Pages, number: int) -> Grid:
         part = self.part(pages[number - 1])
         part.page_number, part.pages = number, pages
         return part
 
+    def sampled(self, most: int) -> Grid:
+        """Return the grid, or a part of it with evenly spaced labels and at most so many pictures."""
+        pages = self.divided(most)
+        return self if len(pages) == 1 else self._page(pages, 1)
+
     @cached_property
     def pages(self) -> Pages:
         """The cells of each page; a grid of 200 pictures or fewer is a single one."""
-        largest = max((cell.request.n for cell in self.cells), default=1)
-        most = max(1, MOST_ON_PAGE // largest) if self.is_large else max(1, len(self))
-        return Pages(self.study, self.places, most=most)
+        return self.divided(MOST_ON_PAGE if self.is_large else MOST_SHOWN)
+
+    def divided(self, most: int, *, spread: bool = True) -> Pages:
+        """Return the cells in pages of at most so many pictures."""
+        if sum(cell.request.n for cell in self.cells) <= most:
+            return Pages(self.study, self.places, most=max(1, len(self)))
+        largest = max(cell.request.n for cell in self.cells)
+        return Pages(self.study, self.places, most=max(1, most // largest), spread=spread)
 
     @cached_property
     def is_large(self) -> bool:
@@ -291,6 +312,17 @@ class Grid(Evaluable):
 
         return frame_of(self, self._runner.workspace())
 
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the same table as a Parquet file, and return where; needs pyarrow.
+
+        It is written in batches, so that memory does not grow with the grid.
+        """
+        from beluga_nb.show.grid import write_parquet_of
+
+        path = file_path_of(path)
+        write_parquet_of(self, self._runner.workspace(), path)
+        return path
+
     def style(self) -> Styler:
         """Return the same table with the pictures in it, for a notebook to show."""
         from beluga_nb.show.grid import style_of
@@ -309,7 +341,7 @@ class Grid(Evaluable):
         """Write the grid as one labelled poster, and return where: a PNG, PDF or SVG by the file's name.
 
         Pictures have `edge` pixels at most, and fewer where the whole would have more than `limit`. In print
-        `dpi` of these pixels make an inch.
+        `dpi` of these pixels make an inch. Of more than 1,000 pictures it shows an even sample, and says so.
         """
         from beluga_nb.show.grid import write_sheet_of
 

@@ -7,6 +7,7 @@ are the same. Verdicts of a judge are no votes: no ranking of people contains th
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from beluga_nb.compare.agreement import FIRST, SECOND, Share, alpha
 from beluga_nb.compare.cell import Cell, Outcome
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import Scored, Scores
-from beluga_nb.compare.vote import Duel, Pair, pairs
+from beluga_nb.compare.vote import Duel, Labels, Pair, pairs, prompt_of
 from beluga_nb.errors import BelugaError, InvalidVerdictError, RequestError
 from beluga_nb.key_check import check_no_key
 from beluga_nb.placeholders import filled
@@ -337,10 +338,11 @@ class JudgedPairs(Sequence[JudgedPair]):
         """Who ranks, how consistent the judge is, and how far people agree."""
         flips = self.flips
         words = [f"Ranked by the judge {sanitize(self.judge, 80)}, not by people."]
-        words.append(
-            f"{flips.count} of {plural(flips.of, 'comparison')} flipped with the order of the pictures,"
-            " and count as ties."
-        )
+        if flips.of:
+            words.append(
+                f"{flips.count} of {plural(flips.of, 'comparison')} flipped with the order of the pictures,"
+                " and count as ties."
+            )
         words += [f"{plural(len(self.errors), 'comparison')} failed."] if self.errors else []
         return " ".join(filter(None, [*words, str(self.agreement), self.caveat]))
 
@@ -429,6 +431,7 @@ class PairQuestions:
             prompt=pair.prompt,
             sample=pair.sample,
             voter=self.judging.model,
+            pictures=(pair.left.sha256, pair.right.sha256),
         )
         return JudgedPair(duel=duel, verdicts=verdicts)
 
@@ -442,7 +445,8 @@ class Agreement:
 
     `same` is how often a vote is the judge's answer. `alpha` is Krippendorff's, of the judge and the majority
     of people on each pair, and `people` is that of people among themselves: 1 is full agreement, and 0 what
-    chance would give. Votes for "both bad" do not count. `criterion` is what people voted on.
+    chance would give. Votes for "both bad" do not count. `criterion` is what people voted on. `interval` is
+    where the share lies with 95 % for other prompts; None for fewer than 4 prompts.
     """
 
     judge: str
@@ -451,15 +455,18 @@ class Agreement:
     alpha: float | None = None
     people: float | None = None
     criterion: str = ""
+    interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         on = f" on the criterion {sanitize(self.criterion, 80)}" if self.criterion else ""
-        if not self.same.of or not self.same.interval:
+        if not self.same.of:
             return f"No votes of people on these pairs{on}: how far they agree is not known."
-        low, high = self.same.interval
+        interval = "no interval: too few prompts"
+        if self.interval:
+            interval = f"95 % interval {self.interval[0]:.0%} to {self.interval[1]:.0%}"
         words = [
             f"{self.same.count} of {plural(self.same.of, 'vote')} of people on {plural(self.pairs, 'pair')}"
-            f"{on} agree with {sanitize(self.judge, 80)} (95 % interval {low:.0%} to {high:.0%})"
+            f"{on} agree with {sanitize(self.judge, 80)} ({interval})"
         ]
         words += [f"alpha = {self.alpha:.2f}"] if self.alpha is not None else []
         words += [f"of people among themselves {self.people:.2f}"] if self.people is not None else []
@@ -485,19 +492,46 @@ def agreement(
     both = [pair for pair in by_judge if pair in by_people]
     majority = {pair: _majority(by_judge[pair]) for pair in both}
     votes = [(pair, answer) for pair in both for answer in by_people[pair]]
+    same = Share(count=sum(answer == majority[pair] for pair, answer in votes), of=len(votes))
     turned: Mapping[Hashable, Hashable] = {FIRST: SECOND, SECOND: FIRST}
     return Agreement(
         judge=judge,
-        same=Share(count=sum(answer == majority[pair] for pair, answer in votes), of=len(votes)),
+        same=same,
         pairs=len(both),
         alpha=alpha(([majority[pair], _majority(by_people[pair])] for pair in both), turned=turned),
         people=alpha((by_people[pair] for pair in both), turned=turned),
         criterion=criterion,
+        interval=_interval(
+            same, ((prompt_of(pair[0][0]), answer == majority[pair]) for pair, answer in votes)
+        ),
     )
 
 
-def _by_pair(duels: Iterable[Duel]) -> dict[Hashable, list[str]]:
-    found: dict[Hashable, list[str]] = {}
+def _interval(same: Share, votes: Iterable[tuple[Labels, bool]]) -> tuple[float, float] | None:
+    """Return where a share of votes lies with 95 %: votes on one prompt are alike.
+
+    It is that of a ratio of sums over prompts, and not narrower than that of independent votes.
+    """
+    from beluga_nb.compare.inference import MIN_PROMPTS, t_quantile  # Lazy import: it brings numpy.
+
+    if not same.interval:
+        return None
+    share, excess = same.count / same.of, dict[Labels, float]()
+    for prompt, agrees in votes:
+        excess[prompt] = excess.get(prompt, 0.0) + agrees - share
+    prompts = len(excess)
+    if prompts < MIN_PROMPTS:
+        return None
+    if same.count in {0, same.of}:  # A spread of nothing says nothing of others.
+        return Share(count=prompts if same.count else 0, of=prompts).interval
+    variance = prompts / (prompts - 1) * sum(each**2 for each in excess.values()) / same.of**2
+    half = t_quantile(prompts - 1) * math.sqrt(variance)
+    low, high = same.interval
+    return max(0.0, min(low, share - half)), min(1.0, max(high, share + half))
+
+
+def _by_pair(duels: Iterable[Duel]) -> dict[tuple[tuple[Labels, int], str, str], list[str]]:
+    found: dict[tuple[tuple[Labels, int], str, str], list[str]] = {}
     for duel in duels:
         if duel.answer == BOTH_BAD:
             continue

@@ -183,6 +183,8 @@ class Estimate:
 
     def __str__(self) -> str:
         interval = f"95 %: {self.low:.3g} to {self.high:.3g}" if math.isfinite(self.half) else "no interval"
+        if not self.half:  # A spread of nothing says nothing of others.
+            interval = "no interval: all alike"
         return f"{self.mean:.3g} ({interval}; {plural(self.prompts, 'prompt')})"
 
 

@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, Unpack
 
 from beluga_nb.compare.cell import Cell, Outcome
-from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.remote import WorkerTable
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
@@ -19,6 +17,10 @@ from beluga_nb.request import Request
 from beluga_nb.result import Picture, Result
 from beluga_nb.runtime import Job
 from beluga_nb.store.records import Store
+
+if TYPE_CHECKING:
+    from beluga_nb.compare.executors import Workers  # Lazy imports: only a grid's run has any.
+    from beluga_nb.compare.on_workers import WorkerTable
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
 from beluga_nb.process.work import at_work
 from beluga_nb.request import Request
-from beluga_nb.result import CallCancelled, Picture, Preview, Result, Usage, causes
+from beluga_nb.result import CallCancelled, Picture, Preview, Result, Usage, causes, with_fields
 from beluga_nb.store.records import RecordedMeanwhileError, Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.text import sanitize
@@ -113,7 +113,7 @@ class Recorder:
 
     def _record(self, picture: Picture, usage: Usage | None) -> Picture:
         recipe = replace(picture.recipe, usage=None if picture.recipe.procedural else usage)
-        picture = picture.with_fields(recipe=recipe, preview=self._preview(picture))
+        picture = with_fields(picture, recipe=recipe, preview=self._preview(picture))
         with self.notifying():
             picture = self._written(picture)
         return picture
@@ -135,12 +135,12 @@ class Recorder:
             known = self.store.read(request, provider=self.provider)
             if isinstance(known, Picture) and known.sha256 == picture.sha256:
                 # What was recorded first stays: outputs show it.
-                return picture.with_fields(recipe=replace(picture.recipe, usage=known.recipe.usage))
+                return with_fields(picture, recipe=replace(picture.recipe, usage=known.recipe.usage))
             if isinstance(known, Picture):
                 # Another kernel bought the same meanwhile. Both were paid for, so both stay.
                 request = next_free_take(request, self.store, provider=self.provider)
                 self.notify(f"Another kernel has recorded the same; this one is kept as take {request.take}.")
-        return picture.with_fields(recipe=replace(picture.recipe, request=request))
+        return with_fields(picture, recipe=replace(picture.recipe, request=request))
 
     def _preview(self, picture: Picture) -> Preview | None:
         try:

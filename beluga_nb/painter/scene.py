@@ -200,7 +200,11 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
                 colours = []
             case "setting" | "unknown" | "camera":
                 colours, count = [], None
-            case "subject" if term.value not in SCENERY and not (found and term.text in BODY):
+            case "subject" if term.value not in SCENERY and not (
+                found
+                and term.text in BODY
+                and (relation is None or reading.terms[relation].value in OF_A_BODY)
+            ):
                 known = any(_same(actor, term, reading) for actor in found)
                 if len(found) < MOST_ACTORS and not (known and not colours):
                     found += _actors(reading, at, colours, count, relation if found else None)
@@ -266,6 +270,7 @@ CONTAINERS = (
     *("gift", "cube", "tent", "bed", "balloon", "hat", "shoe", "bottle", "airplane", "ship", "teapot"),
 )
 BODY = ("face", "faces", "eyes", "eye", "hand", "hands", "fingers", "palm", "skull", "brain")
+OF_A_BODY = ("beside", "holding", "in", "wearing")  # "a girl with blue eyes": no eye of its own
 CLOTHES = ("shirt", "dress", "hat", "crown", "spectacles", "headphones", "trousers", "shoe")
 
 

@@ -13,8 +13,8 @@ import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.executors import Workers
+from beluga_nb.compare.on_workers import Remote, WorkerTable, crew_of
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.remote import Remote, WorkerTable, crew_of
 from beluga_nb.compare.workspace import Arriving, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
@@ -24,7 +24,17 @@ from beluga_nb.errors import APIStatusError, BelugaError, OverBudgetError, Store
 from beluga_nb.merge import side_by_side
 from beluga_nb.process.work import at_work
 from beluga_nb.request import Question, Request
-from beluga_nb.result import Answer, Bundle, Engine, IncompleteError, Picture, Preview, Recipe, Result
+from beluga_nb.result import (
+    Answer,
+    Bundle,
+    Engine,
+    IncompleteError,
+    Picture,
+    Preview,
+    Recipe,
+    Result,
+    with_fields,
+)
 from beluga_nb.runtime import GRACE, Job, close_unstarted
 from beluga_nb.session.resources import ASK_ABOVE, Resources
 from beluga_nb.session.watching import Watching, calling, left_of, working
@@ -295,7 +305,7 @@ def _load(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:
         raise StoreError(
             f"The picture {sha256[:12]}… is not recorded any more.", "Make the grid anew, and run it."
         )
-    return picture.with_fields(recipe=recipe)
+    return with_fields(picture, recipe=recipe)
 
 
 def _preview(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:

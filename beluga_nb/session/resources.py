@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 import beluga_nb.catalog as catalog
@@ -22,7 +22,6 @@ from beluga_nb.api.dialects import find_dialect
 from beluga_nb.api.endpoint import key_variables
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.plan import Plan, Post
-from beluga_nb.compare.remote import Remote
 from beluga_nb.config import keys
 from beluga_nb.config.addresses import StoreAddress
 from beluga_nb.config.preferences import Preferences, canonical, resolved
@@ -54,6 +53,9 @@ from beluga_nb.store.opened import open_store
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.store.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from beluga_nb.compare.on_workers import Remote
 from beluga_nb.text import shown
 
 ASK_ABOVE = 10

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Unpack
 import beluga_nb.session.status as status
 from beluga_nb.budget import Budget
 from beluga_nb.catalog import Listing
-from beluga_nb.compare.gallery import Gallery
-from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config import keys
 from beluga_nb.config.preferences import Preferences
@@ -30,9 +28,6 @@ from beluga_nb.progress.watched import messages_stay
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.result import Engine, Result
 from beluga_nb.runtime import Job, awaitable, blocking
-from beluga_nb.session.grid_maker import GridMaker
-from beluga_nb.session.grid_run import SessionRunner
-from beluga_nb.session.library import Library
 from beluga_nb.session.options import CallOptions
 from beluga_nb.session.resources import Resources
 from beluga_nb.session.serving import Serving
@@ -41,9 +36,13 @@ from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_methods, named_options
 
+# Lazy imports in here: the first picture of a kernel waits for none of it.
 if TYPE_CHECKING:
     from beluga_nb.compare.checks import Checks
+    from beluga_nb.compare.gallery import Gallery
+    from beluga_nb.compare.grid import Grid
     from beluga_nb.server.child import Server
+    from beluga_nb.session.library import Library
 
 
 def _watch(session: Session, tally: Tally | None) -> Watching:
@@ -112,6 +111,8 @@ class Session:
     @property
     def store(self) -> Library:
         """What is recorded: to be listed, brought back, verified, forgotten, packed."""
+        from beluga_nb.session.library import Library
+
         return Library(self.resources)
 
     def use(self, engine: Engine | str | None, *, provider: str | None = None) -> None:
@@ -229,6 +230,8 @@ class Session:
         (1024, 1024)
         """
         fixed = {"n": n, "output_format": output_format, "output_compression": output_compression}
+        from beluga_nb.session.grid_maker import GridMaker
+
         maker = GridMaker(self.resources, fixed | {"allow_unknown_model": allow_unknown_model})
         # The model comes last, which makes it the columns.
         axes |= {"size": size, "quality": quality, "take": take, "model": model}
@@ -239,6 +242,9 @@ class Session:
 
     def gallery(self, *results: Result) -> Gallery:
         """Return some results side by side, to be scored, voted on and ranked."""
+        from beluga_nb.compare.gallery import Gallery
+        from beluga_nb.session.grid_run import SessionRunner
+
         return Gallery(results, runner=SessionRunner(self.resources))
 
     def check(self, path: str | Path) -> Checks:

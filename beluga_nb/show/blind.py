@@ -19,33 +19,38 @@ LENGTH = 160_000
 
 _QUALITIES = (92, 85, 75, 60, 45, 30, 15, 5)
 _GREY = (128, 128, 128)
+_NEAR = (
+    1.1  # how much wider a picture may be for its height than the other; half of that is cropped from each
+)
 
 
 def blind(left: Image, right: Image, *, edge: int = EDGE, length: int = LENGTH) -> tuple[bytes, bytes]:
     """Return two pictures as new JPEGs of the same size, quality and length.
 
-    Pictures of different shapes are centred on the same grey canvas.
+    Pictures of nearly one shape are cropped to it: a model may be known by its sizes. Those of different
+    shapes are centred on the same grey canvas.
     """
-    canvas = _canvas(edge, left, right)
-    for one, other in _encoded(_placed(left, edge, canvas), _placed(right, edge, canvas)):
+    for one, other in _encoded(*_placed(flatten(left), flatten(right), edge)):
         if max(len(one), len(other)) <= length:
             return _padded(one, length), _padded(other, length)
     raise BelugaError("A picture cannot be made small enough to be voted on.", "Skip this pair.")
 
 
-def _canvas(edge: int, *images: Image) -> tuple[int, int]:
-    sizes = [fitted(image.size, edge) for image in images]
-    return max(width for width, _ in sizes), max(height for _, height in sizes)
+def _placed(left: Image, right: Image, edge: int) -> tuple[Image, Image]:
+    """Return both in the size of one canvas, from their pixels: metadata would name a model."""
+    from PIL import Image, ImageOps
 
-
-def _placed(image: Image, edge: int, canvas: tuple[int, int]) -> Image:
-    from PIL import Image
-
-    # Encoded anew from pixels: metadata of the original would name its model.
-    small = flatten(image).resize(fitted(image.size, edge), Image.Resampling.LANCZOS)
-    placed = Image.new("RGB", canvas, _GREY)
-    placed.paste(small, ((canvas[0] - small.width) // 2, (canvas[1] - small.height) // 2))
-    return placed
+    scaling = Image.Resampling.LANCZOS
+    wider = left.width * right.height / (left.height * right.width)
+    if 1 / _NEAR <= wider <= _NEAR:
+        canvas = fitted(
+            (round((left.width * right.width) ** 0.5), round((left.height * right.height) ** 0.5)), edge
+        )
+        return ImageOps.fit(left, canvas, scaling), ImageOps.fit(right, canvas, scaling)
+    small = [image.resize(fitted(image.size, edge), scaling) for image in (left, right)]
+    canvas = max(image.width for image in small), max(image.height for image in small)
+    one, other = (ImageOps.pad(image, canvas, scaling, _GREY) for image in small)
+    return one, other
 
 
 def _encoded(*images: Image) -> Iterator[tuple[bytes, ...]]:

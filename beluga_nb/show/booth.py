@@ -17,7 +17,7 @@ import ipywidgets as widgets
 import pybase64
 from IPython.display import display
 
-from beluga_nb.compare.vote import Pair
+from beluga_nb.compare.vote import SKIP, Pair
 from beluga_nb.compare.voting import Contest, Voting
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface, on
@@ -78,6 +78,7 @@ class Booth:
         self._shown_at = float("-inf")
         self._handles: list[DisplayHandle] = []
         self._ended: Bundle | None = None
+        self._is_damaged = False  # A picture of the pair cannot be shown.
         self.head = widgets.HTML()
         self.pictures = widgets.HTML()
         self.status = widgets.HTML()
@@ -128,12 +129,20 @@ class Booth:
         if self._ended or seconds < UNSEEN:
             return
         try:
-            self._voting.undo() if answer == "undo" else self._voting.answer(answer, seconds=seconds)
+            self._answer(answer, seconds)
         except BelugaError as error:
             self._show_status(f"Not recorded. {error.message} {on(error.hint, Surface.PANEL)}")
             return
         self._show()
         self._focus()
+
+    def _answer(self, answer: str, seconds: float) -> None:
+        if answer == "undo":
+            self._voting.undo()
+        elif not self._is_damaged:
+            self._voting.answer(answer, seconds=seconds)
+        elif answer == SKIP:  # There is nothing to choose from, however often it is shown.
+            self._voting.pass_over()
 
     def reveal(self) -> None:
         """End the session: the ranking replaces the booth, and no answer can be undone any more."""
@@ -174,21 +183,24 @@ class Booth:
         self._zoom(False)
         try:
             caption, pictures = self._shown(question) if question else ("", None)
-        except BelugaError as error:  # a damaged picture
-            caption = self.pictures.value = ""
-            self._show_status(f"{error.message} Skip this pair.")
+        except BelugaError:
+            # What the error says may be of one side alone.
+            self._is_damaged, caption, self.pictures.value = True, "", ""
+            self._show_status("A picture of this pair is damaged. Skip it.")
         else:
+            self._is_damaged = False
             self.pictures.value = (
                 figures_html(pictures) if pictures else thanks_html(self._voting.voter, self._voting.summary)
             )
             self._show_status(self._voting.progress)
-            for answer, button in self.buttons.items():
-                button.disabled = not self._voting.can_undo if answer == "undo" else question is None
+        for answer, button in self.buttons.items():
+            usable = question is not None and (not self._is_damaged or answer == SKIP)
+            button.disabled = not (self._voting.can_undo if answer == "undo" else usable)
         self.head.value = head_html(
             self._contest.question, caption, done=self._voting.done, total=self._voting.total
         )
         for face in self.faces:
-            face.layout.display = None if question else "none"
+            face.layout.display = "none" if self._is_damaged or question is None else None
         self._shown_at = self._clock()
 
     def _shown(self, question: Pair) -> tuple[str, tuple[bytes, bytes]]:

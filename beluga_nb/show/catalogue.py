@@ -32,7 +32,7 @@ def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
         return noted({"text/html": f"<p>{words}</p>", "text/plain": words}, listing.note)
     head: list[str | Column] = [
         Column("model", Kind.ID),
-        Column("name", Kind.NAME),
+        "name",
         "provider",
         "sizes",
         "max per request",

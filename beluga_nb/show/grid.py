@@ -23,7 +23,7 @@ from beluga_nb.result import Bundle, MissingPicture, Preview
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table, arrivals_html, grid_bundle, grid_html
 from beluga_nb.show.markup import alt, data_uri
 from beluga_nb.show.preview import EDGE, TILE_EDGE, are_light
-from beluga_nb.show.provenance import COLUMNS, Provenance, labelled
+from beluga_nb.show.provenance import COLUMNS, Provenance, label_columns, labelled, row_of
 from beluga_nb.show.stored import StoreView
 from beluga_nb.show.waiting import MOST_FRAMES, expected_size
 from beluga_nb.store.collection import Blob
@@ -126,11 +126,26 @@ def frame_of(grid: Grid, workspace: Workspace) -> DataFrame:
     """Return a row for each picture of a grid, and for each cell that has none."""
     from beluga_nb.show.frame import frame
 
-    facts = (*COLUMNS, "error")
-    rows, labels = labelled(list(_facts(grid, workspace)), facts)
+    rows, labels = labelled(list(_facts(grid, workspace)), _FACTS)
+    return frame(rows, _columns(grid, labels))
+
+
+_FACTS = (*COLUMNS, "error")
+
+
+def _columns(grid: Grid, labels: Sequence[str]) -> list[str]:
     # A parameter that no request has would be an empty column.
     unset = {name for name in AXIS_PARAMETERS if not any(getattr(cell.request, name) for cell in grid.cells)}
-    return frame(rows, [*labels, *(name for name in facts if name not in {*labels, *unset})])
+    return [*labels, *(name for name in _FACTS if name not in {*labels, *unset})]
+
+
+def write_parquet_of(grid: Grid, workspace: Workspace, path: Path) -> None:
+    """Write the same rows as a Parquet file, without holding all of them."""
+    from beluga_nb.show.parquet import write_rows
+
+    columns = label_columns(_facts(grid, workspace), _FACTS)
+    rows = (row_of(*row, columns) for row in _facts(grid, workspace))
+    write_rows(path, rows, _columns(grid, list(columns.values())))
 
 
 def style_of(grid: Grid, workspace: Workspace) -> Styler:
@@ -141,6 +156,10 @@ def style_of(grid: Grid, workspace: Workspace) -> Styler:
     refs = [ref for _, ref, _ in _lines(grid)]
     urls = [sources(ref) if ref else "" for ref in refs]
     return styled(frame_of(grid, workspace), urls, [alt(ref) if ref else "" for ref in refs])
+
+
+MOST_ON_SHEET = 1_000
+"""Pictures of a poster: of more, it shows a sample."""
 
 
 def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, limit: int) -> None:
@@ -154,13 +173,17 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
         )
     if dpi < 1:
         raise RequestError(f"dpi is {dpi}.", "Give the pixels of an inch in print, such as 300.")
-    table = replace(table_of(grid, edge=edge), prompts=_filled_prompts(grid))
+    whole, grid = grid, grid.sampled(MOST_ON_SHEET)
+    table = replace(table_of(grid, edge=edge), prompts=_filled_prompts(whole))
     if not any(square.note for square in table.squares.values()):
         # All is done: only what its pictures are is worth a line.
         remarks = _remarks(grid)
         table = replace(
             table, caption="; ".join([plural(len(_refs(grid)), "picture"), *remarks]) if remarks else ""
         )
+    if grid is not whole:
+        sample = f"{len(grid):,} of {plural(len(whole), 'cell')}, evenly spaced"
+        table = replace(table, caption="; ".join(filter(None, [sample, table.caption])))
     data, missing = sheet_file(
         table, kind, title=title, axes=_axes_in_words(table), edge=edge, dpi=dpi, limit=limit
     )

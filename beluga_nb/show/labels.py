@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 
 from beluga_nb.show.markup import outside
+from beluga_nb.text import sanitize
 
 LEAST_SHORTENED = 12
 """Characters that labels must have in common before these are left out."""
@@ -62,6 +64,35 @@ class Shortened:
     def common(self) -> str:
         """What was left out of each label; nothing where they are whole."""
         return " ".join(filter(None, [self.start, "…", self.end])) if self.start or self.end else ""
+
+
+def cut_labels(labels: Sequence[str], longest: int) -> dict[str, str]:
+    """Return labels in one line each, cut so that different ones stay different.
+
+    >>> cut_labels(["a very long label 1", "a very long label 2", "b"], 12)
+    {'a very long label 1': 'a very…bel 1', 'a very long label 2': 'a very…bel 2', 'b': 'b'}
+    """
+    found = {label: sanitize(label, longest) for label in labels}
+    for cut in (_without_middle, _numbered):
+        counts = Counter(found.values())
+        again = [label for label in found if counts[found[label]] > 1]
+        found |= dict(zip(again, cut(again, longest), strict=True))
+    return found
+
+
+def _without_middle(labels: Sequence[str], longest: int) -> Iterator[str]:
+    for label in labels:
+        line = sanitize(label, len(label) + 1)
+        half = (longest - 1) // 2
+        yield line if len(line) <= longest else f"{line[: longest - 1 - half]}…{line[-half:]}"
+
+
+def _numbered(labels: Sequence[str], longest: int) -> Iterator[str]:
+    # Sorted, so that a label has the same number in each table.
+    order = {label: number for number, label in enumerate(sorted(labels), 1)}
+    for label in labels:
+        number = f" ({order[label]})"
+        yield f"{sanitize(label, longest - len(number))}{number}"
 
 
 def _common(words: Sequence[Sequence[str]]) -> list[str]:

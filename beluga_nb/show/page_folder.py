@@ -40,8 +40,7 @@ def write_pages(
     """
     is_again = check_replaceable(folder, (INDEX,), mark=(INDEX, _MARK))
     make_folder(folder)
-    largest = max(cell.request.n for cell in grid.cells)
-    pages = Pages(grid.study, grid.places, most=max(1, MOST_SHOWN // largest), spread=False)
+    pages = grid.divided(MOST_SHOWN, spread=False)
     save_file(folder / INDEX, redact(_index(whole, pages, title=folder.name)).encode())
     pictures = _Pictures(folder, originals=originals)
     for number, cells in enumerate(pages, 1):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.images import encode
 from beluga_nb.show.fonts import font_for
-from beluga_nb.show.ranking import BAR, INK, LEFT, RIGHT, ROW, SCALE, WIDTH, signed, ticks_of
-from beluga_nb.text import sanitize
+from beluga_nb.show.labels import cut_labels
+from beluga_nb.show.ranking import BAR, INK, LEFT, PLOTTED, RIGHT, ROW, SCALE, WIDTH, signed, ticks_of
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
@@ -34,7 +34,7 @@ def ranking_pdf(ranking: Ranking) -> bytes:
 
 def _draw(draw: ImageDraw, ranking: Ranking, height: int) -> None:
     ticks = ticks_of(ranking)
-    names = [sanitize(each.name, 24) for each in ranking.standings]
+    names = [*cut_labels(ranking.names, PLOTTED).values()]
     font = font_for("".join([*names, SCALE]))
     scale = (WIDTH - LEFT - RIGHT) / max(ticks[-1] - ticks[0], 1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.errors import InvalidImageError
 from beluga_nb.images import displayable, encode, flatten, shared, size_of, within
-from beluga_nb.result import MissingPicture, Picture, Preview
+from beluga_nb.result import MissingPicture, Picture, Preview, known_sha256
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -98,7 +98,7 @@ def _seen(picture: Picture) -> Image:
     """Return the image of a picture to look at, without a copy."""
     if isinstance(picture, MissingPicture):
         return picture.image
-    return shared(picture.data, picture.known_sha256)
+    return shared(picture.data, known_sha256(picture))
 
 
 def thumbnail(picture: Preview, edge: int) -> Preview:

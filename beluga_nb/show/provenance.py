@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -24,31 +25,40 @@ COLUMNS = (
 def labelled(
     rows: Sequence[tuple[Mapping[str, object], Mapping[str, str]]], taken: Collection[str]
 ) -> tuple[list[dict[str, object]], list[str]]:
-    """Return rows of facts with their labels, and the columns of the labels.
+    """Return rows of facts with their labels, and the columns of the labels (`label_columns`)."""
+    columns = label_columns(rows, taken)
+    return [row_of(*row, columns) for row in rows], list(columns.values())
+
+
+def label_columns(
+    rows: Iterable[tuple[Mapping[str, object], Mapping[str, str]]], taken: Collection[str]
+) -> dict[str, str]:
+    """Return the column of each label of some rows, which are looked at once.
 
     A fact keeps its name. A label of a name in `taken` has a column of its own, such as `model_label`,
     unless it says the same as the fact in each row.
     """
+    count, same = 0, Counter[str]()
+    for facts, labels in rows:
+        count += 1
+        for name, label in labels.items():
+            is_same = name in facts and label == ("" if facts[name] is None else str(facts[name]))
+            same[name] += is_same  # Names that are never the same are counted too, as 0.
     columns: dict[str, str] = {}
-    names = dict.fromkeys(name for _, labels in rows for name in labels)
-    for name in names:
+    for name in same:
         column = name
-        if not _is_same(name, rows):
-            while column in {*taken, *columns.values()} or (column != name and column in names):
+        if same[name] < count:
+            while column in {*taken, *columns.values()} or (column != name and column in same):
                 column += "_label"
         columns[name] = column
-    found = [
-        {**facts, **{columns[name]: label for name, label in labels.items() if columns[name] not in facts}}
-        for facts, labels in rows
-    ]
-    return found, list(columns.values())
+    return columns
 
 
-def _is_same(name: str, rows: Iterable[tuple[Mapping[str, object], Mapping[str, str]]]) -> bool:
-    return all(
-        name in facts and labels.get(name) == ("" if facts[name] is None else str(facts[name]))
-        for facts, labels in rows
-    )
+def row_of(
+    facts: Mapping[str, object], labels: Mapping[str, str], columns: Mapping[str, str]
+) -> dict[str, object]:
+    """Return facts with labels in their columns."""
+    return {**facts, **{columns[name]: label for name, label in labels.items() if columns[name] not in facts}}
 
 
 class Provenance:

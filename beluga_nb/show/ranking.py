@@ -16,6 +16,7 @@ import pybase64
 
 from beluga_nb.compare.vote import NO_VOTES
 from beluga_nb.result import Bundle
+from beluga_nb.show.labels import cut_labels
 from beluga_nb.show.markup import data_uri, outside
 from beluga_nb.show.tables import Cell, Column, Kind, noted, table, table_html
 from beluga_nb.store.votes import ANSWERS
@@ -29,6 +30,9 @@ if TYPE_CHECKING:  # it imports numpy
 _LONGEST_NAME = 60
 LEFT, WIDTH, ROW, RIGHT = 190, 640, 30, 24
 """Pixels of the plot: names, all, a line, the edge."""
+
+PLOTTED = 24
+"""Characters of a name in the plot."""
 
 _BAR_WIDTH, _BAR_HEIGHT, _BAR_EDGE = 240, 26, 14  # pixels of an interval in the table
 
@@ -67,10 +71,22 @@ def ranking_head(by: str) -> tuple[str, ...]:
 
 def ranking_rows(ranking: Ranking) -> list[tuple[str, ...]]:
     """Return a row of text for each name, in order."""
+    names = _names(ranking)
     return [
-        (rank, *_words(standing), *_counts(standing))
+        (
+            rank,
+            names[standing.name],
+            signed(standing.elo),
+            _interval(standing),
+            _rate(standing),
+            *_counts(standing),
+        )
         for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
     ]
+
+
+def _names(ranking: Ranking) -> dict[str, str]:
+    return cut_labels(ranking.names, _LONGEST_NAME)
 
 
 def rankings_bundle(rankings: Rankings) -> Bundle:
@@ -94,15 +110,6 @@ def _ranks(ranking: Ranking) -> list[str]:
     return [f"{best}" if best == worst else f"{best}–{worst}" for best, worst in ranking.ranks]
 
 
-def _words(standing: Standing) -> tuple[str, ...]:
-    return (
-        sanitize(standing.name, _LONGEST_NAME),
-        signed(standing.elo),
-        _interval(standing),
-        _rate(standing),
-    )
-
-
 def _interval(standing: Standing) -> str:
     return f"{signed(standing.low)} to {signed(standing.high)}" if standing.has_interval else "none"
 
@@ -123,6 +130,7 @@ def _html(ranking: Ranking, more: Columns) -> str:
         for number, name in enumerate(_COUNTS)
         if number < 2 or any(_counts(each)[number] != "0" for each in ranking.standings)
     ]
+    names = _names(ranking)
     columns = [
         Column("rank", Kind.SHORT),
         Column(""),
@@ -137,7 +145,7 @@ def _html(ranking: Ranking, more: Columns) -> str:
         (
             Cell(rank),
             Cell("", before=_example(ranking, standing)),
-            Cell(sanitize(standing.name, _LONGEST_NAME)),
+            Cell(names[standing.name]),
             Cell("", before=_bar(ranking, standing)),
             Cell(signed(standing.elo), after=f'<div style="{_SMALL}">{_interval(standing)}</div>'),
             Cell(_rate(standing)),
@@ -279,7 +287,7 @@ def _of(share: Share) -> str:
 
 def matrix(ranking: Ranking) -> Bundle:
     """Return how often each name won against each other one; a tie is half a win for both."""
-    names = [sanitize(standing.name, _LONGEST_NAME) for standing in ranking.standings]
+    names = [*_names(ranking).values()]
     rows = [
         (name, *("" if one == other else _halves(won) for other, won in enumerate(wins)))
         for one, (name, wins) in enumerate(zip(names, ranking.wins, strict=True))
@@ -344,9 +352,10 @@ def _axis(ticks: range, across: Callable[[float], str], height: int) -> Iterator
 
 
 def _bars(standings: Sequence[Standing], across: Callable[[float], str]) -> Iterator[str]:
+    names = cut_labels([each.name for each in standings], PLOTTED)
     for number, each in enumerate(standings):
-        y = ROW * number + ROW / 2 + 2
-        yield (f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{outside(each.name, 24)}</text>')
+        y, name = ROW * number + ROW / 2 + 2, outside(names[each.name])
+        yield f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{name}</text>'
         yield _interval_and_dot(each, across, y)
 
 

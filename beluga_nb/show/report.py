@@ -10,6 +10,7 @@ import hashlib
 import math
 import platform
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from beluga_nb.compare.axes import PROMPT
 from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS
 from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.scores import Scores
+from beluga_nb.compare.vote import Labels, others
 from beluga_nb.errors import RequestError
 from beluga_nb.images import decode
 from beluga_nb.paths import check_replaceable, make_folder, remove_older, save_file
@@ -67,7 +69,8 @@ class Study:
     """What a report is about: pictures that differ in `by`, their votes, rankings and scores.
 
     `verdicts` says which of the scores are those of a judge, by their places, and how far people agree with
-    each; `pairs` are comparisons by a judge.
+    each; `pairs` are comparisons by a judge. `absent` are the labels of what has not all of its pictures, and
+    why.
     """
 
     by: str
@@ -77,6 +80,7 @@ class Study:
     scores: Sequence[Scores]
     verdicts: Mapping[int, Sequence[Agreement]]
     pairs: Sequence[JudgedPairs]
+    absent: Sequence[tuple[Mapping[str, str], str]]
 
 
 @dataclass(frozen=True)
@@ -128,17 +132,51 @@ def report(study: Study, workspace: Workspace, *, title: str) -> Document:
     ]
     if not pictures:
         raise RequestError("There are no pictures to report on.", "Ask for them first: run()")
+    _check_own(study, pictures)
     provenance = Provenance(workspace)
     blocks = [
         *_pictures(study, pictures),
+        *_absent(study),
         *_models(pictures, provenance),
         *_rankings(study),
         *_judges(study),
-        *_scores(study),
+        *_scores(study, pictures),
         *_prompts(pictures),
         *_reproducibility(pictures, provenance, workspace),
     ]
     return Document(title or f"A comparison by {study.by}", blocks)
+
+
+def _check_own(study: Study, pictures: Sequence[_Known]) -> None:
+    """Raise `RequestError` for scores and verdicts of pictures that the report does not show."""
+    known = {(each.sha256, frozenset(each.labels.items())) for each in pictures}
+    compared = {each.sha256 for each in pictures}
+    for scores in study.scores:
+        if any((row.sha256, frozenset(row.labels.items())) not in known for row in scores.rows):
+            raise _of_others(scores.name)
+    for each in study.pairs:
+        if any(not compared.issuperset(row.duel.pictures) for row in each):
+            raise _of_others(each.question)
+
+
+def _of_others(name: str) -> RequestError:
+    return RequestError(
+        f"'{sanitize(name, 80)}' is about other pictures too.",
+        "Measure or judge the pictures of this report alone: what is recorded is read again.",
+    )
+
+
+def _absent(study: Study) -> Iterator[Block]:
+    """Yield what has no pictures: a comparison without it is one of what is easy to make."""
+    if not study.absent:
+        return
+    counts = Counter((labels.get(study.by, ""), reason) for labels, reason in study.absent)
+    yield TableBlock(
+        f"What has not all of its pictures, by {sanitize(study.by, 80)}: what is missing is compared nowhere"
+        " below.",
+        (study.by, "reason", "combinations"),
+        [(name, reason, str(count)) for (name, reason), count in counts.items()],
+    )
 
 
 def _pictures(study: Study, pictures: Sequence[_Known]) -> Iterator[Block]:
@@ -227,7 +265,10 @@ def _cost(pictures: Sequence[_Known], provenance: Provenance) -> str:
 
 def _dates(pictures: Sequence[_Known]) -> str:
     days = sorted({f"{date:%Y-%m-%d}" for picture in pictures if (date := picture.recipe.date)})
-    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "date unknown"
+    if not days:
+        return "date unknown"
+    some = "" if all(picture.recipe.date for picture in pictures) else ", some of unknown date"
+    return f"{' to '.join(dict.fromkeys([days[0], days[-1]]))}{some}"
 
 
 def _rankings(study: Study) -> Iterator[Block]:
@@ -278,7 +319,7 @@ def _judges(study: Study) -> Iterator[Block]:
         yield Paragraph(" ".join([scores_note(scores), *map(str, agreements)]))
 
 
-def _scores(study: Study) -> Iterator[Block]:
+def _scores(study: Study, pictures: Sequence[_Known]) -> Iterator[Block]:
     if not study.scores:
         return
     yield Heading("Scores")
@@ -290,12 +331,29 @@ def _scores(study: Study) -> Iterator[Block]:
         [(name, *(figures(mean[name]) if name in mean else "" for mean in means)) for name in names],
     )
     for scores in study.scores:
+        if notes := _unmeasured(study, scores, len(pictures)):
+            yield Paragraph(notes)
+    for scores in study.scores:
         found = scores.differences(by=study.by)
         yield TableBlock(
             f"Differences in {sanitize(scores.name, 80)} on the same prompts.",
             differences_head(found),
             differences_rows(found),
         )
+
+
+def _unmeasured(study: Study, scores: Scores, pictures: int) -> str:
+    """Return in sentences what a mean leaves out, and whether means are those of the same prompts."""
+    measured = [row for row in scores.rows if row.value is not None]
+    common: dict[str, Counter[Labels]] = {}
+    for row in measured:
+        common.setdefault(row.labels[study.by], Counter())[others(row.labels, by=study.by)] += 1
+    words = []
+    if len(measured) < pictures:
+        words.append(f"{pictures - len(measured)} of {plural(pictures, 'picture')} have none.")
+    if len({frozenset(each.items()) for each in common.values()}) > 1:
+        words.append("The means are not those of the same prompts; the differences are.")
+    return " ".join([f"{sanitize(scores.name, 80)}:", *words]) if words else ""
 
 
 def _prompts(pictures: Sequence[_Known]) -> Iterator[Block]:
@@ -317,14 +375,19 @@ def _reproducibility(
     recorded = sum(provenance.provider(picture) is not None for picture in pictures)
     libraries = ", ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES)
     hashes = "\n".join(sorted(picture.sha256 for picture in pictures))
+    again = (
+        ", and so are scores and votes. With that folder and BELUGA_MODE=replay, the notebook runs again"
+        " without a key or a network, and shows the same bytes."
+        if recorded == len(pictures)
+        else "; the others are not, and the notebook cannot be run again to the same bytes."
+    )
     store = "" if workspace.store.mirror else "the folder "
     yield Heading("Reproducibility")
     yield Paragraph(
         f"This report was written by beluga_nb {version()} with Python {platform.python_version()},"
         f" {libraries}. {recorded} of {plural(len(pictures), 'picture')} are recorded with their exact bytes,"
-        f" prompts and parameters in {store}{sanitize(workspace.store.name)}, and so are scores"
-        " and votes. With that folder and BELUGA_MODE=replay, the notebook runs again without a key or a"
-        " network, and shows the same bytes. The sorted SHA-256 of all pictures, one a line, have the SHA-256"
+        f" prompts and parameters in {store}{sanitize(workspace.store.name)}{again} The sorted SHA-256"
+        " of all pictures, one a line, have the SHA-256"
         f" {hashlib.sha256(hashes.encode()).hexdigest()}."
     )
     yield Heading("Citation")

@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from beluga_nb.compare.scores import Differences, Distances, Duplicates, Leaderboard, Scored, Scores
+from beluga_nb.compare.scores import (
+    Difference,
+    Differences,
+    Distances,
+    Duplicates,
+    Leaderboard,
+    Scored,
+    Scores,
+)
 from beluga_nb.result import Bundle
 from beluga_nb.show.ranking import ranking_bundle
 from beluga_nb.show.tables import Column, Kind, noted, table
@@ -119,12 +127,21 @@ def differences_rows(differences: Differences) -> list[tuple[str, ...]]:
         (
             f"{sanitize(each.one, _LONGEST)} − {sanitize(each.other, _LONGEST)}",
             "" if math.isnan(each.mean) else figures(each.mean),
-            "none" if math.isinf(each.half) else f"{figures(each.low)} to {figures(each.high)}",
+            _interval(each),
             str(each.prompts),
             str(each.samples),
         )
         for each in differences
     ]
+
+
+def _interval(difference: Difference) -> str:
+    if math.isinf(difference.half):
+        return "none"
+    # A spread of nothing says nothing of others.
+    return (
+        f"{figures(difference.low)} to {figures(difference.high)}" if difference.half else "none: all alike"
+    )
 
 
 def distances_bundle(distances: Distances) -> Bundle:

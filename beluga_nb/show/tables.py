@@ -68,7 +68,7 @@ _STYLES = {
     Kind.NUMBER: _NUMBERS,
     Kind.NUMBERS: _NUMBERS.replace("nowrap", "normal"),
     Kind.SHORT: "text-align:left;white-space:nowrap;font-variant-numeric:tabular-nums",
-    Kind.NAME: "text-align:left;white-space:normal;min-width:5em",
+    Kind.NAME: "text-align:left;white-space:normal;min-width:9em",
     Kind.LONG: "text-align:left;white-space:normal;min-width:16em;max-width:48em;overflow-wrap:anywhere",
 }
 

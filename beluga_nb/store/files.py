@@ -63,8 +63,8 @@ NOT_FOR_GIT = {
 LARGEST_JSON = 4 * 2**20
 """Bytes of a JSON file; a longer one is not written."""
 
-LARGEST_LINES = 16 * 2**20
-"""Bytes of a file of lines: some 60,000 votes."""
+LARGEST_LINES = 256 * 2**20
+"""Bytes of a file of lines: a million votes."""
 
 LARGEST_BLOB = 256 * 2**20
 """Bytes of a picture or a preview: as many as are received (api/transport.py)."""

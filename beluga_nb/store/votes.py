@@ -275,12 +275,21 @@ VOTES = _Votes(
 
 def votes(store: Store) -> list[Vote]:
     """Return the votes of all sessions that were not taken back, the oldest first."""
-    return [line for line in _standing(VOTES.values(store)) if isinstance(line, Vote)]
+    return votes_and_exclusions(store)[0]
 
 
 def exclusions(store: Store) -> dict[str, Exclusion]:
     """Return the exclusions that were not taken back by the names of their voters; the latest of each."""
-    return {line.voter: line for line in _standing(VOTES.values(store)) if isinstance(line, Exclusion)}
+    return votes_and_exclusions(store)[1]
+
+
+def votes_and_exclusions(store: Store) -> tuple[list[Vote], dict[str, Exclusion]]:
+    """Return both of what the same files hold, which are read once."""
+    lines = _standing(VOTES.values(store))
+    return (
+        [line for line in lines if isinstance(line, Vote)],
+        {line.voter: line for line in lines if isinstance(line, Exclusion)},
+    )
 
 
 def _standing(found: Iterable[Line]) -> list[Vote | Exclusion]:

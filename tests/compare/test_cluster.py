@@ -187,7 +187,7 @@ def test_a_worker_that_dies_is_started_again_and_its_picture_has_an_error(worker
 
 
 def test_a_worker_that_dies_once_costs_nothing(workers, tmp_path):
-    workers.start("", "--nanny", count=2)
+    workers.start("", "--nanny")
     (tmp_path / "alive").touch()
     calls = [(str(tmp_path / "alive"), number) for number in range(6)]
     found = dict(each(dots.dying_once, calls, executor=workers.client))

@@ -129,7 +129,7 @@ def test_agreement_counts_the_votes_of_people_that_are_the_judges_answer():
     found = agreement(judge, people, judge="lab:vlm")
     assert (found.same, found.pairs) == (Share(count=3, of=4), 2)
     assert found.alpha == 1
-    assert str(found).startswith("3 of 4 votes of people on 2 pairs agree with lab:vlm (95 % interval 30%")
+    assert str(found).startswith("3 of 4 votes of people on 2 pairs agree with lab:vlm (no interval: too few")
 
 
 def test_a_judge_that_is_the_opposite_of_people_agrees_less_than_chance():
@@ -146,6 +146,29 @@ def test_a_voter_who_judged_a_pair_again_is_one_person_and_the_last_vote_counts(
     again = [duel("a", "b", answer) for answer in (RIGHT, RIGHT, LEFT)]
     found = agreement([duel("a", "b", LEFT)], again, judge="lab:vlm")
     assert (found.same, found.people) == (Share(count=1, of=1), None)
+
+
+def test_the_interval_of_an_agreement_takes_votes_on_one_prompt_for_alike():
+    """Thirty voters who are of one mind on each of four prompts are four observations, not 120."""
+    judge = [duel("a", "b", LEFT, animal=animal) for animal in ("fox", "cat", "owl", "cow")]
+
+    def people(*sides):
+        chosen = zip(("fox", "cat", "owl", "cow"), sides, strict=False)
+        return [
+            duel("a", "b", side, animal=animal, voter=f"{number}")
+            for animal, side in chosen
+            for number in range(30)
+        ]
+
+    split = agreement(judge, people(LEFT, LEFT, RIGHT, RIGHT), judge="lab:vlm")
+    assert split.same.interval == pytest.approx((0.412, 0.588), abs=0.001)
+    assert split.interval == (0, 1)
+    assert "(95 % interval 0% to 100%)" in str(split)
+    alike = agreement(judge, people(LEFT, LEFT, LEFT, LEFT), judge="lab:vlm")
+    assert alike.interval == Share(count=4, of=4).interval
+    few = agreement(judge, people(LEFT, LEFT, RIGHT), judge="lab:vlm")
+    assert few.interval is None
+    assert "(no interval: too few prompts)" in str(few)
 
 
 def test_without_votes_nothing_is_known_of_the_agreement():

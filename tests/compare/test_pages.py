@@ -1,10 +1,13 @@
 """Large grids: pages of them, and what does not grow with their size."""
 
+import datetime
 import itertools
 import math
 import os
 import re
+import sys
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -12,7 +15,7 @@ from PIL import Image
 from beluga_nb.compare.axes import Study, axis
 from beluga_nb.compare.cell import Cell
 from beluga_nb.compare.pages import MOST_ON_PAGE, MOST_SHOWN, Pages
-from beluga_nb.errors import APIStatusError, RequestError, StoreError
+from beluga_nb.errors import APIStatusError, BelugaError, RequestError, StoreError
 from beluga_nb.progress.line import ProgressLine, Tally
 from beluga_nb.request import Request
 from beluga_nb.result import Result
@@ -250,3 +253,47 @@ def test_a_single_file_of_more_than_ten_thousand_pictures_is_refused(session, tm
     with pytest.raises(RequestError, match="One file would hold 20 pictures") as refused:
         large(session, 2).run(assume_yes=True).to_html(tmp_path / "a.html")
     assert refused.value.hint == "Name a folder, which has a page for every 200: to_html('a')"
+
+
+def test_a_sheet_of_a_large_grid_is_a_sample_and_says_so(session, tmp_path, monkeypatch):
+    monkeypatch.setattr("beluga_nb.show.grid.MOST_ON_SHEET", 30)
+    sheet = large(session, 12).sheet(tmp_path / "sheet.svg", edge=16).read_text()
+    words = " ".join(re.sub("<[^>]*>", " ", sheet).split())
+    assert "30 of 120 cells, evenly spaced; 30 cells: 30 not started; 30 pictures to make" in words
+
+
+def test_a_table_is_written_to_parquet_in_batches_with_the_rows_of_the_data_frame(
+    session, tmp_path, monkeypatch
+):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pytest.importorskip("pandas")
+    monkeypatch.setattr("beluga_nb.show.parquet.BATCH", 7)
+    grid = large(session, 3).run(assume_yes=True)
+    path = grid.to_parquet(tmp_path / "a.parquet")
+    assert parquet.ParquetFile(path).num_row_groups == 5
+    frame, table = grid.to_frame(), parquet.read_table(path)
+    assert table.column_names == list(frame.columns)
+    assert table.column("sha256").to_pylist() == list(frame["sha256"])
+    assert table.column("width").to_pylist() == [8] * 30
+
+
+def test_parquet_without_pyarrow_is_an_error_of_two_lines(session, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(BelugaError, match="A Parquet file needs pyarrow") as refused:
+        large(session, 1).to_parquet(tmp_path / "a.parquet")
+    assert "pip install pyarrow" in str(refused.value.hint)
+    assert not (tmp_path / "a.parquet").exists()
+
+
+def test_the_pages_of_the_documentation_run_as_they_stand(tmp_path):
+    page = (Path(__file__).parents[2] / "docs/comparing.md").read_text("utf-8")
+    code = re.search(r"^```python\n(g = beluga_nb\.grid.*?)^```$", page, re.DOTALL | re.MULTILINE)[1]
+    prices = {"date": datetime.date(2026, 11, 1), "dots": 0.01}
+    session = Session(engine=dots, environ={}, folder=tmp_path, confirm=lambda _: True, prices=prices)
+    names = {
+        "beluga_nb": session,
+        "animals": [f"fox {number}" for number in range(30)],
+        "styles": [f"style {number}" for number in range(8)],
+    }
+    exec(code, names)
+    assert all(names["g"].outcome(cell).pictures for cell in names["g"].cells)

@@ -12,7 +12,8 @@ from beluga_nb.compare.vote import SKIP, Ballot, Duel, Sides, duels, pairs
 from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe
-from beluga_nb.store.votes import ANSWERS, BOTH_BAD, LEFT, RIGHT, TIE
+from beluga_nb.store.records import Store
+from beluga_nb.store.votes import ANSWERS, BOTH_BAD, LEFT, RIGHT, TIE, Box, votes
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
 
@@ -219,3 +220,12 @@ def test_a_voter_who_has_judged_all_can_be_asked_again(samples):
         seen.add(ballot.question.pictures)
         ballot = ballot.answered(SKIP if len(seen) == 1 and not ballot.given else TIE, rng)
     assert len(seen) == len(ballot.answers) == 12
+
+
+def test_a_file_of_as_many_votes_as_a_pack_may_hold_is_read(tmp_path):
+    store = Store(tmp_path / "beluga_store")
+    box = Box(store, "ada")
+    vote = box.cast(left="a" * 64, right="b" * 64, answer=LEFT)
+    with box.path.open("ab") as file:
+        file.write((b" " * 999 + b"\n") * 70_000)
+    assert votes(store) == [vote]

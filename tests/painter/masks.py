@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from beluga_nb.painter.colour import RGB
 from beluga_nb.painter.finish import window
@@ -52,21 +52,23 @@ def _numbered(planned: Iterable[Mark]) -> Iterator[Mark]:
 
 def pieces(mask: Mask, least: int) -> int:
     """Return how many connected parts of at least so many pixels a mask has."""
-    left = mask.copy()
-    found = 0
-    while left.any():
-        y, x = np.argwhere(left)[0]
-        part = flooded(left, int(y), int(x))
-        left &= ~part
-        found += int(part.sum()) >= least
-    return found
-
-
-def flooded(mask: Mask, y: int, x: int) -> Mask:
-    """Return the part of a mask that is connected with a pixel."""
-    image = Image.fromarray(mask.astype(np.uint8) * 255)
-    ImageDraw.floodfill(image, (x, y), 100)
-    return np.asarray(image) == 100
+    sizes: dict[int, int] = {}
+    above: list[tuple[int, int, int]] = []
+    for row in mask:
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]]))).tolist()
+        runs = []
+        for left, right in zip(edges[::2], edges[1::2], strict=True):
+            touching = sorted({part for a, b, part in above if a < right and b > left})
+            part = touching[0] if touching else len(sizes)
+            sizes[part] = sizes.get(part, 0) + right - left
+            for other in touching[1:]:
+                sizes[part] += sizes[other]
+                sizes[other] = 0
+                above = [(a, b, part if each == other else each) for a, b, each in above]
+                runs = [(a, b, part if each == other else each) for a, b, each in runs]
+            runs.append((left, right, part))
+        above = runs
+    return sum(size >= least for size in sizes.values())
 
 
 def shown(colour: RGB, pixels: NDArray[np.uint8]) -> float:

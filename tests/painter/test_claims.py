@@ -1,14 +1,18 @@
 """What the painter says of its pictures, against the pixels: random prompts in six languages."""
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import pytest
-from masks import masks, shown
+from masks import Mask, masks, pieces, shown
 from prompts import random_prompt
-from sampling import rounds
+from sampling import rounds, some
 
 from beluga_nb.painter import paint
+from beluga_nb.painter.figure import figures
 from beluga_nb.painter.look import look_of
 from beluga_nb.painter.reading import Reading, colour_of, read, words_of
+from beluga_nb.painter.scene import staged
 from beluga_nb.painter.stream import Stream
 
 MODEL = "gpt-image-2"
@@ -52,3 +56,107 @@ def _lost(reading: Reading, named: tuple[str, ...]) -> set[str]:
     return {word for term in terms for word in words_of(term.text)} - {
         word for name in named for word in words_of(name)
     }
+
+
+# --- a colour, for every figure
+
+
+COLOURS = ("red", "green", "blue", "yellow", "orange", "purple", "pink", "brown", "black", "white", "grey")
+NAMES = [name.replace("-", " ") for name in figures() if name != "temple"]  # which alone is a place
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("name", some(NAMES, 4))
+def test_a_figure_shows_the_colour_that_is_called_drawn(name: str, colour: str) -> None:
+    prompt = f"a {colour} {name}"
+    painting, terms = paint(prompt, model=MODEL, size=SIZE), read(prompt).terms
+    if colour not in painting.account.drawn:
+        named = colour in [term.text for term in terms]  # "red fox" is one word
+        assert not named or colour in painting.account.ignored
+        return
+    mask = masks(painting.scene, look_of(MODEL), SIZE)[0]
+    wanted = colour_of(next(term for term in terms if term.text == colour))
+
+    assert shown(wanted, np.asarray(painting.image)[mask]) >= COLOURED
+
+
+def test_most_figures_take_a_colour() -> None:
+    names = some(NAMES, 12)
+    ignored = [
+        n for n in names if "purple" not in paint(f"a purple {n}", model=MODEL, size=SIZE).account.drawn
+    ]
+
+    assert len(ignored) <= 0.25 * len(names), ignored
+
+
+# --- where subjects stand, and how many there are
+
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+NEAR = 4  # pixels
+
+
+def _box(mask: Mask) -> Box:
+    rows, columns = np.nonzero(mask)
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+
+
+def _overlap(a: Box, b: Box, axis: int) -> int:
+    return min(a[axis + 2], b[axis + 2]) - max(a[axis], b[axis])
+
+
+def _beside(a: Box, b: Box) -> bool:
+    return _overlap(a, b, 0) <= NEAR
+
+
+RELATIONS: Mapping[str, Callable[[Box, Box], bool]] = {
+    "left of": lambda a, b: a[0] < b[0] and _beside(a, b),
+    "right of": lambda a, b: a[0] > b[0] and _beside(a, b),
+    "next to": _beside,
+    # The foot of one is between the other's top and foot: a chair's seat is below its top.
+    "on": lambda a, b: b[1] - NEAR <= a[3] <= b[3] - 0.1 * (b[3] - b[1]) and _overlap(a, b, 0) > 0,
+    "under": lambda a, b: a[1] > b[1] and a[3] >= b[3] - 0.2 * (b[3] - b[1]) - NEAR and _overlap(a, b, 0) > 0,
+    "behind": lambda a, b: a[3] <= b[3] + NEAR and a[1] < b[1] + NEAR and _overlap(a, b, 0) > 0,
+    "in front of": lambda a, b: a[3] >= b[3] - NEAR and _overlap(a, b, 0) > 0,
+    "above": lambda a, b: a[3] <= b[1] + 0.25 * (b[3] - b[1]) and _overlap(a, b, 0) > 0,
+    "holding": lambda a, b: _overlap(a, b, 0) > 0 and _overlap(a, b, 1) > 0,
+}
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize("seed", range(rounds(2, 60)))
+def test_subjects_stand_where_the_words_put_them(relation: str, seed: int) -> None:
+    stream = Stream(seed).child(relation)
+    one, other = stream.pick("one", NAMES), stream.pick("other", NAMES)
+    look = look_of(stream.pick("model", ("gpt-image-2", "gpt-image-2-official", "flux-2.0")))
+    size = stream.pick("size", (SIZE, (192, 96), (96, 192)))
+    scene = staged(read(f"a {one} {relation} a {other}"), look, seed=seed)
+    if len(scene.cast) < 2:
+        return  # a thing and itself, or a place
+    a, b = masks(scene, look, size)
+
+    assert a.any(), one
+    assert b.any(), other
+    assert RELATIONS[relation](_box(a), _box(b)), (one, other, _box(a), _box(b))
+
+
+@pytest.mark.parametrize("count", range(2, 13))
+@pytest.mark.parametrize(
+    "name", some(("cat", "horse", "car", "apple", "balloon", "fish", "house", "robot"), 2)
+)
+def test_there_are_as_many_as_the_prompt_says(name: str, count: int) -> None:
+    look = look_of(MODEL)
+    scene = staged(read(f"{count} {name}s"), look, seed=count)
+    mask = masks(scene, look, (256, 256))[0]
+
+    assert pieces(mask, int(0.3 * mask.sum() / count)) == count
+
+
+def test_what_is_between_has_one_on_either_side() -> None:
+    look = look_of(MODEL)
+    for seed in range(rounds(4, 60)):
+        one, other = Stream(seed).pick("one", NAMES), Stream(seed).pick("other", NAMES)
+        scene = staged(read(f"a {one} between two {other}s"), look, seed=seed)
+        if len(scene.cast) == 2 and scene.cast[1].relation == "between":
+            a, b = masks(scene, look, SIZE)
+            assert _box(b)[0] < _box(a)[0] < _box(a)[2] < _box(b)[2], (one, other)

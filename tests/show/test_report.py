@@ -9,7 +9,7 @@ import pytest
 from conftest import KEY, drawing
 
 from beluga_nb.compare.vote import pairs
-from beluga_nb.errors import RequestError, StoreError, UnknownNameError
+from beluga_nb.errors import APIStatusError, RequestError, StoreError, UnknownNameError
 from beluga_nb.result import MissingPicture
 from beluga_nb.session.session import Session
 from beluga_nb.show.provenance import COLUMNS
@@ -144,12 +144,58 @@ def test_a_report_has_the_verdicts_of_judges_with_reasons_and_how_far_people_agr
         box.cast(left=pair.left.sha256, right=pair.right.sha256, answer=answer)
     page = study.report(tmp_path / "out", compared, verdicts, by="count")
     text = page.with_suffix(".md").read_text("utf-8")
-    agreed = "2 of 2 votes of people on 2 pairs on the criterion fits agree with any (95 % interval"
+    agreed = "2 of 2 votes of people on 2 pairs on the criterion fits agree with any (no interval"
     assert text.count(agreed) == 2
     assert text.count("Strengths are those of a Bradley–Terry model") == 1
     assert "**Verdicts of the judge any: Does it show five foxes?**" in text
     assert (tmp_path / "out/figures/judge-1.pdf").exists()
     assert "the judge any" in page.read_text("utf-8")
+
+
+async def failing(request):
+    if request.model == MODELS[0] and "fox" in request.prompt:
+        raise APIStatusError("It is not allowed.", status=400)
+    return await drawing(request)
+
+
+def test_a_report_says_what_has_no_pictures_and_that_means_are_of_other_prompts(tmp_path):
+    session = Session(engine=failing, environ={}, folder=tmp_path)
+    study = session.grid("a {{animal}}", animal=["fox", "cat"], model=MODELS).run()
+    text = study.report(tmp_path / "out", "contrast").with_suffix(".md").read_text("utf-8")
+    assert (
+        "**What has not all of its pictures, by model: what is missing is compared nowhere below.**" in text
+    )
+    assert f"| {MODELS[0]} | APIStatusError | 1 |" in text
+    assert "contrast: The means are not those of the same prompts; the differences are." in text
+    complete = study.where(animal="cat").report(tmp_path / "part", "contrast").with_suffix(".md")
+    assert "What has not all" not in complete.read_text("utf-8")
+    assert "not those of the same prompts" not in complete.read_text("utf-8")
+
+    def fails(image, recipe):
+        return 1 / (recipe.request.model != MODELS[1])
+
+    measured = study.report(tmp_path / "out", study.score("ink", fails)).with_suffix(".md").read_text("utf-8")
+    assert "ink: 2 of 3 pictures have none." in measured
+
+
+def test_scores_and_verdicts_of_other_pictures_are_in_no_report(tmp_path):
+    session = Session(environ={}, folder=tmp_path)
+    study = session.grid("{{count}} foxes", count=["two", "five"], model=MODELS, size="64x64").run()
+    part = study.where(count="two")
+    of_all = (study.score("contrast"), study.judge_pairs("Which shows two foxes?", model="any"))
+    for each in of_all:
+        with pytest.raises(RequestError, match="is about other pictures too"):
+            part.report(tmp_path / "out", each)
+    assert not (tmp_path / "out").exists()
+    assert part.report(tmp_path / "out", part.score("contrast")).exists()
+
+
+def test_a_report_of_what_is_not_recorded_does_not_say_that_it_can_be_seen_again(tmp_path):
+    session = Session(engine=drawing, environ={}, folder=tmp_path, mode="off")
+    text = grid(session).report(tmp_path / "out").with_suffix(".md").read_text("utf-8")
+    assert "0 of 10 pictures are recorded" in text
+    assert "the notebook cannot be run again to the same bytes" in text
+    assert "BELUGA" not in text
 
 
 def test_what_cannot_be_reported_on_says_why(session, tmp_path):

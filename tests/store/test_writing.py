@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,8 @@ REPLACING = {
     "a column": ("a.tsv", lambda desk, path: desk.grid.to_frame().iloc[:, 0].to_csv(path, sep="\t")),
     "a pack": ("a.zip", lambda desk, path: desk.session.store.pack(desk.folder / "a.ipynb", to=path)),
 }
+if find_spec("pyarrow"):
+    REPLACING["a Parquet file"] = ("a.parquet", lambda desk, path: desk.grid.to_parquet(path))
 NEW = {
     "a notebook of a pack": ("a.ipynb", Desk.unpacked),
     "a copy": ("README.md", Desk.copied),

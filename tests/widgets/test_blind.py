@@ -212,6 +212,32 @@ def test_formats_sizes_and_metadata_of_originals_are_gone(one, other, size):
     assert b"flux" not in b"".join(pair)
 
 
+@pytest.mark.parametrize(
+    "sizes", [((1344, 768), (1536, 864)), ((1024, 1024), (1000, 1024)), ((900, 1600), (768, 1344))]
+)
+def test_nearly_one_shape_is_one_shape_without_bars(sizes):
+    left, right = (Image.effect_noise(size, 60).point(lambda value: max(value, 140)) for size in sizes)
+    one, other = (Image.open(io.BytesIO(data)).convert("L") for data in blind(left, right))
+    assert one.size == other.size
+    for image in (one, other):
+        width, height = image.size
+        edges = [
+            (0, 0, 4, height),
+            (width - 4, 0, width, height),
+            (0, 0, width, 4),
+            (0, height - 4, width, height),
+        ]
+        assert all(image.crop(edge).resize((1, 1)).getpixel((0, 0)) > 135 for edge in edges)
+
+
+def test_other_shapes_are_whole_on_a_grey_canvas():
+    left, right = Image.new("RGB", (1600, 900), "white"), Image.new("RGB", (900, 1600), "white")
+    one, other = (Image.open(io.BytesIO(data)).convert("L") for data in blind(left, right))
+    assert one.size == other.size == (640, 640)
+    assert (one.getpixel((320, 5)), one.getpixel((5, 320))) == (128, 255)
+    assert (other.getpixel((320, 5)), other.getpixel((5, 320))) == (255, 128)
+
+
 def test_noise_which_no_encoder_makes_small_still_has_the_length():
     noise = Image.effect_noise((640, 640), 120).convert("RGB")
     assert [len(data) for data in blind(noise, Image.new("RGB", (9, 9)))] == [LENGTH, LENGTH]

@@ -7,25 +7,17 @@ from beluga_nb.painter.colour import RGB, brightness, dark, mix, under
 from beluga_nb.painter.figure import figures
 from beluga_nb.painter.layers.ensemble import Block, block, joined, rows
 from beluga_nb.painter.layers.frame import Frame
-from beluga_nb.painter.marks import Glow, Mark, Shape, hazed, lit, placed, shape
+from beluga_nb.painter.marks import Glow, Mark, Shape, lit, placed, shape
 from beluga_nb.painter.outline import ellipse, polygon
 from beluga_nb.painter.reading import subjects
 from beluga_nb.painter.scene import Actor, Scene
 from beluga_nb.painter.stream import Stream
 from beluga_nb.painter.subjects import Coat, Glyph, glyph_of
 
-# Side, depth and size of up to twelve figures, nearest first.
-PLACES = ((0.0, 0.0, 1.0), (-0.42, 0.5, 0.7), (0.4, 0.42, 0.76), (0.2, 0.95, 0.5), (-0.2, 0.85, 0.54),
-          (0.56, 1.0, 0.44), (-0.56, 0.95, 0.46), (0.0, 1.25, 0.4), (0.36, 1.35, 0.36), (-0.36, 1.3, 0.38),
-          (0.62, 1.45, 0.34), (-0.66, 1.4, 0.35))  # fmt: skip
 
-Spot = tuple[float, float, float, float]  # x, y, size, depth
-
-
-def coat(scene: Scene, stream: Stream, member: int = 0) -> Coat:
+def coat(scene: Scene) -> Coat:
     """Return the colours the subject wears."""
-    colour = scene.cast[0].colour(member) if scene.cast else scene.colour
-    return _coat(scene, scene.subject or "bust", colour, stream)
+    return _coat(scene, scene.subject or "bust", scene.colour, scene.stream.child("cast0"))
 
 
 def _coat(scene: Scene, subject: str, colour: RGB | None, stream: Stream) -> Coat:
@@ -35,17 +27,17 @@ def _coat(scene: Scene, subject: str, colour: RGB | None, stream: Stream) -> Coa
 
 def is_group(scene: Scene) -> bool:
     """Return whether the cast is drawn as one group, not each by itself."""
-    return len(scene.cast) > 1 or any(actor.stacked for actor in scene.cast)
+    return len(scene.cast) > 1 or any(actor.count > 1 for actor in scene.cast)
 
 
-def glyph(scene: Scene, member: int = 0) -> tuple[Shape, ...]:
+def glyph(scene: Scene) -> tuple[Shape, ...]:
     """Return the subject's shapes about the origin; empty when it has no glyph."""
     if is_group(scene):
         return _together(scene)
     drawn = glyph_of(scene.subject)
     if not drawn:
         return ()
-    worn = coat(scene, scene.stream.child(f"cast{member}"), member)
+    worn = coat(scene)
     return _owned(_readable(scene, scene.subject, drawn(worn)), worn, 1)
 
 
@@ -77,7 +69,9 @@ def _together(scene: Scene) -> tuple[Shape, ...]:
     group = joined(blocks, [actor.relation for actor in scene.cast[1:]])
     # Flipping or mirroring a scene must not turn left into right.
     group = placed(group, 0, 0, 1, flip=True) if scene.reversed else group
-    return placed(group, 0, 0.5, 1) if scene.stance in ("air", "float") else group
+    if scene.stance not in ("air", "float") and scene.kind != "underwater":
+        return group
+    return placed(group, 0, -0.5 * min(shape.ends()[1] for shape in group), 1)
 
 
 def size_of(scene: Scene, frame: Frame) -> float:
@@ -85,7 +79,7 @@ def size_of(scene: Scene, frame: Frame) -> float:
     size = subjects()[scene.subject].size if scene.subject else 0.5
     size = 0.72 if is_group(scene) else size
     roomy = min(1.3, float((frame.w * frame.h) ** 0.3))
-    return min(size * scene.zoom * roomy * (0.86 if scene.count > 1 else 1.0), 0.78 * frame.h)
+    return min(size * scene.zoom * roomy, 0.78 * frame.h)
 
 
 def lamp(scene: Scene) -> RGB:
@@ -99,28 +93,20 @@ def lamp(scene: Scene) -> RGB:
     return mix(tone, (grey, grey, grey), 0.75)  # Pink stays pink by moonlight.
 
 
-def spots(scene: Scene, frame: Frame, y: float, *, rise: float = 0.1) -> list[Spot]:
-    """Return where each fellow stands, the farthest first; y is where the nearest has its foot."""
-    size, chance = size_of(scene, frame), scene.stream
+def place(scene: Scene, frame: Frame) -> tuple[float, float]:
+    """Return the subject's x and its size."""
     aside = 0.1 if is_group(scene) else 0.7 if frame.w > 1 else 0.35
-    x0 = frame.w * (0.5 + scene.side * aside)
-    found = []
-    size *= 0.75 if scene.count > 6 else 1.0
-    for member in range(scene.count):
-        dx, depth, scale = PLACES[member]
-        dx += chance.one(f"dx{member}", -0.04, 0.04) * (member > 0)
-        x = x0 + dx * min(1.0, 0.62 * frame.w) * (1 if not scene.flip else -1)
-        found.append((min(max(x, 0.18), frame.w - 0.18), y - depth * rise, size * scale, depth))
-    return found[::-1]
+    x = frame.w * (0.5 + scene.side * aside)
+    return min(max(x, 0.18), frame.w - 0.18), size_of(scene, frame)
 
 
 def standing(scene: Scene, frame: Frame, y: float) -> Iterator[Mark]:
     """Yield the subject on the ground at y, with its shadow."""
     if not glyph_of(scene.subject):
         return
-    for member, (x, foot, size, depth) in enumerate(spots(scene, frame, y)):
-        yield from shadow(scene, x, foot, size)
-        yield from staged(scene, glyph(scene, member), x, foot, size, depth)
+    x, size = place(scene, frame)
+    yield from shadow(scene, x, y, size)
+    yield from staged(scene, glyph(scene), x, y, size)
 
 
 def shadow(scene: Scene, x: float, y: float, size: float) -> Iterator[Mark]:
@@ -133,24 +119,17 @@ def shadow(scene: Scene, x: float, y: float, size: float) -> Iterator[Mark]:
     yield shape(ellipse(x, y, size * 0.36, size * 0.028), tone, soft=0.03 * size, alpha=0.65)
 
 
-def staged(
-    scene: Scene, shapes: tuple[Shape, ...], x: float, y: float, size: float, depth: float
-) -> Iterator[Mark]:
-    """Yield a glyph in the hour's light, hazier when farther."""
-    shown = lit(shapes, lamp(scene))
-    if depth:
-        shown = hazed(shown, scene.palette.haze, 0.16 * depth)
-    yield from placed(shown, x, y, size, flip=scene.flip)
+def staged(scene: Scene, shapes: tuple[Shape, ...], x: float, y: float, size: float) -> Iterator[Mark]:
+    """Yield a glyph in the hour's light."""
+    yield from placed(lit(shapes, lamp(scene)), x, y, size, flip=scene.flip)
 
 
 def aloft(scene: Scene, frame: Frame, y: float) -> Iterator[Mark]:
     """Yield the subject in the air about y."""
     if not glyph_of(scene.subject):
         return
-    for member, (x, at, size, depth) in enumerate(spots(scene, frame, y, rise=-0.02)):
-        reach = 2.2 if scene.count > 5 else 1.0
-        lift = reach * scene.stream.one(f"lift{member}", -0.14, 0.12) * (depth > 0)
-        yield from staged(scene, glyph(scene, member), x, at + lift, size, depth)
+    x, size = place(scene, frame)
+    yield from staged(scene, glyph(scene), x, y, min(size, 2 * y))
 
 
 def lamplight(scene: Scene, x: float, y: float, size: float) -> Iterator[Mark]:

@@ -8,7 +8,7 @@ from beluga_nb.painter.marks import Shape, placed
 from beluga_nb.painter.reading import subjects
 
 WIDEST = 1.15  # of a group, for a height of one
-ROW = 5  # how many equal things stand in a row
+LONGEST = 4.6  # of a row of equal things, for a height of one: few rows, so that all stand on the ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ def block(subject: str, shapes: Sequence[Shape]) -> Block:
     """Return a subject's shapes at their size in the world."""
     size = subjects()[subject].size
     owned = placed(shapes, 0, 0, size)
-    ends = [s.ends() for s in owned if s.soft < 0.07 * size] or [s.ends() for s in owned]
+    firm = [s for s in owned if s.soft < 0.07 * size and s.alpha > 0.5]  # no halo, no steam
+    ends = [s.ends() for s in firm or owned]
     left, top, right, bottom = (
         pick(each) for pick, each in zip((min, min, max, max), zip(*ends, strict=True), strict=True)
     )
@@ -80,33 +81,22 @@ def block(subject: str, shapes: Sequence[Shape]) -> Block:
 
 
 def rows(one: Callable[[int], Block], count: int, *, stacked: bool = False) -> Block:
-    """Return equal things in rows, the farther ones smaller, or one on the other; one draws the nth."""
-    nearest = one(0)
+    """Return equal things in rows, as large as they fit, or one on the other; one draws the nth."""
     if stacked:
+        nearest = one(0)
         tower = nearest
         for k in range(1, max(2, count)):
             tower = tower.with_(one(k).standing(nearest.middle, tower.top + 0.12 * nearest.height))
         return tower
-    if nearest.subject in figures() and figures()[nearest.subject].front:
-        return _grid(one, count)
-    found = [nearest]
-    for k in range(1, count):
-        row, place = divmod(k, ROW)
-        side = (place + 1) // 2 * (1 if place % 2 else -1)
-        x = nearest.width * (1.08 * side + (0.54 if row % 2 else 0.0)) * (1 - 0.12 * row)
-        each = one(k).at(0, 0, 1 - 0.12 * row)
-        found.insert(0, each.standing(x, -0.3 * nearest.height * row))
-    return found[-1].with_(*found[:-1], behind=True)
-
-
-def _grid(one: Callable[[int], Block], count: int) -> Block:
-    """Return flat things side by side, in as many rows as columns."""
-    columns = round(count**0.5 + 0.4)
     found = [one(k) for k in range(count)]
-    step = 1.12 * max(found[0].width, found[0].height)
-    placed_ = [b.standing(k % columns * step, -(k // columns) * step) for k, b in enumerate(found)]
-    group = placed_[0].with_(*placed_[1:])
-    return group.standing(0.0)
+    wide, high = 1.08 * max(each.width for each in found), 1.06 * max(each.height for each in found)
+    lines = next((n for n in range(1, 4) if -(-count // n) * wide <= LONGEST * high), min(4, count))
+    columns = -(-count // lines)
+    for k, each in enumerate(found):
+        line, at = divmod(k, columns)
+        across = min(columns, count - line * columns)
+        found[k] = each.standing((at - (across - 1) / 2) * wide, -line * high)
+    return found[0].with_(*found[1:]).standing(0.0)
 
 
 def _clamped(a: Block, least: float, most: float) -> Block:

@@ -43,40 +43,31 @@ def studio(scene: Scene, frame: Frame) -> Iterator[Mark]:
     )
     size = min(cast.size_of(scene, frame) * 1.06, table_y - 0.02)
     raised = scene.stance in ("float", "air") and not cast.is_group(scene)
-    spots = cast.spots(scene, frame, table_y + 0.03) if scene.count > 1 else [(x, table_y + 0.05, size, 0.0)]
-    products = [
-        placed(shapes, px, y - 0.5 * s * raised, s, flip=scene.flip)
-        for member, (px, y, s, _) in enumerate(spots)
-        for shapes in [cast.glyph(scene, member)]
-    ]
-    for product in products:
-        yield from product
-    yield from _table(scene, frame, tone, spots)
-    for product in products:
-        yield from product
+    foot = table_y + 0.05
+    product = placed(cast.glyph(scene), x, foot - 0.5 * size * raised, size, flip=scene.flip)
+    yield from product
+    yield from _table(scene, frame, tone, x, foot, size)
+    yield from product
 
 
-def _table(scene: Scene, frame: Frame, tone: RGB, spots: list[cast.Spot]) -> Iterator[Mark]:
+def _table(scene: Scene, frame: Frame, tone: RGB, x: float, foot: float, size: float) -> Iterator[Mark]:
     """Yield the table over the picture so far: what stands on it is mirrored, and drawn again after it."""
-    foot = max(s[1] for s in spots)
     yield Mirror(
         foot, frame.h + 0.01, light(tone, 0.5), 0.42, scene.stream.child("polish"), 0.0, 2, fading=True
     )
-    for x, at, size, _ in spots:
-        reach = -0.3 if scene.sun > 0 else 0.3
-        yield shape(
-            ellipse(x + reach * size * 0.5, at, 0.36 * size, 0.035 * size),
-            dark(tone, 0.5),
-            soft=0.06,
-            alpha=0.5,
-        )
-        yield shape(ellipse(x, at, 0.19 * size, 0.022 * size), dark(tone, 0.75), soft=0.02, alpha=0.75)
-    yield from _props(scene, spots[-1])
+    reach = -0.3 if scene.sun > 0 else 0.3
+    yield shape(
+        ellipse(x + reach * size * 0.5, foot, 0.36 * size, 0.035 * size),
+        dark(tone, 0.5),
+        soft=0.06,
+        alpha=0.5,
+    )
+    yield shape(ellipse(x, foot, 0.19 * size, 0.022 * size), dark(tone, 0.75), soft=0.02, alpha=0.75)
+    yield from _props(scene, x, foot, size)
 
 
-def _props(scene: Scene, spot: cast.Spot) -> Iterator[Mark]:
+def _props(scene: Scene, x: float, y: float, size: float) -> Iterator[Mark]:
     """Yield a few polished pebbles and drops beside the product."""
-    x, y, size, _ = spot
     stream = scene.stream.child("props")
     for k, side in enumerate((-1, 1, 1)):
         px, r = x + side * size * stream.one(f"x{k}", 0.3, 0.52), size * stream.one(f"r{k}", 0.04, 0.075)
@@ -170,32 +161,25 @@ def _curtain(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 def _sitter(scene: Scene, frame: Frame) -> Iterator[Mark]:
     stance = scene.stance or "bust"
-    size = scene.zoom * min(1.02, 0.84 * frame.h**0.5) * (0.62 if scene.count > 1 else 1.0)
+    size = scene.zoom * min(1.02, 0.84 * frame.h**0.5)
     x, foot = frame.w * (0.5 + 0.1 * scene.side), frame.h + 0.02
     shapes = cast.glyph(scene)
     if not shapes or stance == "bust":
         shapes = lit(shapes or _stranger(scene), mix(scene.palette.lamp, (255, 246, 232), 0.7))
-        yield from _row(shapes, x, foot, size, scene)
+        yield from placed(shapes, x, foot, size, flip=_turned(scene))
         return
     lift = 0.45 if stance in ("float", "air") else 0.06
-    yield from _row(
-        lit(shapes, (255, 246, 232)),
-        x,
-        foot - lift * frame.h,
-        size * (1.15 if stance == "ground" else 0.8),
-        scene,
-    )
+    size *= 1.15 if stance == "ground" else 0.8
+    yield from placed(lit(shapes, (255, 246, 232)), x, foot - lift * frame.h, size, flip=_turned(scene))
 
 
-def _row(shapes: tuple[Shape, ...], x: float, y: float, size: float, scene: Scene) -> Iterator[Mark]:
-    for member in range(min(scene.count, 3)):
-        yield from placed(
-            shapes, x + (member - (min(scene.count, 3) - 1) / 2) * 0.5, y, size, flip=scene.sun < 0
-        )
+def _turned(scene: Scene) -> bool:
+    """Return whether the sitter faces the window; a group has its left and its right already."""
+    return scene.flip if cast.is_group(scene) else scene.sun < 0
 
 
 def _stranger(scene: Scene) -> tuple[Shape, ...]:
-    return bust(cast.coat(scene, scene.stream.child("cast0")))
+    return bust(cast.coat(scene))
 
 
 def room(scene: Scene, frame: Frame) -> Iterator[Mark]:
@@ -233,19 +217,17 @@ def _furnished(scene: Scene) -> bool:
 
 def _seated(scene: Scene, frame: Frame) -> Iterator[Mark]:
     seat = frame.h * 0.92 if _furnished(scene) else frame.h * 0.9 - 0.21
-    for member, (x, _, size, depth) in enumerate(cast.spots(scene, frame, seat)):
-        shapes, lift = cast.glyph(scene, member), 0.0
-        size = min(size, 0.84 * seat)  # even the tall must fit under the ceiling
-        if scene.stance in ("float", "air"):
-            lift = 0.3
-        x = frame.w / 2 + (x - frame.w / 2) * 0.7
-        yield shape(
-            ellipse(x + 0.05 * size, seat - 0.005, size * 0.42, 0.03),
-            dark(scene.palette.accent, 0.65),
-            soft=0.04,
-            alpha=0.6,
-        )
-        yield from cast.staged(scene, shapes, x, seat - lift, size * 1.06, depth * 0.3)
+    x, size = cast.place(scene, frame)
+    size = min(size, 0.84 * seat)  # even the tall must fit under the ceiling
+    lift = 0.3 if scene.stance in ("float", "air") else 0.0
+    x = frame.w / 2 + (x - frame.w / 2) * 0.7
+    yield shape(
+        ellipse(x + 0.05 * size, seat - 0.005, size * 0.42, 0.03),
+        dark(scene.palette.accent, 0.65),
+        soft=0.04,
+        alpha=0.6,
+    )
+    yield from cast.staged(scene, cast.glyph(scene), x, seat - lift, size * 1.06)
 
 
 def _big_window(scene: Scene, frame: Frame, wall: RGB) -> Iterator[Mark]:

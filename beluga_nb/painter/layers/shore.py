@@ -139,43 +139,34 @@ def coast(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 
 def _lighthouse(scene: Scene, frame: Frame) -> Iterator[Mark]:
-    foot = frame.h * 0.84
-    for member, (x, y, size, depth) in enumerate(cast.spots(scene, frame, foot)):
-        shapes = cast.glyph(scene, member)
-        yield from cast.lamplight(scene, x, y - 0.88 * size, size)
-        yield from cast.staged(scene, shapes, x, y, size, depth)
-        yield Glow(x, y - 0.88 * size, size * 0.16, size * 0.16, (255, 246, 200), 0.9, 1.5)
-        if scene.weather == "snow":
-            drift = curve(
-                [
-                    (-0.55, 0.1),
-                    (-0.3, 0.03),
-                    (-0.1, -0.03),
-                    (0.16, -0.03),
-                    (0.42, 0.06),
-                    (0.55, 0.14),
-                    (0.2, 0.09),
-                    (-0.2, 0.08),
-                ]
-            )
-            yield from placed(
-                lit([shape(drift, SNOW, (206, 218, 236), ink=False)], scene.palette.lamp), x, y, size
-            )
+    (x, size), foot = cast.place(scene, frame), frame.h * 0.84
+    lamp = foot - 0.88 * size
+    if cast.is_group(scene):
+        yield from cast.staged(scene, cast.glyph(scene), x, foot, size)
+        return
+    yield from cast.lamplight(scene, x, lamp, size)
+    yield from cast.staged(scene, cast.glyph(scene), x, foot, size)
+    yield Glow(x, lamp, size * 0.16, size * 0.16, (255, 246, 200), 0.9, 1.5)
+    if scene.weather == "snow":
+        drift = curve([(-0.55, 0.1), (-0.3, 0.03), (-0.1, -0.03), (0.16, -0.03), (0.42, 0.06), (0.55, 0.14),
+                       (0.2, 0.09), (-0.2, 0.08)])  # fmt: skip
+        snow = lit([shape(drift, SNOW, (206, 218, 236), ink=False)], scene.palette.lamp)
+        yield from placed(snow, x, foot, size)
 
 
 def _afloat(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:
-    for member, (x, y, size, _) in enumerate(cast.spots(scene, frame, horizon + 0.385 * (frame.h - horizon))):
-        shapes = lit(cast.glyph(scene, member), cast.lamp(scene))
-        yield from placed(shapes, x, y, size, flip=scene.flip, tilt=scene.stream.one("heel", -4, 4))
-        yield Mirror(
-            y + 0.035 * size,
-            min(frame.h, y + 0.5 * size),
-            mix(scene.palette.far, scene.palette.sky[0], 0.3),
-            0.55,
-            scene.stream,
-        )
-        foam = [ellipse(x + d * size, y + 0.045 * size, 0.16 * size, 0.012 * size) for d in (-0.3, 0.0, 0.3)]
-        yield shape(foam, light(scene.palette.haze, 0.6), soft=0.012, alpha=0.8)
+    (x, size), y = cast.place(scene, frame), horizon + 0.385 * (frame.h - horizon)
+    shapes = lit(cast.glyph(scene), cast.lamp(scene))
+    yield from placed(shapes, x, y, size, flip=scene.flip, tilt=scene.stream.one("heel", -4, 4))
+    yield Mirror(
+        y + 0.035 * size,
+        min(frame.h, y + 0.5 * size),
+        mix(scene.palette.far, scene.palette.sky[0], 0.3),
+        0.55,
+        scene.stream,
+    )
+    foam = [ellipse(x + d * size, y + 0.045 * size, 0.16 * size, 0.012 * size) for d in (-0.3, 0.0, 0.3)]
+    yield shape(foam, light(scene.palette.haze, 0.6), soft=0.012, alpha=0.8)
 
 
 def _icebergs(scene: Scene, frame: Frame, horizon: float) -> Iterator[Mark]:

@@ -29,12 +29,12 @@ def space(scene: Scene, frame: Frame) -> Iterator[Mark]:
 
 
 def _flying(scene: Scene, frame: Frame) -> Iterator[Mark]:
-    tilt = TILTS.get(scene.subject or "", 0.0) * scene.stream.one("tilt", 0.7, 1.3)
-    for member, (x, y, size, _) in enumerate(cast.spots(scene, frame, frame.h * 0.52, rise=0.2)):
-        shapes = cast.glyph(scene, member)
-        if scene.subject not in ("rocket", "bird", "balloon", "whale", "fish"):
-            shapes = placed(shapes, 0, 0.5, 1)
-        yield from placed(shapes, x, y, size, flip=scene.flip, tilt=tilt)
+    tilt = 0.0 if cast.is_group(scene) else TILTS.get(scene.subject or "", 0.0)
+    shapes, (x, size) = cast.glyph(scene), cast.place(scene, frame)
+    if scene.stance not in ("air", "float"):
+        shapes = placed(shapes, 0, 0.5, 1)
+    tilt *= scene.stream.one("tilt", 0.7, 1.3)
+    yield from placed(shapes, x, frame.h * 0.52, size, flip=scene.flip, tilt=tilt)
 
 
 def _planet(scene: Scene, frame: Frame) -> Iterator[Mark]:

@@ -153,18 +153,13 @@ def _swimmers(scene: Scene, frame: Frame, water: Water) -> Iterator[Mark]:
     if not cast.glyph(scene):
         return
     lamp = mix(water[0], (255, 255, 255), 0.55 if not scene.night else 0.3)
-    for member, (x, y, size, depth) in enumerate(
-        cast.spots(scene, frame, frame.h * scene.stream.one("depth", 0.47, 0.56), rise=0.25)
-    ):
-        size = min(size, frame.w * 0.86)
-        shapes = hazed(lit(cast.glyph(scene, member), lamp), water[2], 0.04 + 0.26 * depth)
-        yield shape(
-            ellipse(x, y + 0.14 * size, size * 0.5, size * 0.1),
-            dark(water[3], 0.2),
-            soft=0.1 * size,
-            alpha=0.35,
-        )
-        yield from placed(shapes, x, y, size, flip=scene.flip, tilt=scene.stream.one("tilt", -10, 4))
+    (x, size), y = cast.place(scene, frame), frame.h * scene.stream.one("depth", 0.47, 0.56)
+    size = min(size, frame.w * 0.86)
+    shapes = hazed(lit(cast.glyph(scene), lamp), water[2], 0.04)
+    yield shape(
+        ellipse(x, y + 0.14 * size, size * 0.5, size * 0.1), dark(water[3], 0.2), soft=0.1 * size, alpha=0.35
+    )
+    yield from placed(shapes, x, y, size, flip=scene.flip, tilt=scene.stream.one("tilt", -10, 4))
 
 
 def _bubbles(scene: Scene, frame: Frame, water: Water) -> Iterator[Mark]:

@@ -40,8 +40,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PASSING = re.compile(rb'"created": ?(?!1750000000)[0-9]+|req_[0-9a-f]+')
-"""When a model declined or the painter drew, and ids of requests: the other engines name one second."""
+PASSING = re.compile(rb'"created": ?(?!1750000000)[0-9]+|"duration": ?[0-9.e-]+|req_[0-9a-f]+')
+"""When a model declined or the painter drew, how long a call took, and ids of requests."""
 
 ID = re.compile("(?<=call )[0-9a-f]{8}|req_[0-9a-f]+")
 
@@ -233,6 +233,54 @@ def test_a_table_shows_what_each_worker_has(tmp_path, cluster, started):
     assert len(grid.workers(started("threads")).rows) == 1
     lacking = grid_of(session_at(tmp_path / "t", engine="no_such_module:fox")).workers(started("processes"))
     assert "No module named 'no_such_module'" in lacking.rows[0]["problem"]
+
+
+PAGE = (ROOT / "docs" / "cluster.md").read_text("utf-8")
+
+
+def block_of_page(beginning, page=PAGE):
+    blocks = re.findall(r"^```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    [code] = [block for block in blocks if block.startswith(beginning)]
+    return code
+
+
+def test_the_page_on_clusters_runs_as_it_stands(tmp_path, cluster):
+    code = block_of_page("from distributed").replace("tcp://127.0.0.1:8786", cluster.address)
+    short = block_of_page("import beluga_nb\nfrom distributed", (ROOT / "README.md").read_text("utf-8"))
+    code += short.replace("tcp://127.0.0.1:8786", cluster.address)
+    code += "print(grid.counts['done'])\nclient.close()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("worker ")
+    assert done.stdout.endswith("\n2\n")
+
+
+def test_the_commands_of_the_page_are_dasks():
+    from distributed.cli import dask_scheduler, dask_worker
+
+    scheduler, workers = (line.split()[2:] for line in block_of_page("dask scheduler").splitlines())
+    assert dask_scheduler.main.make_context("dask scheduler", scheduler).params["port"] == "8786"
+    assert dask_worker.main.make_context("dask worker", workers).params["n_workers"] == "2"
+
+
+def test_the_engine_of_the_page_is_made_by_its_name(tmp_path, monkeypatch, started):
+    (tmp_path / "engines.py").write_text(block_of_page("import asyncio"))
+    monkeypatch.syspath_prepend(tmp_path)
+    grid = grid_of(session_at(tmp_path / "s", engine="engines:painter"))
+    assert grid.run(executor=started("threads")).counts["done"] == len(grid)
+
+
+def test_the_job_script_is_what_dask_jobqueue_prints(capsys):
+    pytest.importorskip("dask_jobqueue")
+    names = {}
+    exec(block_of_page("from dask_jobqueue"), names)
+    names["cluster"].close()
+    printed = re.sub(r"tcp://\S+", "tcp://SCHEDULER", capsys.readouterr().out)
+    assert [line.split() for line in printed.split("\n") if line] == [
+        line.split() for line in block_of_page("#!/usr/bin/env bash").split("\n") if line
+    ]
 
 
 def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypatch, started, state):

@@ -2,6 +2,7 @@
 
 import asyncio
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from conftest import KEY, Counting, drawing, drawn, service
 from s3 import CREDENTIALS, S3, close_drivers
 from stores import everything, notebook, record
 
-from beluga_nb.config.addresses import StoreAddress, place_of
+from beluga_nb.config.addresses import DRIVERS, INSTALLED_BY, StoreAddress, place_of
 from beluga_nb.config.settings import Settings, load
 from beluga_nb.errors import BelugaError, EngineError, SettingsError, StoreError
 from beluga_nb.request import Request
@@ -637,3 +638,11 @@ def test_every_collection_is_kept_at_an_address_and_claims_ledgers_and_copies_ar
         "store.json",
     ):
         assert not mirror._SHARED.fullmatch(place)
+
+
+def test_the_address_of_the_documentation_is_one():
+    page = (Path(__file__).parents[2] / "docs/remote.md").read_text("utf-8")
+    extra, address = re.search(
+        r'^pip install "(.*)"\nexport BELUGA_STORE=(\S+)$', page, re.MULTILINE
+    ).groups()
+    assert INSTALLED_BY[DRIVERS[place_of(address).scheme]] == f'"{extra}"'

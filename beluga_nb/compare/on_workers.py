@@ -337,7 +337,7 @@ class Remote:
         """Return what came of a task that has ended, or the name of an error of its executor."""
         try:
             return self.crew.result(sent)
-        except BaseException as error:  # The task returns its own errors.
+        except (Exception, asyncio.CancelledError) as error:  # The task returns its own errors.
             return type(error).__name__
 
     def _submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
