@@ -248,6 +248,7 @@ def find(model_id: str) -> Model:
 
 
 @cache
+@cache
 def supported_parameters(model: Model) -> Mapping[str, Parameter]:
     """Return what a request for this model takes beside its id, by the API's names.
 
@@ -329,9 +330,10 @@ def of_another_server(request: Request) -> Request:
     quality = Enum(about="", values=(*QUALITIES, *OPENAI_QUALITIES))
     if request.quality is not None:
         quality.taken("quality", request.quality, request.model)
+    given = request.parameters
     for name in ("output_format", "output_compression"):
-        if name in request.parameters:
-            _taken(takes[name], name, request.parameters)
+        if name in given:
+            _taken(takes[name], name, given)
     if request.size is None or request.size in {*labels(), AUTO}:
         return request
     if match := re.fullmatch(PIXELS, request.size):

@@ -37,7 +37,6 @@ from beluga_nb.session.session import Session
 
 KNOBS: Mapping[str, Mapping[str, float]] = {
     "three knobs": {"high": 0.9, "middle": 0.5, "low": 0.1},
-    "two alike, one lower": {"high": 0.9, "twin": 0.9, "low": 0.1},
     "one knob": {"high": 0.5, "middle": 0.5, "low": 0.5},
 }
 """The kinds of studies: what each model's knob is."""

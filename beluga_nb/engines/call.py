@@ -91,11 +91,11 @@ class Call:
         others = self.settings.providers if self.settings.reads_store else []
         return [each for each in others if each != self.provider]
 
-    def recorded(self) -> set[int]:
+    def recorded(self) -> Set[int]:
         """Return the samples that the store answers; reads the disk."""
         return self._samples_of({*self.settings.providers, self.provider})
 
-    def saved(self) -> set[int]:
+    def saved(self) -> Set[int]:
         """Return the samples that would have to be bought, were they not recorded; reads the disk."""
         return self._samples_of(set(self.settings.providers))
 
@@ -105,19 +105,22 @@ class Call:
         `left` gives the calls that have left something in a store (`store.pending.left`).
         """
         recorded = self.recorded()
-        samples = set(self.request.samples) - recorded
+        samples: Set[int] = set(self.request.samples) - recorded
         recoverable: Set[int] = set()
         if samples and self.backend.recovers and self.settings.reads_store and self.settings.writes_store:
             calls = left(self.store).get((self.provider, self.request.slice(0)), ())
             recoverable = samples & recoverable_samples(self.store, calls)
-        new = samples - recoverable if self.may_ask else set()
+        known = recorded | recoverable if recorded or recoverable else recorded
+        new = samples - recoverable if self.may_ask else frozenset[int]()
         # Split first: a lost call is repeated under its own id only if its part has the same samples again.
-        parts = [
-            part.slice(*run)
-            for part in (self.backend.split(self.request) if new else ())
-            for run in contiguous_ranges(part.samples, recorded | recoverable)
-            if run[0] in new
-        ]
+        parts = self.backend.split(self.request) if new else ()
+        if known:  # A large grid has thousands of calls of which nothing is.
+            parts = [
+                part.slice(*run)
+                for part in parts
+                for run in contiguous_ranges(part.samples, known)
+                if run[0] in new
+            ]
         return Missing(call=self, recorded=recorded, recoverable=recoverable, samples=samples, parts=parts)
 
     def finished(self, result: Result) -> Result:
@@ -126,9 +129,9 @@ class Call:
             result.from_template(self.template, self.values), renderer=self.view, regenerate=self.regenerate
         )
 
-    def _samples_of(self, providers: set[str]) -> set[int]:
+    def _samples_of(self, providers: set[str]) -> Set[int]:
         if not self.settings.reads_store:
-            return set()
+            return frozenset()
         return {
             sample
             for sample in self.request.samples

@@ -80,6 +80,11 @@ def texts(value: object) -> list[str]:
     return [str(item) for item in value]
 
 
+def _phrases(value: object) -> list[str]:
+    """Return phrases that stand between commas: one long text is read much sooner than an array."""
+    return str(value).split(", ")
+
+
 @cache
 def _own_subjects() -> Mapping[str, SubjectEntry]:
     entries = {name: table("lexicon.toml", "subject", name) for name in table("lexicon.toml", "subject")}
@@ -124,15 +129,15 @@ def _entries() -> Iterator[tuple[str, str, str]]:
     yield from ((name, "colour", name) for name in ImageColor.colormap)
     yield from ((name, "colour", name) for name in table("lexicon.toml", "colour"))
     for tag in ("noise", "glue", "negation"):
-        yield from ((word, tag, word) for word in texts(table("lexicon.toml", tag)["words"]))
+        yield from ((word, tag, word) for word in _phrases(table("lexicon.toml", tag)["words"]))
     for tag in ("camera", "mood", "medium", "weather", "time", "count"):
         for value, words in table("lexicon.toml", tag).items():
-            yield from ((word, tag, value) for word in texts(words))
+            yield from ((word, tag, value) for word in _phrases(words))
     yield from ((word, "subject", name) for word, name in figures().words())
     # English, which the lexicon is made for, wins where a word means something else in another language.
     for tag in ("relation", "material", "setting", "subject"):
         for value in table("lexicon.toml", tag):
-            words = texts(table("lexicon.toml", tag, value)["words"])
+            words = _phrases(table("lexicon.toml", tag, value)["words"])
             yield from ((word, tag, value) for word in words)
 
 

@@ -201,9 +201,7 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
             case "setting" | "unknown" | "camera":
                 colours, count = [], None
             case "subject" if term.value not in SCENERY and not (
-                found
-                and term.text in BODY
-                and (relation is None or reading.terms[relation].value in OF_A_BODY)
+                found and _is_body(term) and (relation is None or reading.terms[relation].value in OF_A_BODY)
             ):
                 known = any(_same(actor, term, reading) for actor in found)
                 if len(found) < MOST_ACTORS and not (known and not colours):
@@ -212,6 +210,11 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
     if found and colours and not found[-1].colours and _is_apposition(reading, colours[0]):
         found[-1] = _coloured(found[-1], colours, reading)
     return tuple(_bespectacled(found)[:MOST_ACTORS])
+
+
+def _is_body(term: Term) -> bool:
+    """Return whether a word names a part of a body."""
+    return term.value in LIMBS or term.text in BODY
 
 
 def _same(actor: Actor, term: Term, reading: Reading) -> bool:
@@ -269,6 +272,7 @@ CONTAINERS = (
     *("bowl", "cup", "glass", "vase", "backpack", "trash-bin", "canoe", "car", "bus", "truck", "pickup"),
     *("gift", "cube", "tent", "bed", "balloon", "hat", "shoe", "bottle", "airplane", "ship", "teapot"),
 )
+LIMBS = ("ear", "nose", "mouth", "head", "foot", "tooth")
 BODY = ("face", "faces", "eyes", "eye", "hand", "hands", "fingers", "palm", "skull", "brain")
 OF_A_BODY = ("beside", "holding", "in", "wearing")  # "a girl with blue eyes": no eye of its own
 CLOTHES = ("shirt", "dress", "hat", "crown", "spectacles", "headphones", "trousers", "shoe")

@@ -23,11 +23,14 @@ from beluga_nb.compare.cell import Cell
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.tables import axis_of
 from beluga_nb.errors import ImpossibleCombinationError, RequestError, UnknownArgumentError
-from beluga_nb.key_check import check_no_key
+from beluga_nb.key_check import check_no_key, may_hold_key
 from beluga_nb.placeholders import names, not_filled
 from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.resources import Resources
 from beluga_nb.text import sanitize
+
+_CHECKED = 100
+"""Prompts that are checked for keys at once."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,22 @@ class GridMaker:
         remarks: dict[str, None] = {}
         impossible: dict[str, list[Combination]] = {}
         combinations = list(study.combinations())
-        for each in combinations:
+        prompts = [each.prompt for each in combinations]
+        # Many prompts are checked for keys at once; other parameters with the first request that has them.
+        holding = [
+            may_hold_key(prompts[start : start + _CHECKED]) for start in range(0, len(prompts), _CHECKED)
+        ]
+        checked: set[tuple[tuple[str, str], ...]] = set()
+        for number, (each, prompt) in enumerate(zip(combinations, prompts, strict=True)):
+            asked = tuple(each.asked.items())
             try:
-                request, words = self.resources.request(each.prompt, settings, **{**self.fixed, **each.asked})
+                request, words = self.resources.request(
+                    prompt,
+                    settings,
+                    is_checked=asked in checked and not holding[number // _CHECKED],
+                    **{**self.fixed, **each.asked},
+                )
+                checked.add(asked)
             except RequestError as error:
                 impossible.setdefault(str(error).replace("\n", " "), []).append(each)
                 continue

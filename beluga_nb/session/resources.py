@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -205,9 +205,18 @@ class Resources:
     # From arguments to a call.
 
     def request(
-        self, prompt: str, settings: Settings, *, allow_unknown_model: bool = False, **arguments: Any
+        self,
+        prompt: str,
+        settings: Settings,
+        *,
+        allow_unknown_model: bool = False,
+        is_checked: bool = False,
+        **arguments: Any,
     ) -> tuple[Request, list[str]]:
-        """Return the request that some arguments mean, and remarks on what is asked for instead of them."""
+        """Return the request that some arguments mean, and remarks on what is asked for instead of them.
+
+        One that `is_checked` is known to hold no key.
+        """
         parameters: dict[str, Any] = resolved(arguments, settings)
         asked = Request(prompt=prompt, **parameters)
         if asked.n > MOST_PICTURES:
@@ -216,7 +225,8 @@ class Resources:
                 f"Ask for at most {MOST_PICTURES:,} pictures at once.",
                 param="n",
             )
-        check_no_key(asked.parameters | {"take": asked.take})
+        if not is_checked:
+            check_no_key(asked.parameters | {"take": asked.take})
         request = canonical(asked, settings, allow_unknown_model=allow_unknown_model)
         if settings.own_engine:
             return request, []
@@ -453,7 +463,7 @@ class Resources:
             each.refresh()
         return result
 
-    def _count_saved(self, call: Call, result: Result, saved: set[int]) -> None:
+    def _count_saved(self, call: Call, result: Result, saved: Set[int]) -> None:
         # The store has refusals too, which are no pictures.
         if n := sum(picture.recipe.request.sample in saved for picture in result.pictures):
             self.budget.save(call.request.slice(call.request.sample, n), call.settings.caps)

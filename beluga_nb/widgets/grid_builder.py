@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from beluga_nb.commands import cells
@@ -24,6 +25,9 @@ _WATCHED = ("axes", "prompt", "model", "size", "quality", "n", "take")
 
 _OPTIONS = {"n", "pairs", "sample", "seed", "replace", "values"}
 """Arguments of a grid that are no axis."""
+
+_SHOWN = {"prompt", "model", "size", "quality"}
+"""Parameters of a request that the form shows."""
 
 
 def axes_of(text: str) -> dict[str, list[str]]:
@@ -67,12 +71,40 @@ class GridBuilder:
         await asyncio.sleep(DEBOUNCE)
         state = self.state
         try:
+            if state.axes.startswith("@"):
+                self._take_over(state.axes[1:].strip())
+                return  # The axes have changed, so they are planned anew.
             _, plan = await asyncio.to_thread(self._made, *self.asked_for(), self.composer.values())
             state.grid_cell = cells.comparison(*self.asked_for())
         except BelugaError as error:
             state.grid_plan = in_a_line(error)
             return
         self._promise(plan)
+
+    def _take_over(self, name: str) -> None:
+        """Copy the grid in a variable, such as that of `%%beluga compare -o name`, into the form."""
+        grid = self.composer.values().get(name)
+        if not isinstance(grid, Grid):
+            raise RequestError(
+                f"The variable {sanitize(name, 60)} is no grid.", "%%beluga compare -o g keeps one as g."
+            )
+        study, request = grid.study, grid.cells[0].request
+        values = {
+            axis.name: [choice.sets.get(axis.name, "") for choice in axis.choices] for axis in study.axes
+        }
+        axes = "\n".join(f"{axis}: {', '.join(texts)}" for axis, texts in values.items())
+        is_whole = study.prompt and not study.pairs and study.sample is None and axes_of(axes) == values
+        if (
+            not is_whole
+            or not request.parameters.keys() <= _SHOWN
+            or any(each.replaces for each in study.axes)
+        ):
+            raise RequestError(
+                f"The grid {sanitize(name, 60)} is made of more than prompt, axes, size and quality.",
+                "Change it in its cell.",
+            )
+        self.composer.fill(replace(request, prompt=study.prompt))
+        self.state.axes = axes
 
     def _promise(self, plan: Plan) -> None:
         self._promised = plan

@@ -297,3 +297,12 @@ def test_the_pages_of_the_documentation_run_as_they_stand(tmp_path):
     }
     exec(code, names)
     assert all(names["g"].outcome(cell).pictures for cell in names["g"].cells)
+
+
+def test_a_key_that_only_one_of_many_prompts_makes_is_refused(session):
+    halves = [*(f"word {number}" for number in range(250)), "bapi_01234567"]
+    with pytest.raises(
+        RequestError, match=r"(?s)1 of 251 combinations is impossible.*holds a key"
+    ) as refused:
+        session.grid("{{first}}{{second}}", first=halves, second=["89abcdefgh"])
+    assert "0123456789abcdefgh" not in str(refused.value)

@@ -22,7 +22,6 @@ from beluga_nb.painter.figure import (
     paint_of,
 )
 from beluga_nb.painter.look import look_of
-from beluga_nb.painter.painting import drawn
 from beluga_nb.painter.reading import read
 from beluga_nb.painter.scene import staged
 from beluga_nb.painter.stream import Stream
@@ -60,7 +59,7 @@ def test_every_figure_can_be_drawn_and_is_about_one_unit_large(name: str) -> Non
 
 
 def test_there_are_enough_figures_to_be_worth_their_name() -> None:
-    assert len(figures()) >= 200
+    assert len(figures()) >= 290
 
 
 def test_the_words_of_a_figure_are_words() -> None:
@@ -198,24 +197,6 @@ def test_the_xmp_lists_what_is_drawn_and_what_is_ignored() -> None:
     assert 'drawn:ignored="zest, b"' in packet
 
 
-def _with_colour(prompt: str, colour: str) -> Image.Image:
-    scene = staged(read(prompt.format(colour)), look_of(MODEL), seed=3)
-    return drawn(scene, look_of(MODEL), (72, 72), fine=False)
-
-
-def test_a_colour_that_is_claimed_is_seen_on_its_figure() -> None:
-    """The picture with another colour differs on at least one pixel of a hundred: where the figure is."""
-    names = [*figures()]
-    for k in range(0, len(names), 7):
-        name = names[k].replace("-", " ")
-        prompt = f"a {{}} {name} " + ("in a city", "on a beach", "in a studio")[k % 3]
-        claimed = paint(prompt.format("red"), model=MODEL, size=(72, 72)).account.drawn
-        changed = ImageChops.difference(_with_colour(prompt, "red"), _with_colour(prompt, "green"))
-        share = float((np.asarray(changed).max(axis=2) > 24).mean())
-
-        assert "red" not in claimed or share >= 0.01, (name, share)
-
-
 # --- words and places
 
 
@@ -247,6 +228,8 @@ def test_words_of_six_languages_are_read(prompt: str, subject: str, count: int, 
         ("猫在椅子上", [("cat", "beside"), ("chair", "on")]),
         ("椅子の上の猫", [("chair", "beside"), ("cat", "on<")]),
         ("a goat wearing headphones", [("goat", "beside"), ("headphones", "wearing")]),
+        ("a pyramid under a hand", [("pyramid", "beside"), ("hand", "under")]),
+        ("a girl with red lips", [("bust", "beside")]),
         ("a woman holding an umbrella", [("woman", "beside"), ("umbrella", "holding")]),
     ],
 )

@@ -624,6 +624,14 @@ def test_a_file_that_came_with_a_notebook_sets_no_address(tmp_path):
     assert load({}, tmp_path, {"store": STUDY}).store == tmp_path / "mine"
 
 
+def test_the_address_of_the_documentation_is_one():
+    page = (Path(__file__).parents[2] / "docs/remote.md").read_text("utf-8")
+    extra, address = re.search(
+        r'^pip install "(.*)"\nexport BELUGA_STORE=(\S+)$', page, re.MULTILINE
+    ).groups()
+    assert INSTALLED_BY[DRIVERS[place_of(address).scheme]] == f'"{extra}"'
+
+
 def test_every_collection_is_kept_at_an_address_and_claims_ledgers_and_copies_are_no_files_of_it():
     name = "2026-11-24T12-05-00Z-1f0c9b2e"
     for collection in registry.packable():
@@ -638,11 +646,3 @@ def test_every_collection_is_kept_at_an_address_and_claims_ledgers_and_copies_ar
         "store.json",
     ):
         assert not mirror._SHARED.fullmatch(place)
-
-
-def test_the_address_of_the_documentation_is_one():
-    page = (Path(__file__).parents[2] / "docs/remote.md").read_text("utf-8")
-    extra, address = re.search(
-        r'^pip install "(.*)"\nexport BELUGA_STORE=(\S+)$', page, re.MULTILINE
-    ).groups()
-    assert INSTALLED_BY[DRIVERS[place_of(address).scheme]] == f'"{extra}"'

@@ -823,6 +823,35 @@ def test_a_grid_is_planned_as_it_is_typed_run_and_written_as_a_cell(panel):
     assert "4 recorded, 0 to make" in state.grid_plan
 
 
+def test_the_grid_of_a_cell_comes_back_into_the_form(base_url, tmp_path):
+    names = {"x": 1}
+    panel = panel_at(base_url, tmp_path, names=names)
+    state, make = panel.state, panel.controller.builder.session.grid
+    names["g"] = make(
+        "a {{animal}}", animal=["fox", "sea lion"], size=["1:1", "16:9"], model="flux-2.0", quality="hd", n=2
+    )
+    state.axes = "@g"
+    settled(panel)
+    assert state.axes == "animal: fox, sea lion\nsize: 1:1, 16:9"
+    assert (state.prompt, state.model, state.quality, state.n) == ("a {{animal}}", "flux-2.0", "hd", 2)
+    assert settled(panel).state.grid_plan.startswith("4 combinations, 8 pictures")
+    fox = {"animal": ["fox", "hen"]}
+    for odd in (
+        make("a {{animal}}", animal={"oil": "fox, in oil", "ink": "hen"}),
+        make("a {{animal}}", **fox, output_format="webp"),
+        make("a fox", replace={"fox": ["owl", "hen"]}),
+        make(["a fox", "an owl"], **{"size": ["1:1"]}),
+        make("a {{animal}}, {{style}}", **fox, style=["a", "b"], sample=2, seed=1),
+    ):
+        names["g"] = odd
+        state.axes = ""
+        state.axes = "@g"
+        assert "made of more" in settled(panel).state.grid_plan or "is no axis" in state.grid_plan
+        assert (state.axes, state.grid_ready) == ("@g", False)
+    state.axes = "@x"
+    assert "The variable x is no grid." in settled(panel).state.grid_plan
+
+
 def test_a_grid_of_many_pictures_is_run_by_a_second_click_only(tmp_path):
     engine = Counting()
     with service(engine) as base_url:

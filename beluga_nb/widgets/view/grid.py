@@ -12,6 +12,7 @@ from beluga_nb.widgets.view.parts import Words, box, button, line, linked, put, 
 
 _HINT = (
     "One axis a line. {{style}} in the prompt takes its values; model, size, quality and take are axes too."
+    " @g copies the grid in the variable g."
 )
 
 
