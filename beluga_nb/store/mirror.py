@@ -143,6 +143,9 @@ class Mirror:
                 self._keep(name, data)
                 self._versions[name] = there[name][1]
         gone = [path for name, path in here.items() if name not in there]
+        if folder == "pending":
+            # An answer that was paid for is found by its call: a list that is late must not remove it.
+            gone = self.absent(gone)
         for path in gone:
             path.unlink(missing_ok=True)
         if gone and folder == "records":  # forgotten elsewhere

@@ -330,6 +330,21 @@ def test_what_was_paid_for_is_recorded_later_where_an_upload_failed(s3, machine,
     assert len(engine.requests) == 1
 
 
+def test_a_list_that_is_late_loses_no_answer(s3, machine, monkeypatch):
+    engine, messages = Counting(), []
+    with service(engine) as address:
+        session = machine(None, messages, base_url=address, api_key=KEY)
+        s3.fail = lambda method, name: (
+            (500, "InternalError") if method == "PUT" and "/records/" in name else None
+        )
+        session.generate("a fox", model="flux-2.0")
+        s3.fail = lambda *_: None
+        monkeypatch.setattr("s3.listing", lambda *_, **__: b"<ListBucketResult></ListBucketResult>")
+        again = Session(store=STUDY, notify=messages.append, base_url=address, api_key=KEY)
+        again.generate("a fox", model="flux-2.0")
+    assert len(engine.requests) == 1
+
+
 def test_a_call_that_cannot_be_written_down_is_not_sent(s3, machine):
     session = machine(never)
     s3.objects["study/store.json"] = b'{"schema":1}\n'
