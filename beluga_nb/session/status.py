@@ -56,7 +56,11 @@ def unfinished(resources: Resources, settings: Settings, among: Container[str] |
 
     With `among`, only the calls with these ids are counted.
     """
-    calls = pending.calls(resources.store(settings))
+    store = resources.store(settings)
+    if among is not None:
+        # Of calls of this process there are copies: a Stop does not wait for a service that is silent.
+        store = replace(store, mirror=None)
+    calls = pending.calls(store)
     return _unfinished([call for call in calls if among is None or call.run in among])
 
 

@@ -151,7 +151,11 @@ class Objects:
         if self.address.scheme == "s3" and "config_kwargs" not in fsspec.config.conf.get("s3", {}):
             options["config_kwargs"] = TIME_LIMITS
         # fsspec keeps what it has made, for each process.
-        return fsspec.filesystem(self.address.scheme, **options)
+        files = fsspec.filesystem(self.address.scheme, **options)
+        if "config_kwargs" in options:
+            # Each is as many as TIME_LIMITS allow: five of them would wait a quarter of an hour.
+            files.retries = min(files.retries, 2)
+        return files
 
     def _call(self, method: str, calls: Sequence[tuple[Any, ...]], **options: object) -> list[Any]:
         """Return what each call of a method returns or raises; they are sent at once where fsspec can."""

@@ -17,10 +17,12 @@ from stores import everything, notebook, record
 
 from beluga_nb.config.addresses import DRIVERS, INSTALLED_BY, StoreAddress, place_of
 from beluga_nb.config.settings import Settings, load
+from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError, EngineError, SettingsError, StoreError
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Result
 from beluga_nb.session.session import Session
+from beluga_nb.session.watching import calling
 from beluga_nb.store import claims, mirror, object_claims, registry, votes
 from beluga_nb.store.marks import Mark, marks, write
 from beluga_nb.store.objects import Objects, RemoteError
@@ -343,6 +345,14 @@ def test_a_list_that_is_late_loses_no_answer(s3, machine, monkeypatch):
         again = Session(store=STUDY, notify=messages.append, base_url=address, api_key=KEY)
         again.generate("a fox", model="flux-2.0")
     assert len(engine.requests) == 1
+
+
+def test_a_stop_asks_the_service_for_nothing(s3, machine):
+    session = machine()
+    s3.count()
+    with pytest.raises(KeyboardInterrupt), calling(session.resources, Tally(calls={"one"})):
+        raise KeyboardInterrupt
+    assert s3.count() == {}
 
 
 def test_a_call_that_cannot_be_written_down_is_not_sent(s3, machine):
