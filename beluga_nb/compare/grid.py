@@ -111,7 +111,8 @@ class Grid(Evaluable):
         """Start asking for what is missing, or only for what has `failed`.
 
         With an `executor`, its workers make the calls: a `dask.distributed.Client`, or any executor of
-        `concurrent.futures`. Caps, journal and store stay here, and nothing is bought twice.
+        `concurrent.futures`. Caps, journal and store stay here. A call that is lost with its worker is not
+        made again by this run; it may have been billed.
 
         `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need
         `assume_yes`. Mode "refresh" asks for all of it anew. `tally` counts what is asked for and arrives;
@@ -143,7 +144,10 @@ class Grid(Evaluable):
     aretry = awaitable("aretry", submit_retry)
 
     def workers(self, executor: Workers) -> WorkerTable:
-        """Return a table of what each worker of an executor has, and lacks, for this grid; send nothing."""
+        """Return a table of what each worker of an executor has, and lacks, for this grid; send nothing.
+
+        Raises `SettingsError` for an engine that is an object of this process, which workers elsewhere lack.
+        """
         return self._runner.workers(self.cells, executor)
 
     def outcome(self, cell: Cell) -> Outcome:
@@ -202,9 +206,9 @@ class Grid(Evaluable):
         """How many cells have an outcome."""
         return len(self._outcomes)
 
-    def arrivals_from(self, first: int, most: int) -> Sequence[Cell]:
-        """Return at most so many cells in the order in which outcomes came, from the number `first` on."""
-        return list(islice(self._outcomes, first, most))
+    def arrivals_between(self, first: int, end: int) -> Sequence[Cell]:
+        """Return the cells from `first` to before `end`, counted from 0, in the order of their outcomes."""
+        return list(islice(self._outcomes, first, end))
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -259,7 +263,8 @@ class Grid(Evaluable):
     def page(self, number: int = 1) -> Grid:
         """Return a part that is small enough to be shown: 40 pictures, with evenly spaced labels.
 
-        So each page is a sample of the whole, which can be run first, and each cell is on one of them.
+        Each page is a sample of the whole, which can be run first, and each cell is on exactly one page.
+        Pages are counted from 1; raises `RequestError` where there is no such page.
         """
         pages = self.pages
         if number not in range(1, len(pages) + 1):
@@ -315,7 +320,8 @@ class Grid(Evaluable):
     def to_parquet(self, path: str | Path) -> Path:
         """Write the same table as a Parquet file, and return where; needs pyarrow.
 
-        It is written in batches, so that memory does not grow with the grid.
+        It is written in batches, so that memory does not grow with the grid. Raises `BelugaError` if pyarrow
+        is not installed, or the file cannot be written.
         """
         from beluga_nb.show.grid import write_parquet_of
 

@@ -1,4 +1,4 @@
-"""Pages of a large grid: each is small enough to be shown, and each cell is on exactly one of them."""
+"""Pages of a large grid: each is small enough to be shown, and each cell is on exactly one page."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Key = tuple[str, ...]
 class Pages(Sequence[list[Cell]]):
     """The cells of a grid in pages of at most `most`.
 
-    A page has some labels of each dimension, and every cell with these. With `spread` they are evenly spaced,
-    so that each page is a sample of the whole; without, they follow one another. If a grid has only some of
-    the combinations, its cells are divided instead, and a page is a list.
+    A page has some labels of each dimension, and all cells with these. With `spread` the labels are evenly
+    spaced, so that each page is a sample of the whole; without, they are adjacent. If a grid lacks some
+    combinations, its cells are divided instead of its labels, and a page is a list (`is_list`).
 
     >>> Pages.sizes([10, 10_000], 40)
     [10, 4]

@@ -102,7 +102,7 @@ class Arrivals:
     def _framed(self, arrived: int) -> str:
         squares = {
             _place(self._grid.study, cell): Square(frames=cell.request.n, shape=expected_size(cell.request))
-            for cell in {*self._grid.cells} - {*self._grid.arrivals_from(0, len(self._grid))}
+            for cell in {*self._grid.cells} - {*self._grid.arrivals_between(0, len(self._grid))}
         }
         table = table_of(self._grid, self._sources)
         caption = f"{arrived} of {plural(len(self._grid), 'cell')}"
@@ -113,7 +113,7 @@ class Arrivals:
         """Return the cells of a large grid that have arrived since the last call."""
         if self._is_small:
             return ""
-        cells = self._grid.arrivals_from(self._shown, MOST_SHOWN)
+        cells = self._grid.arrivals_between(self._shown, MOST_SHOWN)
         self._shown += len(cells)
         squares = {
             cell.key: _square(self._grid.outcome(cell), self._sources, state=self._grid.state(cell))
