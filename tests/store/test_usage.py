@@ -65,6 +65,10 @@ def test_what_the_painter_draws_again_has_no_time_that_differs(folder):
         assert line_of(shown(folder, "bought", url=url)).endswith("not model output · drawn: fox")
 
 
+def test_pictures_of_an_own_engine_have_no_time_that_differs_when_it_draws_the_same_again(folder):
+    assert line_of(shown(folder, "bought", engine=drawing)).endswith("96 × 64")
+
+
 def recorded(engine, store, ticks):
     recorder = Recorder(store, provider="wire", preview=lambda _: None, notify=str)
     return Recorded(engine, recorder, caps=PRICED, clock=iter(ticks).__next__)
