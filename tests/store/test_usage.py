@@ -68,10 +68,6 @@ def test_what_gives_the_same_bytes_again_gives_the_same_output_again(folder):
         assert line_of(shown(folder, "bought", url=url)).endswith("not model output · drawn: fox")
 
 
-def test_pictures_of_an_own_engine_have_no_time_that_differs_when_it_draws_the_same_again(folder):
-    assert line_of(shown(folder, "bought", engine=drawing)).endswith("96 × 64")
-
-
 def recorded(engine, store, ticks):
     recorder = Recorder(store, provider="wire", preview=lambda _: None, notify=str)
     return Recorded(engine, recorder, caps=PRICED, clock=iter(ticks).__next__)
