@@ -83,7 +83,7 @@ class Grid(Evaluable):
         self._runner = runner
         self._extended = extended  # None in a part of a grid
         self._outcomes: dict[Cell, Outcome] = {}
-        self.places = {cell.key: cell for cell in self.cells}
+        self._by_key = {cell.key: cell for cell in self.cells}
         self.page_number = 0  # of a grid that is a page of another one, from 1 on
 
     @property
@@ -291,9 +291,9 @@ class Grid(Evaluable):
     def divided(self, most: int, *, spread: bool = True) -> Pages:
         """Return the cells in pages of at most so many pictures."""
         if sum(cell.request.n for cell in self.cells) <= most:
-            return Pages(self.study, self.places, most=max(1, len(self)))
+            return Pages(self.study, self._by_key, most=max(1, len(self)))
         largest = max(cell.request.n for cell in self.cells)
-        return Pages(self.study, self.places, most=max(1, most // largest), spread=spread)
+        return Pages(self.study, self._by_key, most=max(1, most // largest), spread=spread)
 
     @cached_property
     def is_large(self) -> bool:
@@ -417,11 +417,11 @@ class Grid(Evaluable):
             raise RequestError(_named(names), order if names else _ONLY)
         for name, label in zip(names, key, strict=True):
             self._check_labels(name, {label})
-        if key not in self.places:
+        if key not in self._by_key:
             raise RequestError(
                 f"There is no cell {' · '.join(key)}.", "Not every combination is in this grid."
             )
-        return self.places[key]
+        return self._by_key[key]
 
     def _check_labels(self, name: str, labels: Iterable[str]) -> None:
         known = {axis.name: axis for axis in self.study.axes}
@@ -433,7 +433,7 @@ class Grid(Evaluable):
 
     def _with(self, grid: Grid) -> Grid:
         for cell in grid.cells:
-            known = self.places.get(cell.key)
+            known = self._by_key.get(cell.key)
             if known and known.request == cell.request and known in self._outcomes:
                 grid._outcomes[cell] = self._outcomes[known]
         return grid

@@ -31,16 +31,16 @@ class Pages(Sequence[list[Cell]]):
     [10, 4]
     """
 
-    def __init__(self, study: Study, places: Mapping[Key, Cell], *, most: int, spread: bool = True) -> None:
+    def __init__(self, study: Study, by_key: Mapping[Key, Cell], *, most: int, spread: bool = True) -> None:
         self.names = [" · ".join(axis.name for axis in axes) for axes in study.dimensions]
-        self.cells = list(places.values())
-        self._places = places
+        self.cells = list(by_key.values())
+        self._by_key = by_key
         self._spread = spread
         numbers = {axis.name: number for number, axis in enumerate(study.axes)}
         self._axes = [[numbers[axis.name] for axis in axes] for axes in study.dimensions]
         # In the order of the cells, which is that of the labels.
         self._rows = [
-            list(dict.fromkeys(tuple(key[axis] for axis in axes) for key in places)) for axes in self._axes
+            list(dict.fromkeys(tuple(key[axis] for axis in axes) for key in by_key)) for axes in self._axes
         ]
         self.lengths = [len(rows) for rows in self._rows]
         self.is_list = math.prod(self.lengths) != len(self.cells)
@@ -82,7 +82,7 @@ class Pages(Sequence[list[Cell]]):
             for axes, labels in zip(self._axes, chosen, strict=True):
                 for axis, label in zip(axes, labels, strict=True):
                     key[axis] = label
-            found.append(self._places[tuple(key)])
+            found.append(self._by_key[tuple(key)])
         return found
 
     def labels(self, number: int) -> list[list[Key]]:
