@@ -55,7 +55,7 @@ ACKNOWLEDGED_AT_ONCE = 64
 """Calls whose answers are removed from the workers together."""
 
 POLL_INTERVAL = 0.5
-"""Seconds between looks at calls of an earlier run that are still under way on a worker."""
+"""Seconds between two checks for calls of an earlier run that are still under way on a worker."""
 
 
 class Sent(NamedTuple):
@@ -76,19 +76,19 @@ class WorkerPool(Protocol):
     is_here: bool
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
-        """Send a task; raise `RequestError` where none is taken any more."""
+        """Send a task; raise `RequestError` if no more are accepted."""
         ...
 
     def result(self, sent: Sent) -> Delivery:
-        """Return what came of a task that has ended; raise any exception of the executor."""
+        """Return the delivery of a task that has ended; raise any exception of the executor."""
         ...
 
     def withdraw(self, sent: Sent) -> bool:
-        """Take a task back; return whether it has not begun, and never will."""
+        """Take a task back; return true if it had not begun and never will."""
         ...
 
     def on_each_worker(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
-        """Call a function where the workers keep their answers; return the results by worker."""
+        """Call a function on each worker, or where all of them keep answers; return the results by worker."""
         ...
 
     def look(self) -> None:
@@ -117,7 +117,7 @@ class ExecutorPool:
         return Sent(task, submitted(self._executor, function, (task,)))
 
     def result(self, sent: Sent) -> Delivery:
-        """Return what came of a task."""
+        """Return the delivery of a task."""
         delivery: Delivery = sent.future.result()
         return delivery
 
@@ -126,7 +126,7 @@ class ExecutorPool:
         return sent.future.cancel() or (self._is_on_this_machine and worker.claim(sent.task))
 
     def on_each_worker(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
-        """Call a function here: the workers have this machine's folder."""
+        """Call a function in this process: its workers keep answers in the folder of this machine."""
         return {worker.name(): function(*arguments)}
 
     def look(self) -> None:
@@ -148,7 +148,7 @@ class DaskPool:
         self.in_flight = PER_THREAD * sum(client.nthreads().values())
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:  # noqa: ARG002
-        """Send a task with a ticket, which the scheduler has before it has the task."""
+        """Send a task, after its ticket."""
         ticket = SchedulerTicket(f"beluga-{task.attempt}")
         task = replace(task, ticket=ticket)
         ended: Future[Any] = Future()
@@ -162,7 +162,7 @@ class DaskPool:
         return Sent(task, ended)
 
     def result(self, sent: Sent) -> Delivery:
-        """Return what came of a task, from the worker that has it."""
+        """Return the delivery of a task, from the worker that has it."""
         delivery: Delivery = sent.future.result().result(timeout=RESULT_TIMEOUT)
         return delivery
 
@@ -336,7 +336,7 @@ class Dispatcher:
         return delivery
 
     def _ended(self, sent: Sent) -> Delivery | str:
-        """Return what came of a task that has ended, or the name of an error of its executor."""
+        """Return the delivery of a task that has ended, or the name of its executor's error."""
         try:
             return self.pool.result(sent)
         except (Exception, asyncio.CancelledError) as error:  # The task returns its own errors.

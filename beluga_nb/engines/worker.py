@@ -130,7 +130,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """What came of a task, and on which worker: its raw answer, or the error."""
+    """The outcome of a task, and its worker: the raw answer, or the error."""
 
     worker: str
     response: Response | None = None
