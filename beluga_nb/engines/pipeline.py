@@ -151,12 +151,16 @@ def service(
 def own(
     engine: OwnEngine, room: EngineRoom, *, timeout: float, make_preview: PreviewMaker | None = None
 ) -> Source:
-    """Return a user's own engine as a source; answers that workers have kept are read like a service's."""
+    """Return a user's own engine as a source.
+
+    One that processes elsewhere can import may have left answers with them, which are read like a service's.
+    """
+    recover = partial(_recovered, engine_endpoint(engine.name, timeout), make_preview)
     return Source(
         engine=engine.within(timeout),
         limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU
         timeout=timeout,
-        recover=partial(_recovered, engine_endpoint(engine.name, timeout), make_preview),
+        recover=recover if engine.path else None,
     )
 
 
