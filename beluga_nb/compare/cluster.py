@@ -90,7 +90,7 @@ class ClusterWorkers:
         self.about: dict[str, Mapping[str, str]] = {}
         self._known: set[str] = set()
         self._looked = self._seen = time.monotonic()
-        if not self._ask(self._present()):
+        if not self._ask(present_in(cluster)):
             raise RequestError(
                 "The cluster has no workers.", "Start some first: cluster.scale(2), or adapt(minimum=1)."
             )
@@ -101,7 +101,7 @@ class ClusterWorkers:
             if time.monotonic() - self._looked < LOOK_EVERY:
                 return
             self._looked = time.monotonic()
-        present = self._present()
+        present = present_in(self._cluster)
         self._ask(present - self._known)
         if present:
             self._seen = time.monotonic()
@@ -111,13 +111,6 @@ class ClusterWorkers:
                 "Its logs have the reason; what was done is kept.",
             )
 
-    def _present(self) -> set[str]:
-        found = self._cluster.nthreads()
-        if inspect.isawaitable(found):
-            found.close()  # type: ignore[attr-defined]  # a coroutine that is not awaited would warn
-            raise RequestError("The client is asynchronous.", "Pass one made without asynchronous=True.")
-        return set(found)
-
     def _ask(self, workers: set[str]) -> set[str]:
         if workers:
             self._check_package(sorted(workers))
@@ -126,19 +119,19 @@ class ClusterWorkers:
             self._check_rest(sorted(workers))
             if self._describe:
                 self._check_described(self._describe, sorted(workers))
-            self._known |= workers & self._present()
+            self._known |= workers & present_in(self._cluster)
         return workers
 
     def everywhere(self, function: Callable[..., object], *words: object) -> Mapping[str, object]:
         """Return what a function returns on each worker that is there and answers."""
-        found = self._run(sorted(self._present()), function, *words)
+        found = self._run(sorted(present_in(self._cluster)), function, *words)
         return {name: value for name, value in found.items() if not _is_error(value)}
 
     def _run(
         self, workers: list[str], function: Callable[..., object], *words: object
     ) -> Mapping[str, object]:
         found = self._cluster.run(function, *words, workers=workers, on_error="return")
-        gone = set(found) - self._present() if any(map(_is_error, found.values())) else set()
+        gone = set(found) - present_in(self._cluster) if any(map(_is_error, found.values())) else set()
         # An error of Dask itself means that the worker has ended, or cannot be reached.
         return {name: value for name, value in found.items() if name not in gone and not _is_dasks(value)}
 
@@ -175,6 +168,15 @@ class ClusterWorkers:
                 "The function cannot be read",
                 "Install what it uses where the workers run, or define it in a module that they have.",
             )
+
+
+def present_in(cluster: Cluster) -> set[str]:
+    """Return the workers of a cluster; raise `RequestError` for an asynchronous client."""
+    found = cluster.nthreads()
+    if inspect.isawaitable(found):
+        found.close()  # type: ignore[attr-defined]  # a coroutine that is not awaited would warn
+        raise RequestError("The client is asynchronous.", "Pass one made without asynchronous=True.")
+    return set(found)
 
 
 def modules_of(function: Callable[..., object]) -> set[str]:

@@ -13,25 +13,33 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.compare.cluster import LOOK_EVERY, Cluster, ClusterWorkers, SchedulerTicket
+from beluga_nb.compare.cluster import LOOK_EVERY, Cluster, ClusterWorkers, SchedulerTicket, present_in
 from beluga_nb.compare.executors import Workers, has_processes, submitted, while_the_parent_lives
 from beluga_nb.engines import worker
 from beluga_nb.engines.backend import Backend
 from beluga_nb.engines.pipeline import Source, answering
 from beluga_nb.engines.room import EngineRoom
 from beluga_nb.engines.worker import Assignment, Delivery, Task
-from beluga_nb.errors import APIConnectionError, BelugaError, EngineError, OutcomeUnknownError, RequestError
+from beluga_nb.errors import (
+    APIConnectionError,
+    BelugaError,
+    EngineError,
+    OutcomeUnknownError,
+    RequestError,
+    StoreError,
+)
 from beluga_nb.paths import write_file
 from beluga_nb.process.work import at_work
 from beluga_nb.redaction import redacted_bundle
@@ -112,7 +120,7 @@ class Pool:
             function = partial(worker.perform, here=here)
         elif has_processes(self._executor):
             function = partial(while_the_parent_lives, worker.perform)
-        return Sent(task, submitted(self._executor, function, (task,)))
+        return Sent(task, _taken(self._executor, function, task))
 
     def result(self, sent: Sent) -> Delivery:
         """Return what came of a task."""
@@ -121,7 +129,9 @@ class Pool:
 
     def withdraw(self, sent: Sent) -> bool:
         """Take a task back, by the claim that a worker on this machine would take."""
-        return sent.future.cancel() or (self._is_on_this_machine and worker.claim(sent.task))
+        with suppress(OSError, StoreError):  # A worker has left no claim where nothing can be written.
+            return sent.future.cancel() or (self._is_on_this_machine and worker.claim(sent.task))
+        return False
 
     def everywhere(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
         """Call a function here: the workers have this machine's folder."""
@@ -129,6 +139,21 @@ class Pool:
 
     def look(self) -> None:
         """Do nothing: a pool that is broken says so when it is used."""
+
+
+def _taken(executor: Executor, function: Callable[..., Delivery], task: Task) -> Future[Any]:
+    """Return a future, whatever a user's executor returns or raises: the call may have begun."""
+    try:
+        future: object = submitted(executor, function, (task,))
+        if isinstance(future, Future):
+            return future
+        raise TypeError("no future")
+    except RequestError:
+        raise
+    except Exception as error:  # of the user's executor
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 class DaskCrew:
@@ -142,21 +167,20 @@ class DaskCrew:
         self._client = client
         self._options = {**options, "pure": False, "retries": 0}
         describe = partial(worker.describe, assignments)
-        self.workers = ClusterWorkers(client, worker.perform, describe=describe)
-        self.in_flight = PER_THREAD * sum(client.nthreads().values())
+        with _reachable():
+            self.workers = ClusterWorkers(client, worker.perform, describe=describe)
+            self.in_flight = PER_THREAD * sum(client.nthreads().values())
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:  # noqa: ARG002
         """Send a task with a ticket, which the scheduler has before it has the task."""
         ticket = SchedulerTicket(f"beluga-{task.attempt}")
         task = replace(task, ticket=ticket)
         ended: Future[Any] = Future()
-        try:
+        with _reachable():
             ticket.issue(self._client)
             there = self._client.submit(worker.perform, task, **self._options)
             # Not by Dask's own executor: its futures never end where the scheduler is lost with the result.
             there.add_done_callback(partial(_end, ended))
-        except Exception as error:  # of Dask, of its event loop, or of a socket
-            raise _unreachable(error) from error
         return Sent(task, ended)
 
     def result(self, sent: Sent) -> Delivery:
@@ -173,24 +197,28 @@ class DaskCrew:
 
     def everywhere(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
         """Call a function on each worker."""
-        return self.workers.everywhere(function, *arguments)
+        with _reachable():
+            return self.workers.everywhere(function, *arguments)
 
     def look(self) -> None:
         """Ask the workers that have joined; raise `RequestError` where none is left."""
-        try:
+        with _reachable():
             self.workers.look()
-        except RequestError:
-            raise
-        except Exception as error:  # as above
-            raise _unreachable(error) from error
 
 
-def _unreachable(error: Exception) -> RequestError:
-    words = sanitize(str(error), 200)
-    return RequestError(
-        f"The cluster cannot be reached: {type(error).__name__}{words and ': '}{words}",
-        "What was done is kept. Connect to it again, and run the grid again.",
-    )
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """Raise `RequestError` for any error of Dask, of its event loop, or of a socket."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except Exception as error:
+        words = sanitize(str(error), 200)
+        raise RequestError(
+            f"The cluster cannot be reached: {type(error).__name__}{words and ': '}{words}",
+            "What was done is kept. Connect to it again, and run the grid again.",
+        ) from error
 
 
 def _end(ended: Future[Any], there: object) -> None:
@@ -201,14 +229,38 @@ def _end(ended: Future[Any], there: object) -> None:
 def crew_of(executor: Workers, backends: Sequence[Backend]) -> Crew:
     """Return the workers of an executor; raise `RequestError` where they cannot answer for some backends."""
     # A `client.get_executor(resources=…)` of the user's has the options of its tasks.
-    client, options = getattr(executor, "_client", executor), getattr(executor, "_kwargs", {})
+    client, options = _client_of(executor), getattr(executor, "_kwargs", {})
+    if _is_imported_by_a_parent():
+        raise RequestError(
+            "This script is imported by a process that it has started itself.",
+            'Let it start workers only below `if __name__ == "__main__":`.',
+        )
     if isinstance(client, Cluster):
         return DaskCrew(client, options, [Assignment.of(each, travels=True) for each in backends])
-    assert isinstance(executor, Executor)
-    crew = Pool(executor)
+    crew = Pool(client)
     for each in backends:
         Assignment.of(each, travels=not crew.is_here)
     return crew
+
+
+def _client_of(executor: object) -> Executor | Cluster:
+    """Return the client of a cluster, or an executor; raise `RequestError` for anything else."""
+    client = getattr(executor, "_client", executor)
+    if isinstance(client, type) or not isinstance(client, Executor | Cluster):
+        raise RequestError(
+            f"{sanitize(repr(client), 80)} is not an executor.",
+            "Pass a dask.distributed.Client, or an executor of concurrent.futures.",
+        )
+    return client
+
+
+def _is_imported_by_a_parent() -> bool:
+    """Whether this process was spawned, and still imports the script of its parent.
+
+    There it would wait for the calls of its parent, which waits for it.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and getattr(process.current_process(), "_inheriting", False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -220,13 +272,14 @@ class WorkerTable:
     @classmethod
     def of(cls, executor: Workers, backends: Sequence[Backend]) -> WorkerTable:
         """Ask the workers of an executor, and refuse none."""
-        client = getattr(executor, "_client", executor)
+        client = _client_of(executor)
         if not isinstance(client, Cluster):
             here = Pool(client).is_here
             assignments = [Assignment.of(each, travels=not here) for each in backends]
             return cls((worker.describe([] if here else assignments),))
         describe = partial(worker.describe, [Assignment.of(each, travels=True) for each in backends])
-        found = client.run(describe, workers=list(client.nthreads()), on_error="return")
+        with _reachable():
+            found = client.run(describe, workers=sorted(present_in(client)), on_error="return")
         return cls(tuple(_described(name, about) for name, about in found.items()))
 
     def __repr__(self) -> str:
@@ -272,6 +325,7 @@ class Remote:
         assignment = Assignment.of(backend, travels=not self.crew.is_here)
 
         async def engine(request: Request) -> Result:
+            request = request.as_call()  # In mode "off" it has no id yet.
             delivery = await self._delivered(request, assignment, backend)
             return await self._understood(request, delivery, endpoint, make_preview)
 
@@ -381,7 +435,7 @@ class Remote:
             raise delivery.error
         # On this disk first, as an answer that came here, then it is acknowledged.
         response = await worker.spooled(delivery.response, request)
-        if response.kept and (response.content or not response.broken):
+        if request.spool is None or (response.kept and (response.content or not response.broken)):
             self._done.append(run)
         if len(self._done) >= ACKNOWLEDGED_AT_ONCE:
             await asyncio.to_thread(self._acknowledge)

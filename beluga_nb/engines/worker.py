@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from beluga_nb.api import spool
 from beluga_nb.api.endpoint import key_variables
@@ -136,6 +137,48 @@ class Delivery:
     response: Response | None = None
     error: BelugaError | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _unpacked, (self.worker, self.response, self.error and _packed(self.error))
+
+
+def _packed(error: BelugaError) -> tuple[object, ...]:
+    """Return the parts of an error, each pickled by itself.
+
+    It may be of a class that the caller lacks, and an engine may have set what cannot be pickled. A pool of
+    processes that cannot read an answer ends all of its workers.
+    """
+    _, words, state = cast(tuple[Any, tuple[Any, ...], dict[str, Any]], BelugaError.__reduce__(error))
+    kinds = [_pickled(each) for each in type(error).__mro__ if issubclass(each, BelugaError)]
+    return kinds, words[1:], {name: _pickled(value) for name, value in state.items()}
+
+
+def _unpacked(worker: str, response: Response | None, parts: tuple[Any, ...] | None) -> Delivery:
+    """Return a delivery whose error is of the nearest class that is here."""
+    if parts is None:
+        return Delivery(worker=worker, response=response)
+    kinds, words, state = parts
+    kind = next(kind for each in kinds for kind in _loaded(each))
+    error = kind.__new__(kind, *words)
+    for name, pickled in state.items():
+        for value in _loaded(pickled):
+            setattr(error, name, value)
+    return Delivery(worker=worker, error=error)
+
+
+def _pickled(value: object) -> bytes:
+    try:
+        return pickle.dumps(value)
+    except Exception:  # of the user's class
+        return b""
+
+
+def _loaded(pickled: bytes) -> list[Any]:
+    """Return the value in a list, which is empty where it cannot be read here."""
+    try:
+        return [pickle.loads(pickled)]
+    except Exception:  # as above
+        return []
+
 
 def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Delivery:
     """Ask for a task once, and return the raw answer; the worker's journal has it until `acknowledge`.
@@ -144,8 +187,7 @@ def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Deliv
     Threads of the caller's own process have its engine `here`.
     """
     store = journal()
-    may_begin = (task.ticket is None or task.ticket.take()) and claim(task)
-    if not may_begin:
+    if not _may_begin(task):
         return _left(task, store)
     call, spool_of = None, None
     with suppress(StoreError):  # The caller has the call in its own journal.
@@ -155,23 +197,35 @@ def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Deliv
     try:
         backend, room = here or (task.assignment.backend(), _room())
         response = room.thread.submit(_answer(backend, room, request)).result()
-    except BelugaError as error:
+    except BaseException as error:
         with suppress(StoreError):
-            if call:
-                pending.mark_unknown(store, call, error.message)
-        return Delivery(worker=name(), error=error)
+            if call:  # The next run would wait for a call without an end.
+                pending.mark_unknown(store, call, getattr(error, "message", type(error).__name__))
+        if isinstance(error, BelugaError):
+            return Delivery(worker=name(), error=error)
+        raise
     return Delivery(worker=name(), response=response)
 
 
+def _may_begin(task: Task) -> bool:
+    if task.ticket and not task.ticket.take():
+        return False
+    try:
+        return claim(task)
+    except (OSError, StoreError):  # Where nothing can be written, a scheduler's ticket is all there is.
+        return True
+
+
 def claim(task: Task) -> bool:
-    """Take the right to begin a task on this machine; false where it was taken before."""
+    """Take the right to begin a task on this machine; return false where it was taken before.
+
+    Raises `OSError` or `StoreError` where nothing can be written, so that it is not known.
+    """
     folder = journal().folder
     try:
         Claim.take(folder / "pending" / f"{_claims_of(task.run)}{task.attempt}", folder)
     except FileExistsError:
         return False
-    except (OSError, StoreError):  # Where nothing can be written, a scheduler's ticket is all there is.
-        return True
     return True
 
 
