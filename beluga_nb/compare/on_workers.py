@@ -115,6 +115,8 @@ class Pool:
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
         """Send a task; threads of this process have its engine."""
+        if self._is_on_this_machine:  # An initializer may have set another folder in a process.
+            task = replace(task, folder=worker.journal().folder)
         function: Callable[..., Delivery] = worker.perform
         if self.is_here:
             function = partial(worker.perform, here=here)

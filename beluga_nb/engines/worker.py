@@ -115,13 +115,14 @@ class Task:
     """One call for a worker: the request, whose id is that of the journal, and who answers.
 
     `attempt` tells it from another call with the same id. A scheduler that may run it a second time has a
-    `ticket`.
+    `ticket`. `folder` is the worker's journal where that is the caller's, too.
     """
 
     request: Request
     assignment: Assignment
     attempt: str
     ticket: Ticket | None = None
+    folder: Path | None = None
 
     @property
     def run(self) -> str:
@@ -186,7 +187,7 @@ def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Deliv
     A second run of the same task returns what the first has left, or `OutcomeUnknownError`: it asks nothing.
     Threads of the caller's own process have its engine `here`.
     """
-    store = journal()
+    store = _journal_of(task)
     if not _may_begin(task):
         return _left(task, store)
     call, spool_of = None, None
@@ -221,12 +222,16 @@ def claim(task: Task) -> bool:
 
     Raises `OSError` or `StoreError` where nothing can be written, so that it is not known.
     """
-    folder = journal().folder
+    folder = _journal_of(task).folder
     try:
         Claim.take(folder / "pending" / f"{_claims_of(task.run)}{task.attempt}", folder)
     except FileExistsError:
         return False
     return True
+
+
+def _journal_of(task: Task) -> Store:
+    return Store(task.folder) if task.folder else journal()
 
 
 def _claims_of(run: str) -> str:

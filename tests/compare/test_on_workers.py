@@ -407,6 +407,22 @@ def test_a_call_that_has_begun_is_not_taken_back_where_workers_cannot_write(tmp_
     assert grid._runner.resources.budget.spent.images == 2
 
 
+def test_a_call_that_has_begun_is_not_taken_back_where_processes_have_another_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("REMOTE_ENGINES", str(tmp_path))
+    variable = worker.STATE, str(tmp_path / "elsewhere")
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, remote_engines.set_variable, variable) as executor:
+        grid = grid_of(session_at(tmp_path / "s", engine="remote_engines:waiting"), ["fox"])
+        job = grid.submit(executor=executor)
+        until(lambda: list(tmp_path.glob("asked-*")))
+        job.cancel()
+        until(job.done)
+        assert len(pending.calls(grid._runner.workspace().store)) == 1
+        (tmp_path / "go").touch()
+        grid.run(executor=executor)
+    assert grid.counts["done"] == len(grid) == len(list(tmp_path.glob("asked-*")))
+
+
 SCRIPT = """
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
