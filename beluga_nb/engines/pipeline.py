@@ -90,7 +90,7 @@ def build(
             digest=source.digest,
             written=call.tally.calls,
             # Only of a service: an engine that gives the same bytes again gives the same output again.
-            caps=settings.caps if source.recover else None,
+            caps=None if source.is_free or settings.own_engine else settings.caps,
         )
         engine: Engine = _bounded(recorded, source, call, room, breaker)
         engine = Replayed(engine, store, provider=provider)

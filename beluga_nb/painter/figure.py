@@ -24,7 +24,7 @@ from beluga_nb.painter.stream import Floats, Stream
 FOLDER = "BELUGA_FIGURES"
 """The environment variable that names a folder of your own figures."""
 BUILT_IN = Path(__file__).parent / "figures"
-LANGUAGES = ("words", "de", "fr", "es", "zh", "ja")
+ENGLISH, *_ = LANGUAGES = ("words", "de", "fr", "es", "zh", "ja")
 STANCES = ("ground", "floor", "air", "float", "sea")
 KINDS = (
     *("landscape", "forest", "mountain", "desert", "beach", "coast", "lake", "garden", "city"),
@@ -163,10 +163,10 @@ class Gallery(Mapping[str, Figure]):
         """Return how many figures there are."""
         return len(self._paths)
 
-    def words(self) -> Iterator[tuple[str, str]]:
-        """Yield (word, name) for all words of all figures."""
+    def words(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (language, word, name) for all words of all figures."""
         for name, path in self._paths.items():
-            yield from ((word, name) for word in _words(name, _header_of(path)))
+            yield from ((language, word, name) for language, word in _words(name, _header_of(path)))
 
 
 def figures(environ: Mapping[str, str] = os.environ) -> Gallery:
@@ -200,9 +200,11 @@ def _header_of(path: str | Path) -> Mapping[str, object]:
     return {name: word or number for name, word, number in found} if plain else _toml(path, top)
 
 
-def _words(name: str, entries: Mapping[str, object]) -> list[str]:
-    listed = ",".join(str(entries[each]) for each in LANGUAGES if each in entries).lower()
-    return [name.replace("-", " "), *(word.strip() for word in listed.split(",") if word.strip())]
+def _words(name: str, entries: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    yield ENGLISH, name.replace("-", " ")
+    for language in LANGUAGES:
+        listed = str(entries.get(language, "")).lower().split(",")
+        yield from ((language, word.strip()) for word in listed if word.strip())
 
 
 @cache

@@ -114,9 +114,9 @@ def _watercolour(image: Image.Image, _size: tuple[int, int], stream: Stream, fin
     soft = warped.filter(ImageFilter.MedianFilter(5)) if fine else warped
     rims = ImageChops.subtract(soft.filter(ImageFilter.BoxBlur(max(2, image.height // 120))), soft)
     soft = ImageChops.subtract(soft, rims)
-    pale = soft.point([int(255 * (0.1 + 0.9 * (v / 255)) ** 0.8) for v in range(256)] * 3)
+    pale = soft.point([int(255 * (0.06 + 0.94 * (v / 255)) ** 0.9) for v in range(256)] * 3)
     bloom = _broad(stream.child("bloom"), image.size, (5, 5), 4).point(
-        [int(min(70, max(0, (v - 100) * 0.9))) for v in range(256)]
+        [int(min(50, max(0, (v - 100) * 0.7))) for v in range(256)]
     )
     pale.paste((252, 249, 240), (0, 0), bloom)
     pale.paste((251, 248, 240), (0, 0), ImageOps.invert(_margin(image.size, stream.child("margin"))))

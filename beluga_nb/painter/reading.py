@@ -10,7 +10,7 @@ from importlib.resources import files
 from PIL import ImageColor
 
 from beluga_nb.painter.colour import RGB, rgb
-from beluga_nb.painter.figure import Figure, figures
+from beluga_nb.painter.figure import ENGLISH, Figure, figures
 
 WORDS_READ = 400  # a prompt may have 32,000 characters, and its first words describe the picture
 
@@ -125,7 +125,10 @@ def setting_kinds() -> Mapping[str, str]:
 
 def _entries() -> Iterator[tuple[str, str, str]]:
     """Yield (phrase, tag, value); a later one wins."""
+    spoken = [*figures().words()]
     yield from _foreign_entries()
+    yield from ((word, "subject", name) for language, word, name in spoken if language != ENGLISH)
+    # English, which the lexicon is made for, wins where a word means something else in another language.
     yield from ((name, "colour", name) for name in ImageColor.colormap)
     yield from ((name, "colour", name) for name in table("lexicon.toml", "colour"))
     for tag in ("noise", "glue", "negation"):
@@ -133,8 +136,7 @@ def _entries() -> Iterator[tuple[str, str, str]]:
     for tag in ("camera", "mood", "medium", "weather", "time", "count"):
         for value, words in table("lexicon.toml", tag).items():
             yield from ((word, tag, value) for word in _phrases(words))
-    yield from ((word, "subject", name) for word, name in figures().words())
-    # English, which the lexicon is made for, wins where a word means something else in another language.
+    yield from ((word, "subject", name) for language, word, name in spoken if language == ENGLISH)
     for tag in ("relation", "material", "setting", "subject"):
         for value in table("lexicon.toml", tag):
             words = _phrases(table("lexicon.toml", tag, value)["words"])

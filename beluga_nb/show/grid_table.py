@@ -245,7 +245,7 @@ def grid_html(table: Table, *, more: str = "", is_running: bool = False) -> str:
         caption=outside(table.caption),
         reasons="".join(f'<div style="{_NOTE}">{reason_html(reason)}</div>' for reason in table.reasons),
         parts="".join(_part_html(table, part) for part in table.parts),
-        more=f"<p>{outside(more)}</p>" if more else "",
+        more=f'<p style="{_NOTE}">{outside(more)}</p>' if more else "",
         lightbox=lightbox() if not is_running and any(map(_has_source, table.squares.values())) else "",
     )
 

@@ -17,11 +17,17 @@ from beluga_nb.painter.scene import Scene
 
 Mask = NDArray[np.bool_]
 BLACK: RGB = (0, 0, 0)
-PRIMARY: tuple[RGB, ...] = (BLACK, (255, 0, 0), (0, 255, 0), (0, 0, 255))
+PRIMARY: dict[int, RGB] = {1: (255, 0, 0), 2: (0, 255, 0), 3: (0, 0, 255)}
 
 
 def masks(scene: Scene, look: Look, size: tuple[int, int]) -> list[Mask]:
     """Return for each actor which pixels of a picture show it, more than what lies over it."""
+    starts = range(0, len(scene.cast), 3)  # a family is three actors, and others may stand beside it
+    return [mask for start in starts for mask in _three(scene, look, size, start)][: len(scene.cast)]
+
+
+def _three(scene: Scene, look: Look, size: tuple[int, int], start: int) -> list[Mask]:
+    """Return the masks of three actors: one for each channel of a picture."""
     look = replace(look, mirror=0.0) if scene.kind == "poster" else look
     box = window(size, look)
     inner = box[2] - box[0], box[3] - box[1]
@@ -29,19 +35,19 @@ def masks(scene: Scene, look: Look, size: tuple[int, int]) -> list[Mask]:
     sheet = Sheet(Image.new("RGB", inner), unit, 2)
     planned = marks(scene, Frame(inner[0] / unit, inner[1] / unit))
     planned = simplified(planned, round(look.flat)) if look.flat else planned
-    cover(sheet, _numbered(planned))
+    cover(sheet, _numbered(planned, start))
     seen = ImageOps.mirror(sheet.image) if look.mirror else sheet.image
     whole = Image.new("RGB", size)
     whole.paste(seen, box)
-    return [np.asarray(whole)[:, :, channel] > 127 for channel in range(len(scene.cast))]
+    return [np.asarray(whole)[:, :, channel] > 127 for channel in range(3)]
 
 
-def _numbered(planned: Iterable[Mark]) -> Iterator[Mark]:
+def _numbered(planned: Iterable[Mark], start: int) -> Iterator[Mark]:
     """Yield the marks in the colours of their subjects; all else is black, and halos are left out."""
     for mark in planned:
         if isinstance(mark, Shape):
             if not (mark.owner and mark.soft >= SOFT):
-                yield replace(mark, fill=(PRIMARY[mark.owner],))
+                yield replace(mark, fill=(PRIMARY.get(mark.owner - start, BLACK),))
             continue
         names = {each.name for each in fields(mark)}  # type: ignore[arg-type]
         black: dict[str, object] = {name: BLACK for name in ("colour", "tint") if name in names}

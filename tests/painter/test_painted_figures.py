@@ -13,6 +13,7 @@ from PIL import Image, ImageChops
 from beluga_nb.painter import paint
 from beluga_nb.painter.figure import (
     BUILT_IN,
+    ENGLISH,
     FOLDER,
     Coat,
     FigureError,
@@ -22,7 +23,7 @@ from beluga_nb.painter.figure import (
     paint_of,
 )
 from beluga_nb.painter.look import look_of
-from beluga_nb.painter.reading import read
+from beluga_nb.painter.reading import lexicon, read, table
 from beluga_nb.painter.scene import staged
 from beluga_nb.painter.stream import Stream
 
@@ -63,9 +64,26 @@ def test_there_are_enough_figures_to_be_worth_their_name() -> None:
 
 
 def test_the_words_of_a_figure_are_words() -> None:
-    strange = [word for word, _ in figures().words() if not re.fullmatch(r"[^\W_]+(?:[ '’-][^\W_]+)*", word)]
+    strange = [
+        word for _, word, _ in figures().words() if not re.fullmatch(r"[^\W_]+(?:[ '’-][^\W_]+)*", word)
+    ]
 
     assert not strange
+
+
+def test_a_word_that_english_has_too_means_what_it_means_there() -> None:
+    tags = ("camera", "mood", "medium", "weather", "time", "noise")
+    english = {
+        phrase
+        for tag in tags
+        for words in table("lexicon.toml", tag).values()
+        for phrase in words.split(", ")
+    }
+    foreign = {word for language, word, _ in figures().words() if language != ENGLISH}
+    foreign -= {word for language, word, _ in figures().words() if language == ENGLISH}
+
+    assert "pastel" in english & foreign
+    assert not [word for word in english & foreign if lexicon()[word][0][0] == "subject"]
 
 
 def test_a_header_is_read_by_its_lines_as_toml_would_read_it() -> None:
@@ -209,6 +227,8 @@ def test_the_xmp_lists_what_is_drawn_and_what_is_ignored() -> None:
         ("两只猫在夜晚", "cat", 2, "night"),
         ("夜の灯台", "lighthouse", 1, "night"),
         ("two red buses at dawn", "bus", 2, "dawn"),
+        ("ein Kind bei Nacht", "child", 1, "night"),
+        ("a kind of fox in pastel at night", "fox", 1, "night"),
     ],
 )
 def test_words_of_six_languages_are_read(prompt: str, subject: str, count: int, time: str) -> None:

@@ -60,8 +60,11 @@ def test_an_unknown_price_is_not_shown(folder):
         assert re.search(r" · \d+\.\d s$", line_of(shown(folder, "bought", url=url)))
 
 
-def test_what_the_painter_draws_again_has_no_time_that_differs(folder):
-    with service(previews) as url:
+def test_what_gives_the_same_bytes_again_gives_the_same_output_again(folder):
+    mine = [line_of(shown(folder, name, engine=drawing, key="")) for name in ("bought", "replayed")]
+    assert mine[0] == mine[1]
+    assert not re.search(r" s$", mine[0])
+    with service(previews) as url:  # the painter
         assert line_of(shown(folder, "bought", url=url)).endswith("not model output · drawn: fox")
 
 

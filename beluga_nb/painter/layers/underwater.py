@@ -152,7 +152,7 @@ def _shoal(scene: Scene, frame: Frame, water: Water) -> Iterator[Mark]:
 def _swimmers(scene: Scene, frame: Frame, water: Water) -> Iterator[Mark]:
     if not cast.glyph(scene):
         return
-    lamp = mix(water[0], (255, 255, 255), 0.55 if not scene.night else 0.3)
+    lamp = mix(water[0], (255, 255, 255), 0.6)
     (x, size), y = cast.place(scene, frame), frame.h * scene.stream.one("depth", 0.47, 0.56)
     size = min(size, frame.w * 0.86)
     shapes = hazed(lit(cast.glyph(scene), lamp), water[2], 0.04)
