@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -143,42 +143,36 @@ class Delivery:
 
 
 def _packed(error: BelugaError) -> tuple[object, ...]:
-    """Return the parts of an error, each pickled by itself.
+    """Return the names of an error's classes, its words, and those of its fields that are surely readable.
 
-    It may be of a class that the caller lacks, and an engine may have set what cannot be pickled. A pool of
-    processes that cannot read an answer ends all of its workers.
+    The caller may lack its class, and an engine may have set what cannot be pickled. A pool of processes that
+    cannot read an answer ends all of its workers.
     """
     _, words, state = cast(tuple[Any, tuple[Any, ...], dict[str, Any]], BelugaError.__reduce__(error))
-    kinds = [_pickled(each) for each in type(error).__mro__ if issubclass(each, BelugaError)]
-    return kinds, words[1:], {name: _pickled(value) for name, value in state.items()}
+    kinds = [(each.__module__, each.__qualname__) for each in type(error).__mro__]
+    found = {name: _readable(value) for name, value in state.items() if _is_readable(value)}
+    return kinds, words[1:], found
 
 
 def _unpacked(worker: str, response: Response | None, parts: tuple[Any, ...] | None) -> Delivery:
-    """Return a delivery whose error is of the nearest class that is here."""
+    """Return a delivery whose error is of the nearest class that this process has loaded."""
     if parts is None:
         return Delivery(worker=worker, response=response)
     kinds, words, state = parts
-    kind = next(kind for each in kinds for kind in _loaded(each))
+    loaded = (getattr(sys.modules.get(module), name, None) for module, name in kinds)
+    kind = next(each for each in loaded if isinstance(each, type) and issubclass(each, BelugaError))
     error = kind.__new__(kind, *words)
-    for name, pickled in state.items():
-        for value in _loaded(pickled):
-            setattr(error, name, value)
+    vars(error).update(state)
     return Delivery(worker=worker, error=error)
 
 
-def _pickled(value: object) -> bytes:
-    try:
-        return pickle.dumps(value)
-    except Exception:  # of the user's class
-        return b""
+def _readable(value: object) -> object:
+    return tuple(filter(_is_readable, value)) if isinstance(value, tuple) else value
 
 
-def _loaded(pickled: bytes) -> list[Any]:
-    """Return the value in a list, which is empty where it cannot be read here."""
-    try:
-        return [pickle.loads(pickled)]
-    except Exception:  # as above
-        return []
+def _is_readable(value: object) -> bool:
+    is_own = type(value).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return is_own or value is None or isinstance(value, tuple | str | int | float)
 
 
 def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Delivery:
