@@ -75,6 +75,7 @@ class ClusterWorkers:
     """The workers of a cluster, as far as they were asked.
 
     `describe` is called on each: `about` has what it returns, and what it names as a problem is refused.
+    `has_unfit` is whether the last `look` has refused a worker; the others still work.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class ClusterWorkers:
         self._looking = threading.Lock()
         self.about: dict[str, Mapping[str, str]] = {}
         self._known: set[str] = set()
+        self.has_unfit = False
         self._looked = self._seen = time.monotonic()
         if not self._ask(present_in(cluster)):
             raise RequestError(
@@ -101,8 +103,12 @@ class ClusterWorkers:
             if time.monotonic() - self._looked < LOOK_EVERY:
                 return
             self._looked = time.monotonic()
-        present = present_in(self._cluster)
-        self._ask(present - self._known)
+        self.has_unfit, present = False, present_in(self._cluster)
+        try:
+            self._ask(present - self._known)
+        except RequestError:
+            self.has_unfit = True
+            raise
         if present:
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > EMPTY_FOR:

@@ -76,10 +76,14 @@ class Crew(Protocol):
     """Workers, wherever they are.
 
     `in_flight` calls keep them busy, 0 where that is not known. `is_here` are threads of this process.
+    `has_unfit` is whether the last `look` has refused one of them, beside which the others go on.
     """
 
     in_flight: int
     is_here: bool
+
+    @property
+    def has_unfit(self) -> bool: ...
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
         """Send a task; raise `RequestError` where none is taken any more."""
@@ -104,6 +108,8 @@ class Crew(Protocol):
 
 class Pool:
     """The workers of an executor of `concurrent.futures`: threads, processes, or something alike."""
+
+    has_unfit = False
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -172,6 +178,10 @@ class DaskCrew:
         with _reachable():
             self.workers = ClusterWorkers(client, worker.perform, describe=describe)
             self.in_flight = PER_THREAD * sum(client.nthreads().values())
+
+    @property
+    def has_unfit(self) -> bool:
+        return self.workers.has_unfit
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:  # noqa: ARG002
         """Send a task with a ticket, which the scheduler has before it has the task."""
@@ -370,18 +380,26 @@ class Remote:
     async def _delivered(self, request: Request, assignment: Assignment, backend: Backend) -> Delivery:
         task = Task(request=_plain(request), assignment=assignment, attempt=uuid4().hex)
         begun = asyncio.ensure_future(at_work(self._submit, task, (backend, self.room)))
+        is_back = False
         try:
             sent = await asyncio.shield(begun)
             waiting = asyncio.wrap_future(sent.future)
             waiting.add_done_callback(_retrieved)
             while not (await asyncio.wait({waiting}, timeout=LOOK_EVERY))[0]:
-                await asyncio.to_thread(self._look)
+                try:
+                    await asyncio.to_thread(self._look)
+                except RequestError:
+                    # Beside a worker that is refused, the others end what they have begun.
+                    is_back = self.crew.has_unfit and await self._withdrawn(begun)
+                    if is_back or not self.crew.has_unfit:
+                        raise
             delivery = await asyncio.shield(at_work(self._ended, sent))
         except asyncio.CancelledError:
             is_back = await self._withdrawn(begun)
             raise CallCancelled(may_be_billed=not is_back) from None
         except BelugaError:
-            if begun.done() and not begun.exception() and not await self._withdrawn(begun):
+            is_begun = not is_back and begun.done() and not begun.exception()
+            if is_begun and not await self._withdrawn(begun):
                 raise _unknown("the cluster was lost") from None
             raise
         if isinstance(delivery, str):

@@ -29,6 +29,7 @@ from remote_engines import mixed
 from sampling import rounds
 
 from beluga_nb import __version__
+from beluga_nb.compare.cluster import ClusterWorkers
 from beluga_nb.engines import worker
 from beluga_nb.errors import BelugaError, NotRecordedError, OverBudgetError, RequestError, SettingsError
 from beluga_nb.server.app import create_app
@@ -472,6 +473,36 @@ def test_an_engine_whose_module_ends_python_is_two_lines(tmp_path, cluster):
     cluster.client.run(remote_engines.write_ending_module, str(tmp_path))
     message, _ = asked_of(cluster.client, tmp_path / "s", engine="ends_python:engine")
     assert message.endswith("The engine ends_python:engine cannot be imported: SystemExit: usage: fox")
+
+
+def test_beside_a_late_worker_that_is_refused_the_others_end_what_they_have_begun(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    with Cluster(tmp_path / "cluster", REMOTE_ENGINES=str(folder)) as cluster:
+        cluster.start("", "--no-nanny")
+        how = {"engine": "remote_engines:waiting", "max_in_flight": 2}
+        grid = grid_of(session_at(tmp_path / "s", **how))
+        job = grid.submit(executor=cluster.client)
+        until(lambda: list(folder.glob("asked-*")))
+        refused = threading.Event()
+        look = ClusterWorkers.look
+
+        def looked(workers):
+            try:
+                look(workers)
+            except RequestError:
+                refused.set()
+                raise
+
+        monkeypatch.setattr(ClusterWorkers, "look", looked)
+        cluster.start("import os; os.environ['XDG_STATE_HOME'] = os.devnull", "--no-nanny")
+        assert refused.wait(60)
+        (folder / "go").touch()
+        with pytest.raises(RequestError, match="A worker cannot write to"):
+            job.result()
+    assert grid.counts["outcome unknown"] == 0
+    assert 1 <= grid.counts["done"] == len(list(folder.glob("asked-*")))
 
 
 HUNTED = ["cat", "fox", "owl", "hen", "dog", "cow", "elk", "bat"]
