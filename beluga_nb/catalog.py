@@ -248,7 +248,6 @@ def find(model_id: str) -> Model:
 
 
 @cache
-@cache
 def supported_parameters(model: Model) -> Mapping[str, Parameter]:
     """Return what a request for this model takes beside its id, by the API's names.
 

@@ -15,7 +15,7 @@ from beluga_nb.redaction import redact
 AROUND_OUTPUT: ContextVar[Callable[[str], AbstractContextManager[None]]] = ContextVar(
     "AROUND_OUTPUT", default=lambda _: nullcontext()
 )
-"""Surrounds whatever is printed, and gets its text, or asked: a line of progress makes room for it."""
+"""Is entered around each message, with its text, and around each question, with "": progress makes room."""
 
 LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("LISTENER", default=None)
 """Gets the messages of a call instead of the notebook: a panel has no cell to print in."""

@@ -42,7 +42,7 @@ MAX_DECODED = 256 * 2**20
 def decode(data: bytes, sha256: str = "") -> Image:
     """Return `data` as a loaded image of the caller's own; of an animation, the first frame.
 
-    Where its `sha256` is known, the same bytes that were read again are found by it. Raises
+    With a known `sha256`, bytes that were read again are not decoded again. Raises
     `InvalidImageError` for other formats than PNG, JPEG and WebP, for damaged data, above 40 million pixels
     or 16,384 a side, and for too many parts (metadata/excess.py).
     """
@@ -67,13 +67,13 @@ def shared(data: bytes, sha256: str = "") -> Image:
     return image
 
 
-def name(data: bytes, sha256: str) -> None:
-    """Let the same bytes be found by their SHA-256 when they are read again."""
+def index_by_sha256(data: bytes, sha256: str) -> None:
+    """Let `decode` and `shared` find the image of some bytes by their SHA-256 when these are read again."""
     _DECODED.get(data, sha256)
 
 
 class _Held(NamedTuple):
-    """A decoded image, and the object that holds its data, or nothing where its SHA-256 is known."""
+    """A decoded image with its data, which is empty once the image is found by its SHA-256."""
 
     data: bytes
     image: Image
@@ -98,7 +98,7 @@ class _Decoded:
         self._lock = ProcessLock()
 
     def get(self, data: bytes, sha256: str = "") -> Image | None:
-        """Return an image; its data is not needed any more once its SHA-256 is known."""
+        """Return an image or None; with its SHA-256, the image is found by that from here on."""
         with self._lock:
             # By identity: to hash some megabytes takes a while. An id stays taken while its data is here.
             held = self._take(id(data)) or (self._take(sha256) if sha256 else None)
@@ -108,7 +108,7 @@ class _Decoded:
             return held.image
 
     def put(self, data: bytes, image: Image, sha256: str = "") -> None:
-        """Hold an image, and let go of those that were not used for longest."""
+        """Hold an image, and drop the least recently used ones."""
         with self._lock:
             key: int | str = sha256 or id(data)
             if key not in self._images:
@@ -119,8 +119,8 @@ class _Decoded:
     def offer(self, data: bytes, image: Image, sha256: str = "") -> None:
         """Hold an image if there is room, or if it was offered shortly before.
 
-        Otherwise, who reads many one after the other would find none: each one that is missing would take the
-        place of another before its turn.
+        Otherwise, a loop over more images than there is room for would find none of them: each new one would
+        push out another that is needed soon.
         """
         with self._lock:
             key: int | str = sha256 or id(data)
@@ -140,7 +140,7 @@ class _Decoded:
 
 
 _REFUSED = 16
-"""How many images that were not held are remembered, for when they are decoded again."""
+"""The number of images that were offered last without being held."""
 
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 """What Pillow takes for a pixel in memory, where it is not four bytes, as for RGB."""

@@ -320,7 +320,7 @@ def _character(escape: re.Match[bytes]) -> bytes:
     return bytes((number,)).translate(None, _UNPRINTED) if number < 0x7F else b""
 
 
-_SIGN = re.compile(rb"\\x..|[^\\]")  # of those in brackets, except the backslash
+_SIGN = re.compile(rb"\\x..|[^\\]")  # each character of a class in brackets, except the backslash
 
 
 def _replacing(escapes: bytes, signs: bytes, needs: tuple[bytes, ...]) -> _Layer:

@@ -203,7 +203,7 @@ class Picture:
     def sha256(self) -> str:
         """The SHA-256 of `data`, 64 hexadecimal digits."""
         sha256 = hashlib.sha256(self.data).hexdigest()
-        images.name(self.data, sha256)
+        images.index_by_sha256(self.data, sha256)
         return sha256
 
     @property

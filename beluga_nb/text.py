@@ -111,7 +111,7 @@ def _where_they_differ(one: str, other: str) -> tuple[str, str]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words.
+    """Return a time in words, from seconds; at least one second.
 
     >>> duration(0.2), duration(59.9), duration(135)
     ('1 s', '1 min', '2 min 15 s')

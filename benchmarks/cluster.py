@@ -2,7 +2,7 @@
 
 A scheduler and workers of one thread each are started by their command lines. The engine takes half a second
 and no processor time for a picture, so the figures show what it costs to send cells away and have their
-answers back. 0 workers stands for the grid at home, with one call at once.
+answers back. 0 workers stands for a run without an executor, with one call at once.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def main() -> None:
     for workers in options.workers:
         seconds = measured(options.cells, workers)
         share = options.cells * SECONDS / max(workers, 1) / seconds
-        where = f"{workers} workers" if workers else "at home, one call at once"
+        where = f"{workers} workers" if workers else "without workers, one call at once"
         print(f"| {where} | {seconds:.0f} | {options.cells / seconds:.1f} | {share:.0%} |", flush=True)
 
 

@@ -2,7 +2,7 @@
 
 FIRST = """
 R01 R02 R03 R05 R07 R08 R09 R10 R11 R12 R13 R14 R16 R17 R18 R19 R20 R21 R30 R31 R32 R33 R34 R35
-R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 R60 R61 R70 R71 R72 R73
+R36 R41 R42 R43 R44 R45 R46 R49 R50 R51 R52 R53 R54 R60 R61 R70 R71 R72 R73
 S01 S02 S03 S04 S05 S06 S07 S08 S09 S10 S11 S12 S13
 S14 S15 S20 S21 S22 S23 S24 S25 S26 S27 S28 S29 S30 S31 S32 S33 S36 S37 S38 S40 S41 S42 S43 S44
 S45 S47 S50 S51 S52 S60 S61 S62 S63 S64 S65
@@ -125,6 +125,20 @@ SHOWN = {
         "r51_through_the_child_a_picture_is_the_engines_own_to_the_byte",
     ),
     "R52": ("r52_html_keeps_every_picture_and_its_text_alternative",),
+    "R53": (
+        "a_grid_on_a_cluster_equals_the_grid_at_home",
+        "a_worker_that_is_killed_makes_no_second_purchase",
+        "all_workers_that_are_killed_make_no_second_purchase",
+        "what_a_client_that_is_killed_had_under_way_arrives_in_the_next_one",
+        "a_scheduler_that_is_killed_loses_no_answer",
+        "a_cap_is_exact_over_all_workers",
+    ),
+    "R54": (
+        "two_machines_buy_the_same_once",
+        "of_two_that_see_an_abandoned_claim_one_takes_it_over",
+        "what_was_paid_for_is_recorded_later_where_an_upload_failed",
+        "a_service_without_conditional_writes_is_refused_before_anything_is_sent",
+    ),
     "R60": (
         "where_votes_are_alike_intervals_hold_the_truth_and_equals_are_seldom_told_apart",
         "votes_on_the_same_pictures_are_no_more_prompts",

@@ -69,6 +69,8 @@ PYTHON_ARGUMENT = re.compile(r"\b[a-z_]+=(?:True|False|[\"'\d])|\bSession\(")
 # Only a Python caller can give a session an engine, or call these functions of the kit.
 PYTHON_ALONE = {
     "engines/own.py",
+    "engines/imported.py",
+    "engines/worker.py",
     "session/session.py",
     "engines/backend.py",
     "config/preferences.py",

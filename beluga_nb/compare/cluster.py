@@ -27,15 +27,15 @@ from beluga_nb.text import sanitize
 PACKAGE = __name__.partition(".")[0]
 
 LOOK_EVERY = 1.0
-"""Seconds between looks at who works there."""
+"""Seconds between two checks for workers that have joined or left."""
 
 EMPTY_FOR = 60.0
-"""Seconds that a cluster may be without workers: one that died is started again meanwhile."""
+"""Seconds that a cluster may be without workers; one that died may be restarted in that time."""
 
 
 @runtime_checkable
 class Cluster(Protocol):
-    """What gives an executor and asks all of its workers, as a `dask.distributed.Client` does."""
+    """The methods of a `dask.distributed.Client` that are used."""
 
     def get_executor(self, *, pure: bool) -> Executor: ...
 
@@ -55,14 +55,14 @@ class SchedulerTicket:
     name: str
 
     def issue(self, client: object) -> None:
-        """Let the scheduler have it."""
+        """Give it to the scheduler."""
         self._queue(client).put(1)
 
     def take(self, client: object = None) -> bool:
-        """Take it, on a worker or for a client; return whether it was there."""
+        """Take it, on a worker or with a client; return whether it was still there."""
         queue = self._queue(client)
         try:
-            return bool(queue.get(batch=True))  # all that is there, without waiting
+            return bool(queue.get(batch=True))  # returns what is there, and does not wait
         finally:
             queue.close()
 
@@ -72,9 +72,10 @@ class SchedulerTicket:
 
 
 class ClusterWorkers:
-    """The workers of a cluster, as far as they were asked.
+    """The workers of a cluster that were checked.
 
-    `describe` is called on each: `about` has what it returns, and what it names as a problem is refused.
+    `describe` is called on each, and `about` has what it returned. If that has a "problem", `RequestError` is
+    raised.
     `has_unfit` is whether the last `look` has refused a worker; the others still work.
     """
 
@@ -98,7 +99,7 @@ class ClusterWorkers:
             )
 
     def look(self) -> None:
-        """Ask those who have joined; raise `RequestError` where one cannot work, or none is left."""
+        """Check the workers that have joined; raise `RequestError` where one cannot work, or none is left."""
         with self._looking:
             if time.monotonic() - self._looked < LOOK_EVERY:
                 return
@@ -122,24 +123,26 @@ class ClusterWorkers:
             self._check_package(sorted(workers))
             for module in sorted(set().union(*map(modules_of, self._functions))):
                 self._check_module(module, sorted(workers))
-            self._check_rest(sorted(workers))
+            self._check_functions(sorted(workers))
             if self._describe:
                 self._check_described(self._describe, sorted(workers))
             self._known |= workers & present_in(self._cluster)
         return workers
 
-    def everywhere(self, function: Callable[..., object], *words: object) -> Mapping[str, object]:
+    def on_each_worker(self, function: Callable[..., object], *arguments: object) -> Mapping[str, object]:
         """Return what a function returns on each worker that is there and answers."""
-        found = self._run(sorted(present_in(self._cluster)), function, *words)
+        found = self._run(sorted(present_in(self._cluster)), function, *arguments)
         return {name: value for name, value in found.items() if not _is_error(value)}
 
     def _run(
-        self, workers: list[str], function: Callable[..., object], *words: object
+        self, workers: list[str], function: Callable[..., object], *arguments: object
     ) -> Mapping[str, object]:
-        found = self._cluster.run(function, *words, workers=workers, on_error="return")
+        found = self._cluster.run(function, *arguments, workers=workers, on_error="return")
         gone = set(found) - present_in(self._cluster) if any(map(_is_error, found.values())) else set()
         # An error of Dask itself means that the worker has ended, or cannot be reached.
-        return {name: value for name, value in found.items() if name not in gone and not _is_dasks(value)}
+        return {
+            name: value for name, value in found.items() if name not in gone and not _is_dask_error(value)
+        }
 
     def _check_package(self, workers: list[str]) -> None:
         own = import_module(PACKAGE)
@@ -167,7 +170,7 @@ class ClusterWorkers:
             where = f"On {len(lacking)} of {len(workers)} workers of the cluster"
             raise RequestError(f"{where}: {each['problem']}", each["remedy"])
 
-    def _check_rest(self, workers: list[str]) -> None:
+    def _check_functions(self, workers: list[str]) -> None:
         for function in self._functions:
             _refuse_failed(
                 self._run(workers, callable, function),
@@ -200,7 +203,7 @@ def modules_of(function: Callable[..., object]) -> set[str]:
         return {home} - {"builtins"}
     if not inspect.isfunction(function):  # an object of a class that is written in the notebook
         return set()
-    # A notebook's own function travels with its code; the modules that it names do not.
+    # A notebook's own function is sent with its code; the modules that it names do not.
     used = inspect.getclosurevars(function)
     return {_module_of(each) for each in (*used.globals.values(), *used.nonlocals.values())} - {""}
 
@@ -216,7 +219,7 @@ def _is_error(value: object) -> bool:
     return isinstance(value, BaseException)
 
 
-def _is_dasks(value: object) -> bool:
+def _is_dask_error(value: object) -> bool:
     return _is_error(value) and type(value).__module__.startswith("distributed.")
 
 

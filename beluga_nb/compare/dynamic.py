@@ -17,7 +17,7 @@ from beluga_nb.signatures import named_arguments
 from beluga_nb.text import in_order, sanitize
 
 MOST_PROMPTS = 10_000
-"""Prompts of a template: its library takes longer for each than a grid does for a cell."""
+"""Prompts of a template, fewer than cells of a grid: the library of templates takes longer for each."""
 
 _SPECIAL = re.compile(r"[#$%_]{2}|[#$]")
 _LITERALLY = "Write the prompt with {{name}} and axes: there, everything else is literal."

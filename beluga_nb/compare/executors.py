@@ -25,10 +25,10 @@ IN_FLIGHT = 16
 """Calls that are under way at once by default."""
 
 HEARTBEAT = 0.1
-"""Seconds between looks at what has ended, so that an interrupt is seen on every system."""
+"""Seconds between two checks for calls that have ended, so that an interrupt is seen on every system."""
 
 Workers = Executor | Cluster
-"""Where calls may go."""
+"""An executor of `concurrent.futures`, or a Dask client, whose workers make calls."""
 
 
 def each(

@@ -332,7 +332,10 @@ class Evaluable(ABC):
         take: str = "",
         mode: str | None = None,
     ) -> Plan:
-        """Return what `judge` would send, and what that would cost, the recorded subtracted; send nothing."""
+        """Return what `judge` would send beyond what is recorded, and the highest cost; send nothing.
+
+        Raises `RequestError` for arguments that `judge` refuses.
+        """
         asked = self._questions(question, model, choices, scale, n, take)
         return self._runner.plan(asked.cells, mode=mode)
 
@@ -392,7 +395,10 @@ class Evaluable(ABC):
         take: str = "",
         mode: str | None = None,
     ) -> Plan:
-        """Return what `judge_pairs` would send, and what that would cost; send nothing."""
+        """Return what `judge_pairs` would send beyond what is recorded, and the highest cost; send nothing.
+
+        Raises `RequestError` for arguments that `judge_pairs` refuses.
+        """
         return self._runner.plan(self._pair_questions(question, model, by, n, take).cells, mode=mode)
 
     def _pair_questions(self, question: str, model: str, by: str, n: int, take: str) -> PairQuestions:
@@ -486,7 +492,7 @@ class Evaluable(ABC):
         return write_report(study, path_of(folder), self._runner.workspace(), title=title)
 
     def _absent(self) -> Sequence[tuple[Mapping[str, str], str]]:
-        """Return the labels of what has not all of its pictures, and why."""
+        """Return the labels of each cell that lacks pictures, with the reason."""
         return []
 
     def to_dataset(self, folder: str | Path) -> Path:

@@ -83,7 +83,7 @@ class Grid(Evaluable):
         self._runner = runner
         self._extended = extended  # None in a part of a grid
         self._outcomes: dict[Cell, Outcome] = {}
-        self.places = {cell.key: cell for cell in self.cells}
+        self._by_key = {cell.key: cell for cell in self.cells}
         self.page_number = 0  # of a grid that is a page of another one, from 1 on
 
     @property
@@ -111,7 +111,8 @@ class Grid(Evaluable):
         """Start asking for what is missing, or only for what has `failed`.
 
         With an `executor`, its workers make the calls: a `dask.distributed.Client`, or any executor of
-        `concurrent.futures`. Caps, journal and store stay here, and nothing is bought twice.
+        `concurrent.futures`. Caps, journal and store stay here. A call that is lost with its worker is not
+        made again by this run; it may have been billed.
 
         `max_images` and `max_cost`, by your own prices, bound this run. Many new pictures need
         `assume_yes`. Mode "refresh" asks for all of it anew. `tally` counts what is asked for and arrives;
@@ -143,7 +144,10 @@ class Grid(Evaluable):
     aretry = awaitable("aretry", submit_retry)
 
     def workers(self, executor: Workers) -> WorkerTable:
-        """Return a table of what each worker of an executor has, and lacks, for this grid; send nothing."""
+        """Return a table of what each worker of an executor has, and lacks, for this grid; send nothing.
+
+        Raises `SettingsError` for an engine that is an object of this process, which workers elsewhere lack.
+        """
         return self._runner.workers(self.cells, executor)
 
     def outcome(self, cell: Cell) -> Outcome:
@@ -202,9 +206,9 @@ class Grid(Evaluable):
         """How many cells have an outcome."""
         return len(self._outcomes)
 
-    def arrivals_from(self, first: int, most: int) -> Sequence[Cell]:
-        """Return at most so many cells in the order in which outcomes came, from the number `first` on."""
-        return list(islice(self._outcomes, first, most))
+    def arrivals_between(self, first: int, end: int) -> Sequence[Cell]:
+        """Return the cells from `first` to before `end`, counted from 0, in the order of their outcomes."""
+        return list(islice(self._outcomes, first, end))
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -259,7 +263,8 @@ class Grid(Evaluable):
     def page(self, number: int = 1) -> Grid:
         """Return a part that is small enough to be shown: 40 pictures, with evenly spaced labels.
 
-        So each page is a sample of the whole, which can be run first, and each cell is on one of them.
+        Each page is a sample of the whole, which can be run first, and each cell is on exactly one page.
+        Pages are counted from 1; raises `RequestError` where there is no such page.
         """
         pages = self.pages
         if number not in range(1, len(pages) + 1):
@@ -286,9 +291,9 @@ class Grid(Evaluable):
     def divided(self, most: int, *, spread: bool = True) -> Pages:
         """Return the cells in pages of at most so many pictures."""
         if sum(cell.request.n for cell in self.cells) <= most:
-            return Pages(self.study, self.places, most=max(1, len(self)))
+            return Pages(self.study, self._by_key, most=max(1, len(self)))
         largest = max(cell.request.n for cell in self.cells)
-        return Pages(self.study, self.places, most=max(1, most // largest), spread=spread)
+        return Pages(self.study, self._by_key, most=max(1, most // largest), spread=spread)
 
     @cached_property
     def is_large(self) -> bool:
@@ -315,7 +320,8 @@ class Grid(Evaluable):
     def to_parquet(self, path: str | Path) -> Path:
         """Write the same table as a Parquet file, and return where; needs pyarrow.
 
-        It is written in batches, so that memory does not grow with the grid.
+        It is written in batches, so that memory does not grow with the grid. Raises `BelugaError` if pyarrow
+        is not installed, or the file cannot be written.
         """
         from beluga_nb.show.grid import write_parquet_of
 
@@ -411,11 +417,11 @@ class Grid(Evaluable):
             raise RequestError(_named(names), order if names else _ONLY)
         for name, label in zip(names, key, strict=True):
             self._check_labels(name, {label})
-        if key not in self.places:
+        if key not in self._by_key:
             raise RequestError(
                 f"There is no cell {' · '.join(key)}.", "Not every combination is in this grid."
             )
-        return self.places[key]
+        return self._by_key[key]
 
     def _check_labels(self, name: str, labels: Iterable[str]) -> None:
         known = {axis.name: axis for axis in self.study.axes}
@@ -427,7 +433,7 @@ class Grid(Evaluable):
 
     def _with(self, grid: Grid) -> Grid:
         for cell in grid.cells:
-            known = self.places.get(cell.key)
+            known = self._by_key.get(cell.key)
             if known and known.request == cell.request and known in self._outcomes:
                 grid._outcomes[cell] = self._outcomes[known]
         return grid

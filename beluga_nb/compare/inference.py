@@ -140,8 +140,8 @@ MOST_ENTRIES = 2**20
 class Wins:
     """Matrices of wins of the row against the column, one for each cluster of votes.
 
-    A million votes may have as many clusters, most of which know few of the names: only what is not zero is
-    kept, and a block of matrices is made when it is needed.
+    A million votes may have as many clusters, each with few of the names. So only entries that are not zero
+    are kept, and dense matrices are made a block at a time.
     """
 
     def __init__(

@@ -446,7 +446,7 @@ class Agreement:
     `same` is how often a vote is the judge's answer. `alpha` is Krippendorff's, of the judge and the majority
     of people on each pair, and `people` is that of people among themselves: 1 is full agreement, and 0 what
     chance would give. Votes for "both bad" do not count. `criterion` is what people voted on. `interval` is
-    where the share lies with 95 % for other prompts; None for fewer than 4 prompts.
+    the 95 % interval of the share, for other prompts too; None for fewer than 4 prompts.
     """
 
     judge: str
@@ -510,7 +510,8 @@ def agreement(
 def _interval(same: Share, votes: Iterable[tuple[Labels, bool]]) -> tuple[float, float] | None:
     """Return where a share of votes lies with 95 %: votes on one prompt are alike.
 
-    It is that of a ratio of sums over prompts, and not narrower than that of independent votes.
+    The variance is that of a ratio of sums over prompts, and the interval never narrower than Wilson's for
+    independent votes.
     """
     from beluga_nb.compare.inference import MIN_PROMPTS, t_quantile  # Lazy import: it brings numpy.
 
@@ -522,7 +523,10 @@ def _interval(same: Share, votes: Iterable[tuple[Labels, bool]]) -> tuple[float,
     prompts = len(excess)
     if prompts < MIN_PROMPTS:
         return None
-    if same.count in {0, same.of}:  # A spread of nothing says nothing of others.
+    if same.count in {
+        0,
+        same.of,
+    }:  # Votes that are all alike have no variance: the interval is that of independent prompts.
         return Share(count=prompts if same.count else 0, of=prompts).interval
     variance = prompts / (prompts - 1) * sum(each**2 for each in excess.values()) / same.of**2
     half = t_quantile(prompts - 1) * math.sqrt(variance)

@@ -1,12 +1,13 @@
 """The cells of a grid on workers: an engine that sends each call to an executor, and waits for its answer.
 
-It takes the place of the source in the pipeline, so all that decides stays here: what is recorded, what may
-be spent, and the journal, in which a call stands before it is sent away. A worker turns one request into one
-raw answer (`engines/worker.py`), which is parsed and recorded here as if it had come to this process.
+It takes the place of the source in the pipeline. This process still decides what is recorded and what may be
+spent, and writes each call into the journal before it is sent. A worker turns one request into one raw answer
+(`engines/worker.py`), which is parsed and recorded here as if this process had received it.
 
-Dask runs a task again when it has lost the worker, the result, or both. So a call has a ticket, which the
-scheduler keeps: whoever takes it first may ask, a second run may not. The scheduler alone runs tasks again,
-so its memory lasts as long as the ticket is needed. By the same ticket a call is taken back before it begins.
+Dask runs a task again when it has lost the worker or the result. So each call has a ticket, which the
+scheduler keeps. The first run of a task takes it and asks; a second run finds none and does not ask. Only the
+scheduler runs tasks again, and tickets are lost only with the scheduler. To cancel a call that has not begun,
+this process takes the ticket itself.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from beluga_nb.compare.cluster import LOOK_EVERY, Cluster, ClusterWorkers, Sched
 from beluga_nb.compare.executors import Workers, has_processes, submitted, while_the_parent_lives
 from beluga_nb.engines import worker
 from beluga_nb.engines.backend import Backend
-from beluga_nb.engines.pipeline import Source, answering
+from beluga_nb.engines.pipeline import Source, engine_endpoint
 from beluga_nb.engines.room import EngineRoom
 from beluga_nb.engines.worker import Assignment, Delivery, Task
 from beluga_nb.errors import (
@@ -50,19 +51,19 @@ from beluga_nb.store.records import Store
 from beluga_nb.text import plural, sanitize
 
 PER_THREAD = 2
-"""Calls that are sent for each thread of the workers, so that none of them waits for its next one."""
+"""Calls that are sent for each thread of the workers, so that no thread is idle between two calls."""
 
-WITHDRAWAL = 0.6
-"""Seconds in which a stopped call is taken back; after that it counts as begun."""
+WITHDRAWAL_TIMEOUT = 0.6
+"""Seconds that taking back a stopped call may last; after that the call counts as begun."""
 
-ARRIVAL = 300.0
-"""Seconds in which the answer of a task that has ended must come over the network."""
+RESULT_TIMEOUT = 300.0
+"""Seconds that fetching the result of a task that has ended may last."""
 
 ACKNOWLEDGED_AT_ONCE = 64
 """Calls whose answers are removed from the workers together."""
 
-POLL = 0.5
-"""Seconds between looks at calls of an earlier run that are still under way on a worker."""
+POLL_INTERVAL = 0.5
+"""Seconds between two checks for calls of an earlier run that are still under way on a worker."""
 
 
 class Sent(NamedTuple):
@@ -72,10 +73,11 @@ class Sent(NamedTuple):
     future: Future[Any]
 
 
-class Crew(Protocol):
-    """Workers, wherever they are.
+class WorkerPool(Protocol):
+    """Workers that make calls: those of an executor, or of a Dask cluster.
 
-    `in_flight` calls keep them busy, 0 where that is not known. `is_here` are threads of this process.
+    `in_flight` is the number of calls that keep all of them busy, or 0 if it is not known. `is_here` is true
+    for threads of this process.
     `has_unfit` is whether the last `look` has refused one of them, beside which the others go on.
     """
 
@@ -86,28 +88,28 @@ class Crew(Protocol):
     def has_unfit(self) -> bool: ...
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
-        """Send a task; raise `RequestError` where none is taken any more."""
+        """Send a task; raise `RequestError` if no more are accepted."""
         ...
 
     def result(self, sent: Sent) -> Delivery:
-        """Return what came of a task that has ended; raise any exception of the executor."""
+        """Return the delivery of a task that has ended; raise any exception of the executor."""
         ...
 
     def withdraw(self, sent: Sent) -> bool:
-        """Take a task back; return whether it has not begun, and never will."""
+        """Take a task back; return true if it had not begun and never will."""
         ...
 
-    def everywhere(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
-        """Call a function where the workers keep their answers; return the results by worker."""
+    def on_each_worker(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
+        """Call a function on each worker, or where all of them keep answers; return the results by worker."""
         ...
 
     def look(self) -> None:
-        """Look after the workers now and then; raise `RequestError` where they cannot go on."""
+        """Check the workers while calls wait; raise `RequestError` where they cannot go on."""
         ...
 
 
-class Pool:
-    """The workers of an executor of `concurrent.futures`: threads, processes, or something alike."""
+class ExecutorPool:
+    """The workers of an executor of `concurrent.futures`, such as threads or processes."""
 
     has_unfit = False
 
@@ -131,22 +133,22 @@ class Pool:
         return Sent(task, _taken(self._executor, function, task))
 
     def result(self, sent: Sent) -> Delivery:
-        """Return what came of a task."""
+        """Return the delivery of a task."""
         delivery: Delivery = sent.future.result()
         return delivery
 
     def withdraw(self, sent: Sent) -> bool:
-        """Take a task back, by the claim that a worker on this machine would take."""
+        """Take a task back: cancel it, or take its claim before a worker on this machine does."""
         with suppress(OSError, StoreError):  # A worker has left no claim where nothing can be written.
             return sent.future.cancel() or (self._is_on_this_machine and worker.claim(sent.task))
         return False
 
-    def everywhere(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
-        """Call a function here: the workers have this machine's folder."""
+    def on_each_worker(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
+        """Call a function in this process: its workers keep answers in the folder of this machine."""
         return {worker.name(): function(*arguments)}
 
     def look(self) -> None:
-        """Do nothing: a pool that is broken says so when it is used."""
+        """Do nothing: a broken pool raises when it is used."""
 
 
 def _taken(executor: Executor, function: Callable[..., Delivery], task: Task) -> Future[Any]:
@@ -164,8 +166,8 @@ def _taken(executor: Executor, function: Callable[..., Delivery], task: Task) ->
         return failed
 
 
-class DaskCrew:
-    """The workers of a Dask cluster, which were asked first."""
+class DaskPool:
+    """The workers of a Dask cluster, which are checked before the first call."""
 
     is_here = False
 
@@ -184,7 +186,7 @@ class DaskCrew:
         return self.workers.has_unfit
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:  # noqa: ARG002
-        """Send a task with a ticket, which the scheduler has before it has the task."""
+        """Send a task, after its ticket."""
         ticket = SchedulerTicket(f"beluga-{task.attempt}")
         task = replace(task, ticket=ticket)
         ended: Future[Any] = Future()
@@ -196,8 +198,8 @@ class DaskCrew:
         return Sent(task, ended)
 
     def result(self, sent: Sent) -> Delivery:
-        """Return what came of a task, from the worker that has it."""
-        delivery: Delivery = sent.future.result().result(timeout=ARRIVAL)
+        """Return the delivery of a task, from the worker that has it."""
+        delivery: Delivery = sent.future.result().result(timeout=RESULT_TIMEOUT)
         return delivery
 
     def withdraw(self, sent: Sent) -> bool:
@@ -207,13 +209,13 @@ class DaskCrew:
             return sent.task.ticket.take(self._client)
         return False
 
-    def everywhere(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
+    def on_each_worker(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
         """Call a function on each worker."""
         with _reachable():
-            return self.workers.everywhere(function, *arguments)
+            return self.workers.on_each_worker(function, *arguments)
 
     def look(self) -> None:
-        """Ask the workers that have joined; raise `RequestError` where none is left."""
+        """Check the workers that have joined; raise `RequestError` where none is left."""
         with _reachable():
             self.workers.look()
 
@@ -234,13 +236,13 @@ def _reachable() -> Iterator[None]:
 
 
 def _end(ended: Future[Any], there: object) -> None:
-    with suppress(InvalidStateError):  # It was given up.
+    with suppress(InvalidStateError):  # The caller has cancelled it.
         ended.set_result(there)
 
 
-def crew_of(executor: Workers, backends: Sequence[Backend]) -> Crew:
+def pool_of(executor: Workers, backends: Sequence[Backend]) -> WorkerPool:
     """Return the workers of an executor; raise `RequestError` where they cannot answer for some backends."""
-    # A `client.get_executor(resources=…)` of the user's has the options of its tasks.
+    # The executor of `client.get_executor(resources=…)` holds its client and the options of its tasks.
     client, options = _client_of(executor), getattr(executor, "_kwargs", {})
     if _is_imported_by_a_parent():
         raise RequestError(
@@ -248,11 +250,11 @@ def crew_of(executor: Workers, backends: Sequence[Backend]) -> Crew:
             'Let it start workers only below `if __name__ == "__main__":`.',
         )
     if isinstance(client, Cluster):
-        return DaskCrew(client, options, [Assignment.of(each, travels=True) for each in backends])
-    crew = Pool(client)
+        return DaskPool(client, options, [Assignment.of(each, is_sent=True) for each in backends])
+    pool = ExecutorPool(client)
     for each in backends:
-        Assignment.of(each, travels=not crew.is_here)
-    return crew
+        Assignment.of(each, is_sent=not pool.is_here)
+    return pool
 
 
 def _client_of(executor: object) -> Executor | Cluster:
@@ -277,19 +279,19 @@ def _is_imported_by_a_parent() -> bool:
 
 @dataclass(frozen=True, repr=False)
 class WorkerTable:
-    """What each worker of an executor has: its versions, its engine, where its key comes from, its folder."""
+    """A table with a row for each worker: its versions, its engine, the source of its key, and its folder."""
 
     rows: tuple[Mapping[str, str], ...]
 
     @classmethod
     def of(cls, executor: Workers, backends: Sequence[Backend]) -> WorkerTable:
-        """Ask the workers of an executor, and refuse none."""
+        """Return the table for the workers of an executor; a worker that lacks something is not refused."""
         client = _client_of(executor)
         if not isinstance(client, Cluster):
-            here = Pool(client).is_here
-            assignments = [Assignment.of(each, travels=not here) for each in backends]
+            here = ExecutorPool(client).is_here
+            assignments = [Assignment.of(each, is_sent=not here) for each in backends]
             return cls((worker.describe([] if here else assignments),))
-        describe = partial(worker.describe, [Assignment.of(each, travels=True) for each in backends])
+        describe = partial(worker.describe, [Assignment.of(each, is_sent=True) for each in backends])
         with _reachable():
             found = client.run(describe, workers=sorted(present_in(client)), on_error="return")
         return cls(tuple(_described(name, about) for name, about in found.items()))
@@ -316,61 +318,61 @@ def _described(name: str, about: object) -> Mapping[str, str]:
     return {"worker": name, "problem": f"{type(about).__name__}: {sanitize(str(about), 120)}"}
 
 
-class Remote:
-    """The sources of a run whose calls are made by workers.
+class Dispatcher:
+    """Sends the calls of a run to workers, and waits for their answers.
 
-    `lost` is why no more calls can be made, once that is so. `made` counts the calls that each worker has
-    made.
+    `lost` is the error after which no more calls can be sent, or None. `made` counts the calls that each
+    worker has made.
     """
 
-    def __init__(self, crew: Crew, room: EngineRoom) -> None:
-        self.crew = crew
+    def __init__(self, pool: WorkerPool, room: EngineRoom) -> None:
+        self.pool = pool
         self.room = room
         self.lost: BelugaError | None = None
         self.made: Counter[str] = Counter()
         self._done: list[str] = []
 
     def source(self, source: Source, backend: Backend, make_preview: PreviewMaker | None) -> Source:
-        """Return a source with the same rules, whose calls are made by the workers."""
+        """Return a source with the same rules whose calls are sent to the workers."""
         own = backend.settings.own_engine
-        endpoint = answering(own.name, source.timeout) if own else backend.endpoint()
-        assignment = Assignment.of(backend, travels=not self.crew.is_here)
+        endpoint = engine_endpoint(own.name, source.timeout) if own else backend.endpoint()
+        assignment = Assignment.of(backend, is_sent=not self.pool.is_here)
 
         async def engine(request: Request) -> Result:
             request = request.as_call()  # In mode "off" it has no id yet.
             delivery = await self._delivered(request, assignment, backend)
             return await self._understood(request, delivery, endpoint, make_preview)
 
-        return replace(source, engine=engine, limit=self.room.limit(id(self.crew)))
+        return replace(source, engine=engine, limit=self.room.limit(id(self.pool)))
 
     def end(self) -> None:
-        """Let the workers remove what has been handed over."""
+        """Let the workers remove the answers that have arrived here."""
         self._acknowledge()
 
     def fetch(self, store: Store, *, notify: Callable[[str], None], timeout: float) -> None:
-        """Bring answers of earlier calls that workers still have to the store's journal.
+        """Copy the answers of earlier calls that workers still have into the store's journal.
 
-        Calls of an earlier run that are still under way are waited for, for at most `timeout` seconds.
+        Waits at most `timeout` seconds for calls of an earlier run that are still under way.
         """
-        until, told = time.monotonic() + timeout, False
+        until, has_notified = time.monotonic() + timeout, False
         while runs := [call.run for call in pending.calls(store) if not call.on_its_way]:
             under_way = set[str]()
-            for name, found in self.crew.everywhere(worker.left_here, runs).items():
+            for name, found in self.pool.on_each_worker(worker.left_here, runs).items():
                 under_way |= {run for run, (is_under_way, _) in found.items() if is_under_way}
                 self._fetch(store, name, {run: names for run, (_, names) in found.items() if names})
             if not under_way or time.monotonic() > until:
                 return
-            if not told:
+            if not has_notified:
                 calls = plural(len(under_way), "call")
                 notify(f"{calls} of an earlier run are still under way on the workers, and are waited for.")
-                told = True
-            time.sleep(POLL)
+                has_notified = True
+            time.sleep(POLL_INTERVAL)
 
     def _fetch(self, store: Store, name: str, left: Mapping[str, Sequence[str]]) -> None:
         for run, names in left.items():
             if pending.answers(store, run) or not any(map(worker.is_whole, names)):
                 continue
-            for each, data in self.crew.everywhere(worker.read_here, names).get(name, {}).items():
+            for each, data in self.pool.on_each_worker(worker.read_here, names).get(name, {}).items():
                 with suppress(OSError):
                     write_file(store.folder / "pending" / each, data)
             if pending.answers(store, run):
@@ -390,8 +392,8 @@ class Remote:
                     await asyncio.to_thread(self._look)
                 except RequestError:
                     # Beside a worker that is refused, the others end what they have begun.
-                    is_back = self.crew.has_unfit and await self._withdrawn(begun)
-                    if is_back or not self.crew.has_unfit:
+                    is_back = self.pool.has_unfit and await self._withdrawn(begun)
+                    if is_back or not self.pool.has_unfit:
                         raise
             delivery = await asyncio.shield(at_work(self._ended, sent))
         except asyncio.CancelledError:
@@ -408,9 +410,9 @@ class Remote:
         return delivery
 
     def _ended(self, sent: Sent) -> Delivery | str:
-        """Return what came of a task that has ended, or the name of an error of its executor."""
+        """Return the delivery of a task that has ended, or the name of its executor's error."""
         try:
-            return self.crew.result(sent)
+            return self.pool.result(sent)
         except (Exception, asyncio.CancelledError) as error:  # The task returns its own errors.
             return type(error).__name__
 
@@ -418,22 +420,22 @@ class Remote:
         if self.lost:
             raise self.lost
         try:
-            return self.crew.submit(task, here)
+            return self.pool.submit(task, here)
         except RequestError as error:
             self.lost = error
             raise
 
     def _look(self) -> None:
         try:
-            self.crew.look()
+            self.pool.look()
         except RequestError as error:
             self.lost = error
             raise
 
     async def _withdrawn(self, begun: asyncio.Future[Sent]) -> bool:
-        """Whether a call was taken back before it began; one that is not known to be soon counts as begun."""
+        """Whether a call was taken back before it began; without an answer in time, it counts as begun."""
         taken = asyncio.ensure_future(self._withdraw(begun))
-        await asyncio.wait({taken}, timeout=WITHDRAWAL)
+        await asyncio.wait({taken}, timeout=WITHDRAWAL_TIMEOUT)
         return taken.done() and taken.result()
 
     async def _withdraw(self, begun: asyncio.Future[Sent]) -> bool:
@@ -441,7 +443,7 @@ class Remote:
             sent = await begun
         except BelugaError:
             return True
-        return await at_work(self.crew.withdraw, sent)
+        return await at_work(self.pool.withdraw, sent)
 
     async def _understood(
         self, request: Request, delivery: Delivery, endpoint: Endpoint, make_preview: PreviewMaker | None
@@ -453,7 +455,7 @@ class Remote:
             self._done.append(run)
             assert delivery.error
             raise delivery.error
-        # On this disk first, as an answer that came here, then it is acknowledged.
+        # Acknowledged only when the answer is on this disk: then the worker removes its own.
         response = await worker.spooled(delivery.response, request)
         if request.spool is None or (response.kept and (response.content or not response.broken)):
             self._done.append(run)
@@ -469,17 +471,17 @@ class Remote:
     def _acknowledge(self) -> None:
         done, self._done = self._done, []
         if done:
-            with suppress(Exception):  # They are asked about what they have left when the next run begins.
-                self.crew.everywhere(worker.acknowledge, done)
+            with suppress(Exception):  # The next run fetches what the workers still have.
+                self.pool.on_each_worker(worker.acknowledge, done)
 
 
 def _plain(request: Request) -> Request:
-    """Return a request without what belongs to this process: its file, and the time on its loop."""
+    """Return a request without its file and deadline, which are valid in this process alone."""
     return replace(request, spool=None, deadline=math.inf)
 
 
 def _retrieved(waiting: asyncio.Future[Any]) -> None:
-    """Let asyncio not report an error of an executor, which `_ended` reads."""
+    """Mark an executor's error as retrieved, which asyncio would report: `_ended` reads it."""
     if not waiting.cancelled():
         waiting.exception()
 

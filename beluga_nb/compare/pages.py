@@ -1,4 +1,4 @@
-"""Pages of a large grid: each is small enough to be shown, and each cell is on exactly one of them."""
+"""Pages of a large grid: each is small enough to be shown, and each cell is on exactly one page."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ Key = tuple[str, ...]
 class Pages(Sequence[list[Cell]]):
     """The cells of a grid in pages of at most `most`.
 
-    A page has some labels of each dimension, and every cell with these. With `spread` they are evenly spaced,
-    so that each page is a sample of the whole; without, they follow one another. If a grid has only some of
-    the combinations, its cells are divided instead, and a page is a list.
+    A page has some labels of each dimension, and all cells with these. With `spread` the labels are evenly
+    spaced, so that each page is a sample of the whole; without, they are adjacent. If a grid lacks some
+    combinations, its cells are divided instead of its labels, and a page is a list (`is_list`).
 
     >>> Pages.sizes([10, 10_000], 40)
     [10, 4]
     """
 
-    def __init__(self, study: Study, places: Mapping[Key, Cell], *, most: int, spread: bool = True) -> None:
+    def __init__(self, study: Study, by_key: Mapping[Key, Cell], *, most: int, spread: bool = True) -> None:
         self.names = [" · ".join(axis.name for axis in axes) for axes in study.dimensions]
-        self.cells = list(places.values())
-        self._places = places
+        self.cells = list(by_key.values())
+        self._by_key = by_key
         self._spread = spread
         numbers = {axis.name: number for number, axis in enumerate(study.axes)}
         self._axes = [[numbers[axis.name] for axis in axes] for axes in study.dimensions]
         # In the order of the cells, which is that of the labels.
         self._rows = [
-            list(dict.fromkeys(tuple(key[axis] for axis in axes) for key in places)) for axes in self._axes
+            list(dict.fromkeys(tuple(key[axis] for axis in axes) for key in by_key)) for axes in self._axes
         ]
         self.lengths = [len(rows) for rows in self._rows]
         self.is_list = math.prod(self.lengths) != len(self.cells)
@@ -82,7 +82,7 @@ class Pages(Sequence[list[Cell]]):
             for axes, labels in zip(self._axes, chosen, strict=True):
                 for axis, label in zip(axes, labels, strict=True):
                     key[axis] = label
-            found.append(self._places[tuple(key)])
+            found.append(self._by_key[tuple(key)])
         return found
 
     def labels(self, number: int) -> list[list[Key]]:

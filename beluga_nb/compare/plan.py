@@ -36,8 +36,8 @@ class Plan:
 
     `recorded` pictures are in the store already, `recoverable` ones are left by lost calls and cost nothing
     (unless their address is gone by then), and `missing` ones are not to be made, as in a replay.
-    `cells` is how many combinations a grid has, and 0 for a single call. Of questions for a judge, `cells`
-    are the questions, and answers are counted in place of pictures: their `unit`.
+    `cells` is how many combinations a grid has, and 0 for a single call. In a plan for a judge, `cells`
+    counts the questions, and the `unit` is an answer, not a picture.
     """
 
     posts: Sequence[Post]
@@ -163,7 +163,7 @@ class Plan:
 
 
 _NOUNS = {Question.unit: ("questions", "to ask for")}
-"""What cells are called, and what would be sent, where these are no pictures."""
+"""The words for cells and for new answers, in place of those for pictures."""
 
 
 def _all_but_the_sample(post: Post) -> tuple[str, Mapping[str, object]]:

@@ -345,7 +345,7 @@ def _numbered(values: Sequence[Hashable]) -> NDArray[np.int64]:
 def wins_of(votes: Sequence[Duel], names: Sequence[str], clusters: Iterable[NDArray[np.int64]]) -> list[Wins]:
     """Return how often each name won against each other one, a tie as half a win for both.
 
-    There is a matrix for each of the clusters, which are numbered for each vote, in several ways.
+    Each of `clusters` has the number of the cluster of each vote; there is a result for each.
     """
     place, share = {name: number for number, name in enumerate(names)}, {LEFT: 1.0, RIGHT: 0.0}
     left = np.fromiter((place[vote.left] for vote in votes), dtype=np.int64, count=len(votes))

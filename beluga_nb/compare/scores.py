@@ -183,7 +183,7 @@ class Estimate:
 
     def __str__(self) -> str:
         interval = f"95 %: {self.low:.3g} to {self.high:.3g}" if math.isfinite(self.half) else "no interval"
-        if not self.half:  # A spread of nothing says nothing of others.
+        if not self.half:  # Equal values have no variance to estimate an interval from.
             interval = "no interval: all alike"
         return f"{self.mean:.3g} ({interval}; {plural(self.prompts, 'prompt')})"
 

@@ -1,4 +1,4 @@
-"""Addresses of stores that are no folder of this machine, such as "s3://bucket/study"."""
+"""Addresses of stores that are not folders of this machine, such as "s3://bucket/study"."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from beluga_nb.errors import SettingsError
 from beluga_nb.text import sanitize
 
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs", "memory": "fsspec"}
-"""The schemes of addresses, and the package that reads and writes there."""
+"""The schemes of addresses, each with the package that reads and writes there."""
 
 INSTALLED_BY = {"s3fs": '"beluga_nb[remote]"', "fsspec": '"beluga_nb[remote]"'}
-"""What to install for a package, where it is not the package itself."""
+"""What `pip install` gets for a package, if that is not its name."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]")  # not a Windows drive, which has one letter
-# No separators of Windows, no patterns, which list other objects, no query, and no spaces or controls.
+# No backslashes, no patterns (they would list other objects), no query, no spaces or control characters.
 _SEGMENT = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+")
 _CONTAINER = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+@[\w.-]+")  # of Azure: container@account.host
 
@@ -36,7 +36,7 @@ class StoreAddress:
 
     @property
     def scheme(self) -> str:
-        """What its URL begins with."""
+        """The scheme of its URL, such as "s3"."""
         return self.url.partition(":")[0]
 
     @property
@@ -57,10 +57,11 @@ def is_address(store: str) -> bool:
     return bool(_SCHEME.match(store))
 
 
-def place_of(store: str) -> StoreAddress | Path:
-    """Return the store at an address; a file:// URL names a folder.
+def parse_address(store: str) -> StoreAddress | Path:
+    """Return a checked address, or the folder that a file:// URL names.
 
-    Raises `SettingsError` for an address that is not safe, or that nothing installed here can read.
+    Raises `SettingsError` for an unknown scheme, for a password, query or pattern in the address, and if the
+    package for the scheme is not installed.
     """
     shown = sanitize(store, 80)
     scheme, _, rest = store.partition("://")
@@ -74,8 +75,13 @@ def place_of(store: str) -> StoreAddress | Path:
             f"Give the path of a folder, or an address that begins with {', '.join(DRIVERS)} or file://.",
         )
     bucket, *folders = rest.rstrip("/").split("/")
-    whole = _SEGMENT.fullmatch(bucket) or (scheme == "abfs" and _CONTAINER.fullmatch(bucket))
-    if not whole or scheme == "file" or not all(map(_SEGMENT.fullmatch, folders)) or {".", ".."} & {*folders}:
+    is_bucket = _SEGMENT.fullmatch(bucket) or (scheme == "abfs" and _CONTAINER.fullmatch(bucket))
+    if (
+        not is_bucket
+        or scheme == "file"
+        or not all(map(_SEGMENT.fullmatch, folders))
+        or {".", ".."} & {*folders}
+    ):
         raise SettingsError(
             f"The store '{shown}' is no plain address: it may hold no password, query or pattern.",
             "Give only the bucket and a folder in it, such as s3://bucket/study.",

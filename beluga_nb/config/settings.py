@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 import beluga_nb.config.project as project
 import beluga_nb.money as money
 from beluga_nb.budget import Caps, Prices
-from beluga_nb.config.addresses import StoreAddress, is_address, place_of
+from beluga_nb.config.addresses import StoreAddress, is_address, parse_address
 from beluga_nb.config.endpoints import EndpointConfig, named_in, only_named
 from beluga_nb.config.project import CONTROL, OWN_CAP, Ignored, Project, is_untrusted_file
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
@@ -332,7 +332,7 @@ def _checked_store(store: object) -> Path | StoreAddress:
             f"The store '{sanitize(str(store), 80)}' holds control characters.", "Give the path of a folder."
         )
     if is_address(str(store)):
-        return place_of(str(store))
+        return parse_address(str(store))
     return path_of(store)
 
 

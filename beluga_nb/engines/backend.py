@@ -44,8 +44,9 @@ class Backend:
 
     @property
     def recovers(self) -> bool:
-        """Whether what lost calls have left is used: previews cost nothing."""
-        return not self.is_local
+        """Whether what lost calls have left is used; previews, and engines of this process, leave nothing."""
+        own = self.settings.own_engine
+        return bool(own.path) if own else not self.is_local
 
     @property
     def provider(self) -> str:

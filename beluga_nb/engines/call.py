@@ -24,7 +24,7 @@ class Tally:
     what they cost at worst. A call with a single `request` collects in `results` what has arrived. `calls`
     are the ids under which the journal has what was sent. `settings` are those of the call, once they are
     known. Pictures that `failed` arrive no more. `shows_result` is false where the result is not shown.
-    `made_by` has the number of calls that each worker has made, where workers make them.
+    `made_by` has the number of calls that each worker has made, in a run on workers.
     """
 
     label: str = ""
@@ -110,11 +110,11 @@ class Call:
         if samples and self.backend.recovers and self.settings.reads_store and self.settings.writes_store:
             calls = left(self.store).get((self.provider, self.request.slice(0)), ())
             recoverable = samples & recoverable_samples(self.store, calls)
-        known = recorded | recoverable if recorded or recoverable else recorded
+        known = recorded | recoverable
         new = samples - recoverable if self.may_ask else frozenset[int]()
         # Split first: a lost call is repeated under its own id only if its part has the same samples again.
         parts = self.backend.split(self.request) if new else ()
-        if known:  # A large grid has thousands of calls of which nothing is.
+        if known:  # Most calls of a new large grid have none.
             parts = [
                 part.slice(*run)
                 for part in parts

@@ -10,7 +10,7 @@ import beluga_nb.store.claims as claims
 from beluga_nb.process.work import at_work, revocable
 from beluga_nb.request import Request
 from beluga_nb.result import Engine, Result
-from beluga_nb.store.claims import Taken, Watch, is_abandoned
+from beluga_nb.store.claims import HeldClaim, Watch, is_abandoned
 from beluga_nb.store.format import key
 from beluga_nb.store.records import Store
 from beluga_nb.text import sanitize
@@ -56,11 +56,11 @@ class Claimed:
             beating.cancel()
             await asyncio.shield(at_work(claim.release))
 
-    def _take(self, request: Request, watch: Watch) -> Taken | None:
+    def _take(self, request: Request, watch: Watch) -> HeldClaim | None:
         is_recorded = not self.store.missing(request, provider=self.provider)
         return None if is_recorded else watch.take()
 
-    async def _claim(self, request: Request) -> Taken | None:
+    async def _claim(self, request: Request) -> HeldClaim | None:
         """Return the claim on a request, or None where none is needed or can be made.
 
         If none can be made, or an old one not removed, the store cannot be written: `Recorded` reports that.
@@ -84,13 +84,13 @@ class Claimed:
             # Ever less often: on a network file system each look takes a while.
             pause = min(1.0, pause * 1.5)
 
-    async def _beat(self, claim: Taken) -> None:
+    async def _beat(self, claim: HeldClaim) -> None:
         while True:
             await self.sleep(HEARTBEAT)
             await asyncio.to_thread(claim.beat)
 
 
-def _release(claim: Taken | None) -> None:
+def _release(claim: HeldClaim | None) -> None:
     if claim:
         claim.release()
 

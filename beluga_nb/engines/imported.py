@@ -22,7 +22,7 @@ _MAKING = ProcessLock()
 
 
 class ImportedEngine:
-    """Ask the engine at a path, which is imported and made on a thread when it is first asked."""
+    """An engine that is imported and made, on a thread, at the first request."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -37,8 +37,8 @@ class ImportedEngine:
 def imported(path: str) -> ImportedEngine:
     """Return the engine at "package.module:factory", the same for all sessions; nothing is imported yet.
 
-    What stands there is an async function, or a function without arguments that returns an engine. Raises
-    `SettingsError` for what is no such path.
+    The path names an async function, or a function without arguments that returns an engine. Raises
+    `SettingsError` for any other text.
     """
     if not _PATH.fullmatch(path):
         raise SettingsError(
@@ -66,7 +66,7 @@ def _made(path: str) -> Engine:
 
 
 def find(path: str) -> Callable[..., object]:
-    """Import what stands at a path; raise `SettingsError` where there is nothing."""
+    """Return the object at a path, imported; raise `SettingsError` where that fails."""
     module, _, name = path.partition(":")
     try:
         return cast(Callable[..., object], attrgetter(name)(import_module(module)))

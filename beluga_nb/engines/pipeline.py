@@ -151,17 +151,21 @@ def service(
 def own(
     engine: OwnEngine, room: EngineRoom, *, timeout: float, make_preview: PreviewMaker | None = None
 ) -> Source:
-    """Return a user's own engine as a source; its answers that workers have kept are read as a service's."""
+    """Return a user's own engine as a source.
+
+    One that processes elsewhere can import may have left answers with them, which are read like a service's.
+    """
+    recover = partial(_recovered, engine_endpoint(engine.name, timeout), make_preview)
     return Source(
         engine=engine.within(timeout),
         limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU
         timeout=timeout,
-        recover=partial(_recovered, answering(engine.name, timeout), make_preview),
+        recover=recover if engine.path else None,
     )
 
 
-def answering(provider: str, timeout: float) -> Endpoint:
-    """Return the endpoint that stands for a user's own engine where its answer is read as a service's."""
+def engine_endpoint(provider: str, timeout: float) -> Endpoint:
+    """Return an endpoint for a user's own engine, with which its kept answer is read like a service's."""
     return Endpoint(base_url=EMBEDDED_URL, provider=provider, timeout=timeout)
 
 

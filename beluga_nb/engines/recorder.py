@@ -44,9 +44,10 @@ class Recorder:
         self._notified: set[str] = set()
 
     def others_under_way(self) -> set[str]:
-        """Return the ids of the calls that are under way: of other requests, for the holder of a claim.
+        """Return a copy of the ids of the calls that are under way.
 
-        There may be hundreds, and each call would read the files of all others.
+        The holder of a claim knows that they are for other requests. There may be hundreds, and each call
+        would read the journal's files of all others.
         """
         return set(self.under_way)
 
@@ -124,7 +125,7 @@ class Recorder:
         while True:
             try:
                 self.store.write(picture, picture.preview, provider=self.provider)
-            except RecordedMeanwhileError:  # at an address, where a conditional write has shown it
+            except RecordedMeanwhileError:  # at an address, found by a conditional write
                 picture = self._at_free_take(picture)
             else:
                 return picture

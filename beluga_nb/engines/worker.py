@@ -1,8 +1,8 @@
 """What a worker does for a grid that runs elsewhere: one request becomes one raw answer.
 
-The caller has planned, reserved and written down each call before it is sent here, and parses and records the
-answer. A worker has the engine, the key and a journal of its own: the answer is on its disk until the caller
-has it on his and acknowledges it. A key never travels; a worker looks for its own.
+The caller plans each call, reserves its cost and writes it into the journal before it is sent here, and
+parses and records the answer. A worker has its own engine, key and journal: the answer stays on its disk
+until the caller has written it to its own disk and acknowledges it. No key is sent to a worker.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ if TYPE_CHECKING:
 RERUN = "It may have been billed. Run the grid again: an answer that a worker still has is fetched first."
 
 STATE = "XDG_STATE_HOME"
-"""The variable that says where a worker keeps its journal; else it is in ~/.local/state."""
+"""The environment variable for the folder of a worker's journal; without it, that is in ~/.local/state."""
 
 
 class Ticket(Protocol):
-    """The right to begin a call, which only the first one who takes it gets."""
+    """The right to begin a call, which can be taken once."""
 
     def take(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """Who answers the calls of a backend on a worker, as settings without a key.
+    """The settings with which a worker answers the calls of a backend; they hold no key.
 
-    `engine` is where the worker imports it, or empty for a service.
+    `engine` is the path at which the worker imports an engine, or empty for a service.
     """
 
     settings: Settings
@@ -69,18 +69,18 @@ class Assignment:
     is_local: bool
 
     @classmethod
-    def of(cls, backend: Backend, *, travels: bool) -> Assignment:
+    def of(cls, backend: Backend, *, is_sent: bool) -> Assignment:
         """Return the assignment of a backend.
 
-        Raises `SettingsError` for one that travels, and whose engine is an object of this process.
+        Raises `SettingsError` if it is sent to another process and its engine is an object of this one.
         """
         settings, own = backend.settings, backend.settings.own_engine
-        if own and not own.path and travels:
+        if own and not own.path and is_sent:
             raise SettingsError(
                 f"The engine {own.name} is an object of this process, which the workers do not have.",
                 'Name where they import it: Session(engine="package.module:factory").',
             )
-        # Of the settings, what a call needs: the rest may be long, and the folders are those of this machine.
+        # Only what a call needs: the rest may be long, and its folders are those of this machine.
         known = Settings(
             base_url=settings.base_url,
             response_format="b64_json" if backend.is_local else settings.response_format,
@@ -96,7 +96,7 @@ class Assignment:
         )
 
     def backend(self) -> Backend:
-        """Return who answers here; raise `SettingsError` where that is not who was planned."""
+        """Return the backend on this worker; raise `SettingsError` where it is not the planned one."""
         settings, environment = self.settings, Environment(os.environ)
         if self.engine:
             settings = settings.for_engine(own_engine(self.engine, self.provider))
@@ -106,16 +106,16 @@ class Assignment:
                 f"A worker has no key for {self.provider}; nothing was sent.",
                 "Set BELUGA_API_KEY where the workers run, and start them again: no key is sent to them.",
             )
-        # A preview that was planned stays one, though the worker has a key.
+        # A planned preview stays one, even if the worker has a key.
         return replace(found, key=None) if self.is_local else found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One call for a worker: the request, whose id is that of the journal, and who answers.
+    """One call for a worker: the request, with the id of the journal, and the assignment.
 
-    `attempt` tells it from another call with the same id. A scheduler that may run it a second time has a
-    `ticket`. `folder` is the worker's journal where that is the caller's, too.
+    `attempt` distinguishes it from another call with the same id. Where a scheduler may run the task again,
+    it has a `ticket`. `folder` is the worker's journal where that is the caller's, too.
     """
 
     request: Request
@@ -132,7 +132,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """What came of a task, and on which worker: its raw answer, or the error."""
+    """The outcome of a task, and its worker: the raw answer, or the error."""
 
     worker: str
     response: Response | None = None
@@ -176,10 +176,10 @@ def _is_readable(value: object) -> bool:
 
 
 def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Delivery:
-    """Ask for a task once, and return the raw answer; the worker's journal has it until `acknowledge`.
+    """Make the call of a task once; return the raw answer, which stays in the journal until `acknowledge`.
 
-    A second run of the same task returns what the first has left, or `OutcomeUnknownError`: it asks nothing.
-    Threads of the caller's own process have its engine `here`.
+    A second run of the same task makes no call. It delivers the answer that the first run left, or else
+    `OutcomeUnknownError`. Threads of the caller's own process get its backend and room as `here`.
     """
     store = _journal_of(task)
     if not _may_begin(task):
@@ -233,7 +233,7 @@ def _claims_of(run: str) -> str:
 
 
 def _left(task: Task, store: Store) -> Delivery:
-    """Return what an earlier run of a task has left here; that it may be billed, where it is nothing."""
+    """Return the answer that an earlier run of a task left here, or an error that it may have been billed."""
     from beluga_nb.api.transport import Response  # Lazy import: a task seldom runs a second time.
 
     for path in pending.answers(store, task.run):
@@ -250,13 +250,13 @@ def _left(task: Task, store: Store) -> Delivery:
 
 
 def is_whole(name: str) -> bool:
-    """Whether the name is that of an answer that came whole."""
+    """Whether a file name is that of a complete answer."""
     return name.endswith(spool.SUFFIX)
 
 
 @cache
 def _room() -> EngineRoom:
-    """Return the engine room of a worker's process, which lives as long as that."""
+    """Return the engine room of a worker's process, which is never closed."""
     return engine_room()
 
 
@@ -286,7 +286,7 @@ def journal() -> Store:
 
 
 def left_here(runs: Sequence[str]) -> Mapping[str, tuple[bool, Sequence[str]]]:
-    """Return which of some calls were made here: whether one is still under way, and what it has left."""
+    """Return which of some calls were made here: whether each is under way, and its files with answers."""
     store, wanted = journal(), set(runs)
     found: dict[str, tuple[bool, Sequence[str]]] = {}
     for call in pending.calls(store):
@@ -297,7 +297,7 @@ def left_here(runs: Sequence[str]) -> Mapping[str, tuple[bool, Sequence[str]]]:
 
 
 def read_here(names: Sequence[str]) -> Mapping[str, bytes]:
-    """Return what some calls have left here."""
+    """Return the answers in some of the files that `left_here` names."""
     found: dict[str, bytes] = {}
     for each in names:
         with suppress(OSError):
@@ -319,7 +319,7 @@ def acknowledge(runs: Sequence[str]) -> None:
 
 
 def describe(assignments: Sequence[Assignment]) -> Mapping[str, str]:
-    """Return what a worker has for some assignments, and under "problem" and "remedy" what it lacks."""
+    """Return what a worker has for some assignments, with "problem" and "remedy" if it lacks something."""
     about = {
         "worker": name(),
         "beluga_nb": import_module(__name__.partition(".")[0]).__version__,
@@ -350,7 +350,7 @@ def describe(assignments: Sequence[Assignment]) -> Mapping[str, str]:
 
 
 async def _answer(backend: Backend, room: EngineRoom, request: Request) -> Response:
-    from beluga_nb.api.transport import Response  # Lazy import: only what is asked for needs a client.
+    from beluga_nb.api.transport import Response  # Lazy import: only a call needs an HTTP client.
 
     own = backend.settings.own_engine
     if own is None:
@@ -386,7 +386,7 @@ async def _posted(backend: Backend, room: EngineRoom, request: Request) -> Respo
 
 
 async def spooled(response: Response, request: Request) -> Response:
-    """Write an answer that is here to the file of its request, and return it with where it is kept."""
+    """Write an answer to the file of its request, and return it with the path where it is kept."""
     if request.spool is None:
         return replace(response, kept=None)
     file = spool.Spool(request.spool)

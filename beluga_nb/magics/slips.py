@@ -180,13 +180,13 @@ _TAKES: dict[str, Callable[[str], bool]] = {
     "DATE": lambda word: re.fullmatch(r"\d{4}-\d\d?(-\d\d?)?", word) is not None,
     "AGE": lambda word: re.fullmatch(r"\d+[a-z]", word) is not None,
 }
-"""Whether a word is a value of options of a kind, or with that name for their value."""
+"""Whether a word is a value of an option, by the kind of the option or the name of its value."""
 
 _MOST_VALUES = 3
 
 
 def _meant_values(command: Command, text: str) -> Iterator[str]:
-    """Yield the options whose values a text consists of, or begins with where options or a prompt follow."""
+    """Yield the arguments that are meant by a text that begins with values without their flags."""
     if command.prompt:
         first, _, after = text.partition(" ")
         flags = [_flag_of(word, command) for word in first.split(",")]
@@ -203,7 +203,7 @@ def _meant_values(command: Command, text: str) -> Iterator[str]:
         found = [each.flags[0] for each in command.options if each.metavar == "TEXT"][:1]
     if 0 < len(found) <= _MOST_VALUES and all(found):
         yield " ".join([*(f"{flag} {word}" for flag, word in zip(found, values, strict=True)), *rest])
-    elif text.isdecimal():  # No picture is of a number alone.
+    elif text.isdecimal():  # A number alone is no prompt.
         yield ""
 
 

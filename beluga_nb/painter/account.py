@@ -10,11 +10,11 @@ from beluga_nb.painter.register import Cover
 from beluga_nb.painter.scene import LAND, OUTDOORS, SATURATION, SCENERY, Scene
 
 LEAST_SHARE = 0.0125
-"""How much of the register's map a subject covers at least, to be called drawn: then it has more than a
-hundredth of the picture's own pixels, which are finer or coarser.
+"""The least share of the register's map for a subject to be called drawn. The picture has finer or coarser
+pixels; of these, it is then more than a hundredth.
 """
 LEAST_DYED = 0.2
-"""How much of what shows of a subject is in its own colour, to call the colour drawn."""
+"""The least share of a visible subject in its own colour for the colour to be called drawn."""
 WORDS_NAMED = 8
 LETTERS_NAMED = 40
 

@@ -1,8 +1,8 @@
 """Progress below a cell of a notebook: frames that fill with pictures, and a bar; erased when the call ends.
 
 They are erased so that a saved notebook equals its replay. Only `clear_output` removes an output, and it
-removes all of a cell's. So messages of beluga_nb are printed again, and where anything else is shown, nothing
-is drawn that is not there already.
+removes all of a cell's. So messages of beluga_nb are printed again after it. Where a cell shows anything
+else, nothing new is drawn; a bar that is there already is only updated.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class CellDisplay:
         self._shown: dict[str, tuple[DisplayHandle, str]] = {}
 
     def is_free(self) -> bool:
-        """Whether the cell shows nothing but what comes from here, or what was drawn still stands."""
+        """Whether the cell shows only output of this module, or still has what was drawn."""
         return self._outputs is not None and (self._outputs.are_none() or bool(self._shown))
 
     def draw(self, text: str, share: float | None) -> None:
@@ -101,7 +101,7 @@ class CellDisplay:
     def beside(self, printed: str) -> Iterator[None]:
         """Remember what is printed in the block, so that it can be printed again.
 
-        A question is not: in a replay it is not asked.
+        A question, with an empty text, is not printed again: a replay does not ask it.
         """
         was_alone = self._outputs is not None and self._outputs.are_none()
         yield

@@ -55,7 +55,7 @@ def watched(
 
 @contextmanager
 def messages_stay() -> Iterator[None]:
-    """Let messages of the block stay below a cell when progress that follows them is erased."""
+    """Keep messages of the block in the output of a cell when later progress is erased."""
 
     def display_in_cell(shell: InteractiveShell) -> ProgressDisplay:
         from beluga_nb.progress.cell import CellDisplay  # Lazy import: only a notebook needs it.

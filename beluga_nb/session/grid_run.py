@@ -13,7 +13,7 @@ import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
 from beluga_nb.compare.cell import Cell, Outcome, PictureRef
 from beluga_nb.compare.executors import Workers
-from beluga_nb.compare.on_workers import Remote, WorkerTable, crew_of
+from beluga_nb.compare.on_workers import Dispatcher, WorkerTable, pool_of
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.workspace import Arriving, Workspace
 from beluga_nb.config.settings import Settings
@@ -85,15 +85,15 @@ class SessionRunner:
             replace(call, budgets=[*call.budgets, (own, caps)] if call.budgets else ())
             for call in self.resources.calls(list(by_request), settings)
         ]
-        remote = None
+        dispatcher = None
         if executor is not None and settings.may_ask:
-            remote, calls = self._elsewhere(calls, executor)
-            tally.made_by = remote.made
+            dispatcher, calls = self._dispatched(calls, executor)
+            tally.made_by = dispatcher.made
         if settings.may_ask:
             missing = self.resources.missing(calls)
             tally.wanted = tally.asked + sum(each.bought for each in missing)
             self._check(missing, settings, caps, assume_yes=assume_yes)
-        run = _Run(self.resources, self._engines(calls, tally, remote), remote)
+        run = _Run(self.resources, self._engines(calls, tally, dispatcher), dispatcher)
         cells_and_calls = list(zip(by_request.values(), calls, strict=True))
         longest = max((call.timeout for call in calls), default=0.0)
         bridge, left = self.resources.bridge(settings), partial(left_of, self.resources, tally)
@@ -105,18 +105,18 @@ class SessionRunner:
             close_unstarted(work)
             raise
 
-    def _elsewhere(self, calls: Sequence[Call], executor: Workers) -> tuple[Remote, list[Call]]:
-        """Return what has calls made by an executor, whose workers are asked first, and the calls for it.
+    def _dispatched(self, calls: Sequence[Call], executor: Workers) -> tuple[Dispatcher, list[Call]]:
+        """Return a dispatcher to the workers of an executor, and the calls with the limit for these workers.
 
-        As many are under way as keep the workers busy, unless the user has set another number. What workers
-        still have of earlier calls is fetched.
+        The workers are checked first, and answers of earlier calls that they still have are fetched. As many
+        calls are under way as keep the workers busy, unless the user has set `max_in_flight`.
         """
         backends = {call.backend.identity: call.backend for call in calls if call.may_ask}
-        remote = Remote(crew_of(executor, list(backends.values())), self.resources.room)
+        dispatcher = Dispatcher(pool_of(executor, list(backends.values())), self.resources.room)
         stores = {call.store.folder: call for call in calls if call.settings.writes_store}
         for call in stores.values():
-            remote.fetch(call.store, notify=self.resources.notify, timeout=call.timeout)
-        return remote, [_with_in_flight(call, remote.crew.in_flight) for call in calls]
+            dispatcher.fetch(call.store, notify=self.resources.notify, timeout=call.timeout)
+        return dispatcher, [_with_in_flight(call, dispatcher.pool.in_flight) for call in calls]
 
     def workers(self, cells: Sequence[Cell], executor: Workers) -> WorkerTable:
         """Return what the workers of an executor have for some cells; send nothing."""
@@ -157,13 +157,13 @@ class SessionRunner:
         return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.resources.regenerate)
 
     def _engines(
-        self, calls: Sequence[Call], tally: Tally, remote: Remote | None
+        self, calls: Sequence[Call], tally: Tally, dispatcher: Dispatcher | None
     ) -> dict[tuple[str, str], tuple[Engine, CircuitBreaker]]:
         """Return an engine for each backend: a key that one refuses another may take."""
         engines = dict[tuple[str, str], tuple[Engine, CircuitBreaker]]()
         for identity, call in {call.backend.identity: call for call in calls}.items():
-            breaker = CircuitBreaker(partial(_stops, remote))
-            engine = self.resources.engine(replace(call, tally=tally), breaker=breaker, remote=remote)
+            breaker = CircuitBreaker(partial(_stops, dispatcher))
+            engine = self.resources.engine(replace(call, tally=tally), breaker=breaker, dispatcher=dispatcher)
             engines[identity] = engine, breaker
         return engines
 
@@ -193,7 +193,7 @@ class _Run:
 
     resources: Resources
     engines: Mapping[tuple[str, str], tuple[Engine, CircuitBreaker]]
-    remote: Remote | None
+    dispatcher: Dispatcher | None
 
     async def __call__(
         self,
@@ -223,8 +223,8 @@ class _Run:
         try:
             await side_by_side(worker(ahead=number >= max_in_flight) for number in range(workers))
         finally:
-            if self.remote:
-                await asyncio.wait({at_work(self.remote.end)}, timeout=GRACE)
+            if self.dispatcher:
+                await asyncio.wait({at_work(self.dispatcher.end)}, timeout=GRACE)
         for words in sorted(off_ratio - {""}):  # each once, in an order that a replay has too
             self.resources.notify(words)
         return ended(next((each.cause for _, each in self.engines.values() if each.cause), None))
@@ -262,8 +262,8 @@ def _by_request(cells: Sequence[Cell]) -> dict[Request, list[Cell]]:
     return by_request
 
 
-def _stops(remote: Remote | None, error: BelugaError) -> bool:
-    is_lost = remote is not None and error is remote.lost
+def _stops(dispatcher: Dispatcher | None, error: BelugaError) -> bool:
+    is_lost = dispatcher is not None and error is dispatcher.lost
     is_refused = isinstance(error, APIStatusError) and error.status in STOPPING
     return is_lost or is_refused or isinstance(error, OverBudgetError)
 

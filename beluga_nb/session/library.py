@@ -125,10 +125,10 @@ class Library:
 
         if not store.mirror:
             return verify(store, notebooks, count=count)
-        from beluga_nb.store.mirror import whole
+        from beluga_nb.store.mirror import downloaded
 
-        with whole(store) as read_anew:
-            return verify(read_anew, notebooks, count=count)
+        with downloaded(store) as copy:
+            return verify(copy, notebooks, count=count)
 
     def forget(
         self,

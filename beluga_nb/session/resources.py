@@ -53,10 +53,10 @@ from beluga_nb.store.opened import open_store
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.store.verdicts import Verdicts
+from beluga_nb.text import shown
 
 if TYPE_CHECKING:
-    from beluga_nb.compare.on_workers import Remote
-from beluga_nb.text import shown
+    from beluga_nb.compare.on_workers import Dispatcher
 
 ASK_ABOVE = 10
 """More new pictures than this are asked for only after a yes."""
@@ -397,18 +397,18 @@ class Resources:
     # Asking.
 
     def engine(
-        self, call: Call, *, breaker: CircuitBreaker | None = None, remote: Remote | None = None
+        self, call: Call, *, breaker: CircuitBreaker | None = None, dispatcher: Dispatcher | None = None
     ) -> Engine:
         """Return the engine that answers a call.
 
-        A run of many has a `breaker`, which stops all of them, and may have its calls made by `remote`
-        workers.
+        A run of many calls has a `breaker`, which stops all of them. With a `dispatcher`, workers make the
+        calls.
         """
         # With a store, previews are made on the threads that check the pictures, and recorded.
         make_preview = small if call.settings.uses_store else None
         source = source_of(call.backend, self.room, make_preview=make_preview) if call.may_ask else None
-        if source and remote:
-            source = remote.source(source, call.backend, make_preview)
+        if source and dispatcher:
+            source = dispatcher.source(source, call.backend, make_preview)
         small_copy = _no_preview if isinstance(call.request, Question) else preview
         recorder = Recorder(
             call.store,
@@ -491,7 +491,7 @@ class Resources:
 
 
 def _prefetch(calls: Sequence[Call]) -> None:
-    """Bring the records of many calls here at once, from stores at an address."""
+    """Download the records of many calls at once, from stores at an address."""
     by_store: dict[tuple[Store, str], list[Request]] = {}
     for call in calls:
         if call.store.mirror and call.settings.reads_store:

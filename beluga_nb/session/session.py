@@ -36,7 +36,7 @@ from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_methods, named_options
 
-# Lazy imports in here: the first picture of a kernel waits for none of it.
+# Lazy imports in the methods: the first picture of a kernel needs none of these.
 if TYPE_CHECKING:
     from beluga_nb.compare.checks import Checks
     from beluga_nb.compare.gallery import Gallery
@@ -229,9 +229,9 @@ class Session:
         >>> g["fox"][0].size                                                       # doctest: +SKIP
         (1024, 1024)
         """
-        fixed = {"n": n, "output_format": output_format, "output_compression": output_compression}
         from beluga_nb.session.grid_maker import GridMaker
 
+        fixed = {"n": n, "output_format": output_format, "output_compression": output_compression}
         maker = GridMaker(self.resources, fixed | {"allow_unknown_model": allow_unknown_model})
         # The model comes last, which makes it the columns.
         axes |= {"size": size, "quality": quality, "take": take, "model": model}

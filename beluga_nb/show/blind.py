@@ -19,9 +19,8 @@ LENGTH = 160_000
 
 _QUALITIES = (92, 85, 75, 60, 45, 30, 15, 5)
 _GREY = (128, 128, 128)
-_NEAR = (
-    1.1  # how much wider a picture may be for its height than the other; half of that is cropped from each
-)
+# How much wider for its height one picture may be than the other; both are cropped half of the way.
+_NEAR = 1.1
 
 
 def blind(left: Image, right: Image, *, edge: int = EDGE, length: int = LENGTH) -> tuple[bytes, bytes]:

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HEAVIEST_SOURCES = 700_000
-"""Characters of the pictures in an output: with the words about them, it is less than 1 MB."""
+"""Characters of encoded pictures in an output: with its text, an output stays below 1 MB."""
 
 
 def bundle_of(grid: Grid, workspace: Workspace, *, with_sheet: bool) -> Bundle:
     """Return a grid as a notebook shows it; the sheet is for what shows a single image, such as LaTeX.
 
-    Of a large grid it is the first page, with what is worth knowing of the whole.
+    Of a large grid it is the first page, with the counts and the failures of the whole.
     """
     view = _view(workspace, writing=workspace.settings.writes_store)
     page = grid.page() if grid.is_large else grid
@@ -68,7 +68,7 @@ def _with_whole(page: Table, grid: Grid, workspace: Workspace) -> Table:
 
 
 def _page_words(page: Grid) -> str:
-    """Return which page of a larger grid this is, what it shows, and how others are seen."""
+    """Return in words which page of a larger grid this is, what it shows, and how to see others."""
     if not page.page_number:
         return ""
     pages, number = page.pages, page.page_number
@@ -102,7 +102,7 @@ class Arrivals:
     def _framed(self, arrived: int) -> str:
         squares = {
             _place(self._grid.study, cell): Square(frames=cell.request.n, shape=expected_size(cell.request))
-            for cell in {*self._grid.cells} - {*self._grid.arrivals_from(0, len(self._grid))}
+            for cell in {*self._grid.cells} - {*self._grid.arrivals_between(0, len(self._grid))}
         }
         table = table_of(self._grid, self._sources)
         caption = f"{arrived} of {plural(len(self._grid), 'cell')}"
@@ -113,7 +113,7 @@ class Arrivals:
         """Return the cells of a large grid that have arrived since the last call."""
         if self._is_small:
             return ""
-        cells = self._grid.arrivals_from(self._shown, MOST_SHOWN)
+        cells = self._grid.arrivals_between(self._shown, MOST_SHOWN)
         self._shown += len(cells)
         squares = {
             cell.key: _square(self._grid.outcome(cell), self._sources, state=self._grid.state(cell))
@@ -140,7 +140,7 @@ def _columns(grid: Grid, labels: Sequence[str]) -> list[str]:
 
 
 def write_parquet_of(grid: Grid, workspace: Workspace, path: Path) -> None:
-    """Write the same rows as a Parquet file, without holding all of them."""
+    """Write the same rows as a Parquet file, without holding all of them in memory."""
     from beluga_nb.show.parquet import write_rows
 
     columns = label_columns(_facts(grid, workspace), _FACTS)
@@ -159,7 +159,7 @@ def style_of(grid: Grid, workspace: Workspace) -> Styler:
 
 
 MOST_ON_SHEET = 1_000
-"""Pictures of a poster: of more, it shows a sample."""
+"""Pictures of a poster; of more, a sample is shown."""
 
 
 def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, limit: int) -> None:
@@ -215,7 +215,7 @@ def _axes_in_words(table: Table) -> str:
 
 
 MOST_IN_FILE = 10_000
-"""Pictures of a page that is one file: browsers open no file of gigabytes."""
+"""Pictures of a page in one file: browsers cannot open files of gigabytes."""
 
 
 def write_page_of(grid: Grid, path: Path, *, originals: bool) -> Path:
@@ -272,7 +272,7 @@ def table_of(
 
 
 def _listed(table: Table) -> Table:
-    """Return the table as a list: few of the combinations of its labels have a cell."""
+    """Return the table as a list, for cells that are not all combinations of their labels."""
     labels = tuple(map(_joined, table.squares))
     names = Dimension(_joined(each.name for each in table.dimensions), labels)
     squares: Mapping[tuple[str, ...], Square] = {

@@ -67,7 +67,7 @@ class Shortened:
 
 
 def cut_labels(labels: Sequence[str], longest: int) -> dict[str, str]:
-    """Return labels in one line each, cut so that different ones stay different.
+    """Return labels in one line of at most `longest` characters, cut so that different ones stay different.
 
     >>> cut_labels(["a very long label 1", "a very long label 2", "b"], 12)
     {'a very long label 1': 'a very…bel 1', 'a very long label 2': 'a very…bel 2', 'b': 'b'}

@@ -22,7 +22,7 @@ LONGEST_ACCOUNT = 400
 
 NOT_HERE = "the original is not here: git lfs pull"
 
-_TENTHS_BELOW = 10  # seconds
+_TENTHS_BELOW = 10  # seconds; longer times are rounded
 
 LONGEST_ADDRESS = 4000
 """Characters of an address."""
@@ -98,7 +98,7 @@ def account_words(picture: Described) -> list[str]:
 def usage_words(pictures: Iterable[Described]) -> list[str]:
     """Return how long the longest request of some pictures took, and what all of them cost.
 
-    Only what is known of each picture is in it: older recordings have neither.
+    Each is left out unless it is known of every picture: older recordings have neither.
     """
     usages = [picture.recipe.usage for picture in pictures]
     known = [usage for usage in usages if usage]

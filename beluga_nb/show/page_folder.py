@@ -1,7 +1,7 @@
 """A large grid as a folder of pages, which opens from the disk: an index, its pages, and their pictures.
 
 index.html               the counts of the grid, what has failed, and which labels each page has
-page-0001.html           a page of at most 200 pictures, as a small grid has only one
+page-0001.html           a page of at most 200 pictures
 previews/1c/1c7f….jpg    their previews, named by the SHA-256 of the picture; or `pictures`, the exact ones
 """
 
@@ -16,7 +16,7 @@ from beluga_nb.compare.cell import PictureRef
 from beluga_nb.compare.grid import Grid
 from beluga_nb.compare.pages import MOST_SHOWN, Pages
 from beluga_nb.images import SUFFIXES
-from beluga_nb.paths import check_replaceable, has_content, make_folder, not_written, save_file
+from beluga_nb.paths import check_replaceable, has_content, make_folder, remove_older, save_file
 from beluga_nb.redaction import redact
 from beluga_nb.result import MissingPicture, Preview
 from beluga_nb.show.grid_table import Table, prompts_html, reason_html
@@ -35,8 +35,8 @@ def write_pages(
 ) -> Path:
     """Write a grid as a folder of pages and return its index; raise `StoreError` where that is not possible.
 
-    One page is made after the other, so that memory does not grow with the grid. `whole` has its caption
-    and what has failed. In a folder with an earlier version, pages that are not in this one are removed.
+    Pages are made one by one, so that memory does not grow with the grid. `whole` has the caption of the
+    whole grid, and its failed cells. Left-over pages of an earlier version in the folder are removed.
     """
     is_again = check_replaceable(folder, (INDEX,), mark=(INDEX, _MARK))
     make_folder(folder)
@@ -54,12 +54,12 @@ def write_pages(
         )
         save_file(folder / _name(number), redact(html).encode())
     if is_again:
-        _remove_old(folder, {_name(number) for number in range(1, len(pages) + 1)})
+        remove_older(folder, _PAGE, {_name(number) for number in range(1, len(pages) + 1)})
     return folder / INDEX
 
 
 class _Pictures:
-    """Writes pictures, each once, and gives their addresses seen from a page."""
+    """Writes pictures, each once, and returns their addresses relative to a page."""
 
     def __init__(self, folder: Path, *, originals: bool) -> None:
         self._folder = folder
@@ -95,7 +95,7 @@ def _index(whole: Table, pages: Pages, *, title: str) -> str:
 
 
 def _range(pages: Pages, number: int) -> str:
-    """Return which labels a page has, in words: the first and the last of those that are not all there."""
+    """Return in words the first and the last label of a page, of each dimension that it has only in part."""
     if pages.is_list:
         first, *_, last = [pages[number][0], *pages[number]]
         return f"{' · '.join(first.key)} to {' · '.join(last.key)}"
@@ -117,13 +117,3 @@ def _links(number: int, count: int) -> str:
 
 def _name(number: int) -> str:
     return f"page-{number:04}.html"
-
-
-def _remove_old(folder: Path, names: set[str]) -> None:
-    """Remove the pages that a larger grid has left in a folder of ours."""
-    try:
-        for path in folder.iterdir():
-            if _PAGE.fullmatch(path.name) and path.name not in names:
-                path.unlink()
-    except OSError as error:
-        raise not_written(folder / INDEX, error, "Name another folder.") from None

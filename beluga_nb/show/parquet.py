@@ -20,7 +20,7 @@ _INTEGERS, _FLOATS = {"sample", "width", "height"}, {"cost"}
 def write_rows(path: Path, rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
     """Write rows as a Parquet file; raise `BelugaError` if pyarrow is not installed, or it cannot be written.
 
-    What is not named among the facts of a picture is text.
+    Columns are text, except for the numbers, dates and flags among the facts of a picture.
     """
     try:
         import pyarrow

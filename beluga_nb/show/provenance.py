@@ -33,7 +33,7 @@ def labelled(
 def label_columns(
     rows: Iterable[tuple[Mapping[str, object], Mapping[str, str]]], taken: Collection[str]
 ) -> dict[str, str]:
-    """Return the column of each label of some rows, which are looked at once.
+    """Return the column of each label of some rows, which may be an iterator.
 
     A fact keeps its name. A label of a name in `taken` has a column of its own, such as `model_label`,
     unless it says the same as the fact in each row.

@@ -68,9 +68,9 @@ _LIBRARIES = ("pillow", "numpy")
 class Study:
     """What a report is about: pictures that differ in `by`, their votes, rankings and scores.
 
-    `verdicts` says which of the scores are those of a judge, by their places, and how far people agree with
-    each; `pairs` are comparisons by a judge. `absent` are the labels of what has not all of its pictures, and
-    why.
+    `verdicts` has the agreement of people with each judge, by the index of that judge's scores in `scores`.
+    `pairs` are comparisons by a judge. `absent` has the labels of each combination that lacks pictures, with
+    the reason.
     """
 
     by: str
@@ -119,7 +119,7 @@ def write_report(study: Study, folder: Path, workspace: Workspace, *, title: str
         save_file(folder / "figures" / name, data)
     for name, written in WRITERS.items():
         save_file(folder / name, redact(written(document)).encode())
-    if is_again:  # A larger report may have left more.
+    if is_again:  # A larger report may have left other figures.
         remove_older(folder / "figures", _OURS, figures)
     return folder / "report.html"
 
@@ -167,12 +167,12 @@ def _of_others(name: str) -> RequestError:
 
 
 def _absent(study: Study) -> Iterator[Block]:
-    """Yield what has no pictures: a comparison without it is one of what is easy to make."""
+    """Yield a table of what lacks pictures: a comparison of the easy combinations alone is biased."""
     if not study.absent:
         return
     counts = Counter((labels.get(study.by, ""), reason) for labels, reason in study.absent)
     yield TableBlock(
-        f"What has not all of its pictures, by {sanitize(study.by, 80)}: what is missing is compared nowhere"
+        f"Combinations that lack pictures, by {sanitize(study.by, 80)}: what is missing is in no comparison"
         " below.",
         (study.by, "reason", "combinations"),
         [(name, reason, str(count)) for (name, reason), count in counts.items()],
@@ -343,7 +343,7 @@ def _scores(study: Study, pictures: Sequence[_Known]) -> Iterator[Block]:
 
 
 def _unmeasured(study: Study, scores: Scores, pictures: int) -> str:
-    """Return in sentences what a mean leaves out, and whether means are those of the same prompts."""
+    """Return in sentences how many pictures the means leave out, and whether they are of the same prompts."""
     measured = [row for row in scores.rows if row.value is not None]
     common: dict[str, Counter[Labels]] = {}
     for row in measured:

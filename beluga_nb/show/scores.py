@@ -138,7 +138,7 @@ def differences_rows(differences: Differences) -> list[tuple[str, ...]]:
 def _interval(difference: Difference) -> str:
     if math.isinf(difference.half):
         return "none"
-    # A spread of nothing says nothing of others.
+    # Equal values have no variance to estimate an interval from.
     return (
         f"{figures(difference.low)} to {figures(difference.high)}" if difference.half else "none: all alike"
     )

@@ -52,7 +52,7 @@ NUMBER = re.compile(r"[+−-]?[\d,]+(\.\d+)?(e[+-]?\d+)?½?( ?%)?|½|unknown")
 """What counts as a number in a cell."""
 
 _LONGEST_TITLE = 4000
-_LONGEST_NOTE = 8000  # what limits a claim stands at the end
+_LONGEST_NOTE = 8000  # The limits of a claim are at the end of its note.
 _RULE = "1px solid rgba(128,128,128,.6)"
 _HAIRLINE = "1px solid rgba(128,128,128,.2)"
 # Notebooks stretch tables, colour every other line, and align all cells at the right.

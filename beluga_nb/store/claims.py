@@ -32,6 +32,8 @@ SILENCE = 30.0
 """Seconds without a heartbeat, on the clock of the process that waits, after which a claim is abandoned."""
 
 BEGINNING = b'{"host": '
+"""The first bytes of every claim: other files and objects are left alone."""
+
 _LONGEST = 4096  # bytes of a claim
 
 CLAIMS = FileKind(
@@ -98,7 +100,7 @@ class Claim:
         return contested
 
 
-class Taken(Protocol):
+class HeldClaim(Protocol):
     """A claim that this process holds, in a folder or at an address."""
 
     def beat(self) -> None: ...
@@ -106,7 +108,7 @@ class Taken(Protocol):
 
 
 class Watch(Protocol):
-    """What one process sees of the claims of others, and takes its own by."""
+    """What one process sees of the claims of others on a request, and how it takes its own."""
 
     @property
     def holder(self) -> Owner: ...
@@ -116,7 +118,7 @@ class Watch(Protocol):
     def silent_for(self) -> float: ...
     @property
     def age(self) -> float: ...
-    def take(self) -> Taken: ...
+    def take(self) -> HeldClaim: ...
     def look(self) -> None: ...
     def remove(self) -> bool: ...
 
@@ -157,7 +159,7 @@ class ClaimWatch:
         self.age = time.time() - state.st_mtime
 
 
-def await_claim(watch: Watch, *, timeout: float, silence: float) -> Taken:
+def await_claim(watch: Watch, *, timeout: float, silence: float) -> HeldClaim:
     """Make a claim as soon as no other process holds it; one that is abandoned for `silence` is removed.
 
     Raises `TimeoutError` after `timeout` seconds, `FileExistsError` where something else has its name, and

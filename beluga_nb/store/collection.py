@@ -208,12 +208,12 @@ class Collection(FileKind, Generic[T]):
             raise CorruptFileError(error.reason, path, written) from None
         return written, value
 
-    def scan(self, store: Store, *, besides: Set[str] = frozenset()) -> Iterator[Found[T]]:
+    def scan(self, store: Store, *, excluding: Set[str] = frozenset()) -> Iterator[Found[T]]:
         """Yield each file, in the order of their names, with its value or why it cannot be used.
 
-        The files of the names `besides` are not read.
+        The files of the names in `excluding` are not read.
         """
-        wanted = (path for path in self.paths(store) if path.stem not in besides)
+        wanted = (path for path in self.paths(store) if path.stem not in excluding)
         # By folder: whether a link leads elsewhere is asked once for each.
         for folder, paths in groupby(wanted, key=lambda path: path.parent):
             outside = store.outside(folder)
@@ -225,9 +225,9 @@ class Collection(FileKind, Generic[T]):
         """Return the values in a file, as `load`."""
         return [Found(path, self.load(path, store)[1])]
 
-    def values(self, store: Store, *, besides: Set[str] = frozenset()) -> Iterator[T]:
-        """Yield each value that can be read, but not those of the names `besides`."""
-        for found in self.scan(store, besides=besides):
+    def values(self, store: Store, *, excluding: Set[str] = frozenset()) -> Iterator[T]:
+        """Yield each value that can be read, except those of the names in `excluding`."""
+        for found in self.scan(store, excluding=excluding):
             if not isinstance(found.value, CorruptFileError):
                 yield found.value
 

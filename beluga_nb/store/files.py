@@ -120,12 +120,17 @@ def _mark(folder: Path) -> int | None:
     return None
 
 
+def mark_of(schema: int) -> bytes:
+    """Return the content of the file that makes a folder a store."""
+    return b'{"schema":%d}\n' % schema
+
+
 def ensure_store(folder: Path, schema: int) -> None:
     """Make an empty or missing folder a store; raise as `check` where it is something else."""
     if not check(folder, schema):
         # Not in `tmp/`: nothing else may be there before the mark.
         make(folder, folder)
-        _write(folder / MARK, b'{"schema":%d}\n' % schema, part_in=folder, mode=_mode(folder / MARK, folder))
+        _write(folder / MARK, mark_of(schema), part_in=folder, mode=_mode(folder / MARK, folder))
 
 
 def _mode(path: Path, root: Path) -> int:

@@ -1,8 +1,8 @@
 """A store at an address: its objects, and a folder of this machine that has copies of them.
 
 The folder is an ordinary store, below the user's folder of caches. A file is written there after its object,
-so what is in it is kept at the address; what is not in it is fetched when it is asked for. These stay on this
-machine alone: the index, temporary files, and raw answers, which are read again where they arrived.
+so every copy has an object; an object without a copy is downloaded when it is needed. The index, temporary
+files and raw answers have no objects: raw answers are recovered on the machine where they arrived.
 
 Conditional writes (`If-None-Match: *`) decide which of two machines has a claim, or writes a record first.
 """
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
     from beluga_nb.store.records import Store
 
 ABSENT_FOR = 10.0
-"""Seconds for which a record that was not there is not looked for again by `has`."""
+"""Seconds for which `has` does not ask again for a record that had no object."""
 
 LISTED_FOR = 5.0
-"""Seconds for which the journal is not listed again, unless a claim is taken meanwhile."""
+"""Seconds for which the journal is not listed again, unless this process takes a claim."""
 
 EDITING_TIMEOUT = 30.0
-"""Seconds that a change of a file of lines waits for those of other processes."""
+"""Seconds that a change of a file of lines waits for other processes to end theirs."""
 
 EDITING_ABANDONED_AFTER = 20.0
-"""Seconds after which the claim of another machine's process on such a file is abandoned."""
+"""Seconds without a heartbeat after which a claim of another machine on such a file is abandoned."""
 
 READ_AT_ONCE = 200
-"""Records up to which each is asked for; to find more of them, all are listed."""
+"""Objects that are read at once; to find more records than these, all of them are listed first."""
 
 LISTED_FOLDERS = ("records", "sheets", "scores", "verdicts", "marks", "votes", "pending")
 
@@ -60,8 +60,7 @@ _SHARED = re.compile(
     r"|votes/(?:\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{8}|[0-9a-f]{64})\.jsonl"
     rf"|pending/{files.CALL}\.json"
 )
-_CHANGING = ("marks/", "votes/", "pending/")  # files of the other folders are written once
-_MARK = b'{"schema":%d}\n' % SCHEMA
+_CHANGING = ("marks/", "votes/", "pending/")  # Files in the other folders never change.
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
@@ -73,7 +72,7 @@ class Mirror:
         self.folder = folder
         self.objects = Objects(address)
         self._is_checked = self._is_store = False
-        self._versions: dict[str, str] = {}  # of files that change, as they were fetched
+        self._versions: dict[str, str] = {}  # of the copies of files that change
         self._absent: dict[str, float] = {}
         self._listed = 0.0
 
@@ -86,13 +85,13 @@ class Mirror:
     # Reading.
 
     def fetch(self, *paths: Path) -> None:
-        """Bring those of some files here, at once, that are not here and that there are."""
+        """Download the objects, if there are any, of the files that have no copy here; all at once."""
         wanted = [name for path in paths if (name := self._name(path)) and not path.exists()]
         for name, data in self.objects.read_all(wanted).items():
             self._keep(name, data)
 
     def has(self, path: Path) -> bool:
-        """Whether there is a file, or was one when it was last looked for, some seconds ago."""
+        """Whether a file has a copy or an object; without, asks again after `ABSENT_FOR` seconds."""
         if path.exists():
             return True
         name = self._name(path)
@@ -104,7 +103,7 @@ class Mirror:
         return False
 
     def prefetch(self, paths: Iterable[Path]) -> None:
-        """Bring those of many records here that there are, at once."""
+        """Download the records of these paths that have objects, all at once."""
         wanted = [path for path in paths if not path.exists()]
         if len(wanted) > READ_AT_ONCE:
             self.refresh("records")
@@ -114,14 +113,17 @@ class Mirror:
         self._absent = absent if len(self._absent) > len(absent) else self._absent | absent
 
     def refresh(self, folder: str, is_wanted: Callable[[str], bool] = bool) -> None:
-        """Make a folder hold the files that there are now, or those of them with wanted names."""
+        """Make a folder here equal to the one at the address.
+
+        Of the objects that are new or changed, only those with wanted names are downloaded.
+        """
         if folder not in {*LISTED_FOLDERS, "blobs"}:
             return
         if folder == "pending":
             if time.monotonic() - self._listed < LISTED_FOR:
                 return
             self._listed = time.monotonic()
-        # Before the objects are listed: what another thread uploads meanwhile is not taken for removed.
+        # Listed before the objects: what another thread uploads meanwhile must not seem removed.
         here = {name: path for path in self._files(folder) if (name := self._name(path))}
         there = {
             name: found for name, found in self.objects.listed(folder).items() if _SHARED.fullmatch(name)
@@ -144,7 +146,7 @@ class Mirror:
             self.refresh("blobs", lambda _: False)
 
     def _differs(self, name: str, size: int, version: str) -> bool:
-        """Whether a file is not here as it is there."""
+        """Whether the copy of an object is missing or out of date."""
         if name.startswith(_CHANGING) and self._versions.get(name) != version:
             return True
         try:
@@ -152,20 +154,20 @@ class Mirror:
         except OSError:
             return True
 
-    def absent(self, paths: Iterable[Path]) -> list[Path]:
-        """Return which of some files there are no objects of."""
+    def missing(self, paths: Iterable[Path]) -> list[Path]:
+        """Return the files that have no object."""
         missing = self.objects.missing(map(self._name, paths := list(paths)))
         return [path for path in paths if self._name(path) in missing]
 
-    # Writing. The object comes first, so that a file here is kept there.
+    # Writing. The object is written first, so that every copy has one.
 
     def upload(self, written: Mapping[Path, bytes]) -> None:
-        """Write the objects of some files, at once."""
+        """Write the objects of some files, all at once."""
         self.ensure_store()
         self.objects.write({name: data for path, data in written.items() if (name := self._name(path))})
 
     def create(self, path: Path, data: bytes) -> bytes | None:
-        """Write the object of a file, or return the one that is there."""
+        """Write the object of a file and return None, or return another one that is already there."""
         self.ensure_store()
         name = self._name(path)
         for _ in range(2):
@@ -175,7 +177,7 @@ class Mirror:
             except FileExistsError:
                 with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                     there = self.objects.read(name)
-                    # A request that was sent again finds what it has written itself.
+                    # A request that a driver repeated finds what its first attempt has written.
                     return None if there == data else there
         return None
 
@@ -192,7 +194,7 @@ class Mirror:
 
     @contextlib.contextmanager
     def editing(self, path: Path) -> Iterator[None]:
-        """Change a file of lines in the block, which no other process changes meanwhile."""
+        """Let the block change a file of lines, which no other process changes meanwhile."""
         name = self._name(path)
         self.ensure_store()
         watch = self.watch(f"{hashlib.sha256(name.encode()).hexdigest()}.claim")
@@ -203,7 +205,7 @@ class Mirror:
         try:
             try:
                 self._keep(name, self.objects.read(name))
-            except FileNotFoundError:  # new, or forgotten: then nothing of it may come back
+            except FileNotFoundError:  # New or forgotten: an old copy must not be uploaded again.
                 path.unlink(missing_ok=True)
             yield
             self.upload({path: read_file(path, files.LARGEST_LINES)})
@@ -211,11 +213,11 @@ class Mirror:
             claim.release()
 
     def watch(self, name: str) -> ObjectWatch:
-        """Return what claims of that name are seen and taken by."""
-        return ObjectWatch(self.objects, f"pending/{name}", before=self.ensure_store, taken=self._listed_anew)
+        """Return a watch on the claims of this name, which also takes one."""
+        return ObjectWatch(self.objects, f"pending/{name}", before=self.ensure_store, taken=self._list_again)
 
     def check(self) -> None:
-        """Raise `RemoteError` where the address holds something else than a store of this format."""
+        """Raise `RemoteError` if there are objects at the address, but no store of this format."""
         if self._is_checked:
             return
         try:
@@ -233,10 +235,10 @@ class Mirror:
         if self._is_store:
             return
         self.check()
-        # Twice, if it was not there: the second one must be refused. It would change nothing.
+        # A new mark is written twice: if the second write is not refused, claims would not be exclusive.
         for _ in range(2):
             try:
-                self.objects.create(files.MARK, _MARK)
+                self.objects.create(files.MARK, files.mark_of(SCHEMA))
             except FileExistsError:
                 self._is_store = True
                 return
@@ -256,11 +258,11 @@ class Mirror:
                 "Update beluga_nb, or set BELUGA_STORE to another store.",
             )
 
-    def _listed_anew(self) -> None:
+    def _list_again(self) -> None:
         self._listed = 0.0
 
     def _name(self, path: Path) -> str:
-        """Return the name of the object of a file; nothing for a file that stays here."""
+        """Return the name of the object of a file; empty for a file that has none."""
         name = path.relative_to(self.folder).as_posix()
         return name if _SHARED.fullmatch(name) else ""
 
@@ -274,7 +276,7 @@ class Mirror:
 
 
 def _batches(names: list[str]) -> Iterator[list[str]]:
-    """Yield some names at a time: what is read at once is in memory."""
+    """Yield the names in batches, since all objects of a batch are in memory at once."""
     for start in range(0, len(names), READ_AT_ONCE):
         yield names[start : start + READ_AT_ONCE]
 
@@ -282,14 +284,14 @@ def _batches(names: list[str]) -> Iterator[list[str]]:
 def open_mirror(address: StoreAddress, environ: Mapping[str, str] = os.environ) -> Mirror:
     """Return the mirror of a store at an address, in the user's folder of caches.
 
-    That of memory:// is as short-lived as its objects.
+    That of memory:// is in a temporary folder, since its objects end with the process.
     """
     if address.scheme == "memory":
         folder = tempfile.mkdtemp(prefix="beluga_nb-")
         mirror = Mirror(address, Path(folder) / "store")
         weakref.finalize(mirror, shutil.rmtree, folder, ignore_errors=True)
         return mirror
-    # The same address may be of another service.
+    # Another service may have the same address.
     services = [address.url, *(environ.get(f"AWS_ENDPOINT_URL{end}", "") for end in ("", "_S3"))]
     services.append(environ.get("FSSPEC_S3_ENDPOINT_URL", ""))
     digest = hashlib.sha256(json.dumps(services).encode()).hexdigest()
@@ -307,8 +309,8 @@ def _caches(environ: Mapping[str, str]) -> Path:
 
 
 @contextlib.contextmanager
-def whole(store: Store) -> Iterator[Store]:
-    """Yield a store that has every object of a store at an address, read anew."""
+def downloaded(store: Store) -> Iterator[Store]:
+    """Yield a temporary store with every object of a store at an address, downloaded anew."""
     assert store.mirror
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         mirror = Mirror(store.mirror.address, Path(place) / "store")

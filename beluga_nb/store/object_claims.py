@@ -1,9 +1,10 @@
 """Claims as objects: made by a conditional write, which fails where there is one.
 
-A claim that is abandoned is taken over by a second one, whose name is made of its token: of several
-machines that see the same, one makes it. So the last claim of a chain counts. Its owner removes the chain,
-the first one first. A heartbeat writes the claim anew, with another number; only changes are looked at,
-never clocks.
+To take over an abandoned claim, a process writes its successor, whose name contains a hash of the abandoned
+claim's token. Several machines that see the same claim try the same name, and one succeeds. Successors form
+a chain, and the owner of the last claim holds it. When it is done, it removes the chain from the first claim
+on. A heartbeat writes the claim again with another number. A process that waits times how long the content
+stays the same; clocks of machines are never compared.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from beluga_nb.store.claims import BEGINNING, Owner, owner_fields, parse_owner
 from beluga_nb.store.objects import Objects, RemoteError
 
 LATE = 15.0
-"""Seconds without a heartbeat after which another process may have taken a claim over."""
+"""Seconds since the last written heartbeat after which `release` checks whether the claim was taken over."""
 
 LONGEST_CHAIN = 100
+"""Claims of a chain above which it is refused as not written by beluga_nb."""
 
 
 @dataclass
 class ObjectClaim:
-    """A claim that this process holds: the names of its chain, its own last."""
+    """A claim that this process holds; `names` are those of its chain, its own last."""
 
     objects: Objects
     names: tuple[str, ...]
@@ -44,7 +46,7 @@ class ObjectClaim:
 
     def release(self) -> None:
         """Remove the chain, unless another process has taken the claim over."""
-        with contextlib.suppress(RemoteError):  # then it is abandoned, and taken over
+        with contextlib.suppress(RemoteError):  # What is left counts as abandoned, and is taken over.
             if time.monotonic() - self._beaten > LATE:
                 with contextlib.suppress(FileNotFoundError):
                     self.objects.read(_successor(self.names[0], self.token))
@@ -54,9 +56,9 @@ class ObjectClaim:
 
 
 class ObjectWatch:
-    """What one process sees of the claims of others, from look to look; as `ClaimWatch`.
+    """What one process sees of claims at an address each time that it looks; the counterpart of `ClaimWatch`.
 
-    `before` is called before a claim is made, and `taken` after it.
+    `before` is called before a claim is written, and `taken` after that.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class ObjectWatch:
         self.holder = Owner()
         self.is_ours = True
         self.silent_for = 0.0  # seconds, on the monotonic clock of this process
-        self.age = 0.0  # unknown: clocks of other machines are not looked at
+        self.age = 0.0  # unknown: the clocks of other machines are not read
         self._chain: tuple[tuple[str, str], ...] = ()  # names and tokens
         self._takes_over = False
         self._content = b""
@@ -85,7 +87,7 @@ class ObjectWatch:
         try:
             self.objects.create(name, _owner(token))
         except FileExistsError:
-            # A request that was sent again finds what the first one has written.
+            # A request that a driver repeated finds what its first attempt has written.
             if self._token(name) != token:
                 raise
         # Another process may have removed the chain before this claim was made.
@@ -96,7 +98,7 @@ class ObjectWatch:
         return ObjectClaim(self.objects, (*(each for each, _ in older), name), token)
 
     def look(self) -> None:
-        """See who holds the claim now, and since when it is silent; raise `FileNotFoundError`."""
+        """Read who holds the claim, and how long it is silent; raise `FileNotFoundError` if there is none."""
         chain, content = list[tuple[str, str]](), self.objects.read(self.name)
         while True:
             self.holder = parse_owner(content)
@@ -117,7 +119,7 @@ class ObjectWatch:
         self._chain, self.silent_for = tuple(chain), time.monotonic() - self._seen
 
     def remove(self) -> bool:
-        """Let the next claim take over the one that was seen, which is abandoned."""
+        """Let the next `take` write the successor of the claim that was seen, which is abandoned."""
         self._takes_over = True
         return True
 

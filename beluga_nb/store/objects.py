@@ -1,6 +1,6 @@
 """The objects at the address of a store: the few operations that a store needs, over fsspec.
 
-Names are relative to the address, with slashes. What fails is a `RemoteError`, in two lines.
+Names are relative to the address, with slashes. Errors of the service are raised as `RemoteError`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from beluga_nb.errors import StoreError
 from beluga_nb.text import sanitize
 
 AT_ONCE = 16
-"""Requests that are sent at once."""
+"""Requests that are under way at the same time, at most."""
 
 TIME_LIMITS = {
     "connect_timeout": 10,
@@ -53,9 +53,9 @@ class RemoteError(StoreError):
 
 
 class Objects:
-    """The objects below an address. Each operation is a request or more, and waits for its answer.
+    """The objects below an address. Each operation sends one request or more, and waits for the answers.
 
-    `sent` counts the operations by their names.
+    `sent` counts the calls of each fsspec method.
     """
 
     def __init__(self, address: StoreAddress) -> None:
@@ -70,20 +70,20 @@ class Objects:
             return _bytes(found)
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Return those of some objects that are there, read at once."""
+        """Return the objects that exist, of some names; all are read at once."""
         names = list(names)
         with self._errors("read"):
             found = zip(names, self._read(names), strict=True)
             return {name: _bytes(each) for name, each in found if not isinstance(each, FileNotFoundError)}
 
     def write(self, objects: Mapping[str, bytes]) -> None:
-        """Write objects at once, over what has their names."""
+        """Write objects, all at once; those with the same names are replaced."""
         with self._errors("written"):
             for each in self._call("pipe_file", list(objects.items())):
                 _raised(each)
 
     def create(self, name: str, data: bytes) -> None:
-        """Write an object; raise `FileExistsError` where there is one, of two writers to one of them."""
+        """Write a new object; raise `FileExistsError` if there is one. Of two writers, one gets it."""
         with self._errors("written"):
             [made] = self._call("pipe_file", [(name, data)], mode="create")
             _raised(made)
@@ -96,7 +96,7 @@ class Objects:
                     _raised(each)
 
     def missing(self, names: Iterable[str]) -> set[str]:
-        """Return which of some objects are not there."""
+        """Return the names that have no object."""
         names = list(names)
         with self._errors("read"):
             found = self._call("info", [(name,) for name in names])
@@ -108,9 +108,9 @@ class Objects:
             }
 
     def listed(self, folder: str) -> dict[str, tuple[int, str]]:
-        """Return the objects below a folder: their sizes, and what changes when one is written anew."""
+        """Return the size in bytes and the version of each object below a folder; writes change it."""
         with self._errors("listed"):
-            # By a prefix: s3fs asks twice more whether a folder without objects is one.
+            # With a prefix, s3fs sends one request; for an empty folder it would send two more.
             by_prefix = {"prefix": f"{folder}/"} if self.address.scheme in {"s3", "gs"} else {}
             [found] = self._call("find", [("" if by_prefix else folder,)], detail=True, **by_prefix)
             begin = len(self._path("")) + 1
@@ -124,7 +124,7 @@ class Objects:
             return isinstance(found, FileNotFoundError) or not _raised(found)
 
     def _read(self, names: Sequence[str]) -> list[Any]:
-        # Without a start, s3fs asks for the size first: another request.
+        # Without `start`, s3fs sends another request first, for the size.
         start = {"start": 0} if self.address.scheme == "s3" else {}
         return self._call("cat_file", [(name,) for name in names], **start)
 
@@ -139,11 +139,11 @@ class Objects:
         options: dict[str, object] = {"use_listings_cache": False}
         if self.address.scheme == "s3" and "config_kwargs" not in fsspec.config.conf.get("s3", {}):
             options["config_kwargs"] = TIME_LIMITS
-        # fsspec keeps what it has made, for each process.
+        # fsspec caches its file systems, in each process.
         return fsspec.filesystem(self.address.scheme, **options)
 
     def _call(self, method: str, calls: Sequence[tuple[Any, ...]], **options: object) -> list[Any]:
-        """Return what each call of a method returns or raises; they are sent at once where fsspec can."""
+        """Return what each call of a method returns or raises; an asynchronous driver sends all at once."""
         if not calls:
             return []
         with self._counting:
@@ -162,7 +162,7 @@ class Objects:
             yield
         except (FileNotFoundError, FileExistsError):
             raise
-        except Exception as error:  # Each driver of fsspec raises what it likes.
+        except Exception as error:  # Each driver of fsspec raises classes of its own.
             raise _in_two_lines(self.address, error, doing) from None
 
 
@@ -187,7 +187,7 @@ def _outcome(method: Callable[..., Any], arguments: tuple[Any, ...], options: Ma
 
 def _bytes(found: Any) -> bytes:
     """Return what was read, or raise the error."""
-    if isinstance(found, Exception) and _code(found) in {"InvalidRange", "416"}:  # it is empty
+    if isinstance(found, Exception) and _code(found) in {"InvalidRange", "416"}:  # The object is empty.
         return b""
     return bytes(_raised(found))
 
@@ -199,7 +199,7 @@ def _raised(found: Any) -> Any:
     code = _code(found)
     if isinstance(found, FileNotFoundError) and code in _NO_BUCKET:
         raise OSError(code) from found
-    # Drivers differ in what they raise where a conditional write has found an object.
+    # Each driver raises another error where a conditional write finds an object.
     if code in _TAKEN or type(found).__name__ == "ResourceExistsError":
         raise FileExistsError(code) from found
     raise found
@@ -211,14 +211,14 @@ def _code(error: BaseException) -> str:
         response = getattr(each, "response", None)
         if isinstance(response, Mapping) and isinstance(response.get("Error"), Mapping):
             return str(response["Error"].get("Code", ""))
-    # gcsfs has HTTP statuses.
+    # gcsfs: an HTTP status.
     return str(code) if isinstance(code := getattr(error, "code", None), int) else type(error).__name__
 
 
 def _in_two_lines(address: StoreAddress, error: Exception, doing: str) -> RemoteError:
     code, place = _code(error), sanitize(address.url, 120)
     if code == "OSError" and error.args:
-        code = str(error.args[0])  # of a bucket that is not there
+        code = str(error.args[0])  # `_raised` has put the code there.
     if code in _NO_BUCKET:
         return RemoteError(
             f"There is no bucket {sanitize(address.bucket, 80)} ({place}).",

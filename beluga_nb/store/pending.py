@@ -137,18 +137,18 @@ def complete(store: Store, run: str) -> None:
 
 
 def calls_for(
-    store: Store, request: Request, *, provider: str, besides: Set[str] = frozenset()
+    store: Store, request: Request, *, provider: str, excluding: Set[str] = frozenset()
 ) -> list[Pending]:
     """Return the calls for pictures of a request, the oldest first, for the holder of its claim.
 
-    Those `besides` are not read.
+    Those in `excluding` are not read.
 
     The claim on a request (store/claims.py) proves that no process waits for them, also where the id of a
     process that died is in use again.
     """
     return [
         call
-        for call in calls(store, besides=besides)
+        for call in calls(store, excluding=excluding)
         if call.provider == provider
         and call.request.slice(0) == request.slice(0)
         and set(call.request.samples) & set(request.samples)
@@ -156,7 +156,7 @@ def calls_for(
 
 
 def repeatable(
-    store: Store, request: Request, *, provider: str, body: str, besides: Set[str] = frozenset()
+    store: Store, request: Request, *, provider: str, body: str, excluding: Set[str] = frozenset()
 ) -> Pending | None:
     """Return an earlier call that sent the very same, whose id the service may know.
 
@@ -165,7 +165,7 @@ def repeatable(
     """
     if not body:  # An engine that is not a service: the journal need not be read.
         return None
-    for call in calls_for(store, request, provider=provider, besides=besides):
+    for call in calls_for(store, request, provider=provider, excluding=excluding):
         if call.request.samples == request.samples and call.body == body and not _repeated(store, call):
             return call
     return None
@@ -231,11 +231,11 @@ def _answers(store: Store) -> list[Path]:
     return [folder / name for name in files.names(folder, links=False) if ANSWERS.pattern.fullmatch(name)]
 
 
-def calls(store: Store, *, besides: Set[str] = frozenset()) -> list[Pending]:
-    """Return the calls without a known end, the oldest first, but those `besides`."""
+def calls(store: Store, *, excluding: Set[str] = frozenset()) -> list[Pending]:
+    """Return the calls without a known end, the oldest first, except those in `excluding`."""
     found: list[Pending] = []
     with contextlib.suppress(StoreError):
-        found = list(CALLS.values(store, besides=besides))
+        found = list(CALLS.values(store, excluding=excluding))
     return sorted(found, key=lambda call: (call.started, call.run))
 
 

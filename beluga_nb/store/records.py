@@ -1,6 +1,6 @@
 """The store: a folder of records and of the bytes that they name (store/format.py).
 
-That of a store at an address has copies of its objects (store/mirror.py).
+The folder of a store at an address has copies of its objects (store/mirror.py).
 """
 
 from __future__ import annotations
@@ -112,22 +112,22 @@ class Store:
         return {sample for sample in samples if not self.has(request.slice(sample), provider=provider)}
 
     def fetch(self, *paths: Path) -> None:
-        """Bring those files of a store at an address here that are not here and that there are."""
+        """Download files of a store at an address that have no copy here, if they exist."""
         if self.mirror:
             self.mirror.fetch(*paths)
 
     def prefetch(self, requests: Iterable[Request], *, provider: str) -> None:
-        """Bring the records of a store at an address here, of the first pictures of many requests."""
+        """Download the records of the first pictures of many requests, from a store at an address."""
         if self.mirror:
             self.mirror.prefetch(self.record_path(key(each, provider=provider)) for each in requests)
 
     def refresh(self, folder: str) -> None:
-        """Make a folder of a store at an address hold what is there now."""
+        """Bring the copy of a folder of a store at an address up to date."""
         if self.mirror:
             self.mirror.refresh(folder)
 
     def watch(self, name: str) -> Watch:
-        """Return what claims of that name are seen and taken by."""
+        """Return a watch on the claims of this name, which also takes one."""
         if self.mirror:
             return self.mirror.watch(name)
         return ClaimWatch(self.folder / "pending" / name, self.folder)
@@ -153,7 +153,9 @@ class Store:
             self._write({path: data for path, data in blobs.items() if not self._holds(path, data)})
             self._write_record(record)
             # Until the record was there, another kernel may have forgotten the same bytes.
-            gone = self.mirror.absent(blobs) if self.mirror else [path for path in blobs if not path.exists()]
+            gone = (
+                self.mirror.missing(blobs) if self.mirror else [path for path in blobs if not path.exists()]
+            )
             self._write({path: blobs[path] for path in gone})
 
     def write_refusal(
@@ -291,7 +293,7 @@ class Store:
             path.unlink(missing_ok=True)
 
     def editing(self, path: Path) -> contextlib.AbstractContextManager[None]:
-        """Change a file of lines in the block."""
+        """Let the block change a file of lines; at an address, no other process changes it meanwhile."""
         return self.mirror.editing(path) if self.mirror else contextlib.nullcontext()
 
     def add_line(self, path: Path, line: bytes) -> None:

@@ -125,7 +125,7 @@ class History:
 
     @property
     def rest(self) -> str:
-        """How many runs are left out, how to see them, and the address; nothing where there is neither."""
+        """How many runs are left out, how to see them, and the address of the store; empty without either."""
         following = Hint(": the next page is ", Remedy("page", str(self.page + 1)))
         left_out = f"{and_more(self.more)}{on(following, self.surface)}" if self.more else ""
         return " ".join(filter(None, [left_out, self.address and f"In {self.address}."]))

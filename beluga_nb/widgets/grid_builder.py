@@ -86,7 +86,8 @@ class GridBuilder:
         grid = self.composer.values().get(name)
         if not isinstance(grid, Grid):
             raise RequestError(
-                f"The variable {sanitize(name, 60)} is no grid.", "%%beluga compare -o g keeps one as g."
+                f"The variable {sanitize(name, 60)} is no grid.",
+                "Run a cell that keeps a grid in it, such as g = beluga_nb.grid(…), and type @g.",
             )
         study, request = grid.study, grid.cells[0].request
         values = {

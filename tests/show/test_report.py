@@ -162,9 +162,7 @@ def test_a_report_says_what_has_no_pictures_and_that_means_are_of_other_prompts(
     session = Session(engine=failing, environ={}, folder=tmp_path)
     study = session.grid("a {{animal}}", animal=["fox", "cat"], model=MODELS).run()
     text = study.report(tmp_path / "out", "contrast").with_suffix(".md").read_text("utf-8")
-    assert (
-        "**What has not all of its pictures, by model: what is missing is compared nowhere below.**" in text
-    )
+    assert "**Combinations that lack pictures, by model: what is missing is in no comparison below.**" in text
     assert f"| {MODELS[0]} | APIStatusError | 1 |" in text
     assert "contrast: The means are not those of the same prompts; the differences are." in text
     complete = study.where(animal="cat").report(tmp_path / "part", "contrast").with_suffix(".md")

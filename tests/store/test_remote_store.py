@@ -14,7 +14,7 @@ from conftest import KEY, Counting, drawing, drawn, service
 from s3 import CREDENTIALS, S3, close_drivers
 from stores import everything, notebook, record
 
-from beluga_nb.config.addresses import DRIVERS, INSTALLED_BY, StoreAddress, place_of
+from beluga_nb.config.addresses import DRIVERS, INSTALLED_BY, StoreAddress, parse_address
 from beluga_nb.config.settings import Settings, load
 from beluga_nb.errors import BelugaError, EngineError, SettingsError, StoreError
 from beluga_nb.request import Request
@@ -178,7 +178,7 @@ def test_the_claim_of_a_process_that_was_killed_is_taken_over_and_its_call_stays
 
 def watches(count, address="memory://claims"):
     return [
-        object_claims.ObjectWatch(Objects(place_of(address)), "pending/c.claim", before=int, taken=int)
+        object_claims.ObjectWatch(Objects(parse_address(address)), "pending/c.claim", before=int, taken=int)
         for _ in range(count)
     ]
 
@@ -629,7 +629,7 @@ def test_the_address_of_the_documentation_is_one():
     extra, address = re.search(
         r'^pip install "(.*)"\nexport BELUGA_STORE=(\S+)$', page, re.MULTILINE
     ).groups()
-    assert INSTALLED_BY[DRIVERS[place_of(address).scheme]] == f'"{extra}"'
+    assert INSTALLED_BY[DRIVERS[parse_address(address).scheme]] == f'"{extra}"'
 
 
 def test_every_collection_is_kept_at_an_address_and_claims_ledgers_and_copies_are_no_files_of_it():
