@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from drawings import drawing
@@ -52,3 +55,33 @@ async def waiting(request):
 def set_variable(name, value):
     """Sets a variable of the process that this is called in."""
     os.environ[name] = value
+
+
+class Refused(APIStatusError):
+    """An error of the engine's own, with what cannot be pickled."""
+
+
+async def refusing(request):
+    error = Refused("It is too large.", status=422)
+    error.turn = threading.Lock()
+    raise error
+
+
+async def ending(request):
+    raise SystemExit("usage: fox")
+
+
+def ending_early():
+    raise SystemExit("no GPU")
+
+
+async def one_of_two(request):
+    """Returns one picture of however many there should be."""
+    result = await drawing(request)
+    return replace(result, pictures=result.pictures[:1])
+
+
+def write_ending_module(folder):
+    """Writes a module that ends Python where it is imported, and makes it known."""
+    (Path(folder) / "ends_python.py").write_text("raise SystemExit('usage: fox')")
+    sys.path.insert(0, folder)

@@ -76,6 +76,7 @@ class ClusterWorkers:
 
     `describe` is called on each, and `about` has what it returned. If that has a "problem", `RequestError` is
     raised.
+    `has_unfit` is whether the last `look` has refused a worker; the others still work.
     """
 
     def __init__(
@@ -90,8 +91,9 @@ class ClusterWorkers:
         self._looking = threading.Lock()
         self.about: dict[str, Mapping[str, str]] = {}
         self._known: set[str] = set()
+        self.has_unfit = False
         self._looked = self._seen = time.monotonic()
-        if not self._ask(self._present()):
+        if not self._ask(present_in(cluster)):
             raise RequestError(
                 "The cluster has no workers.", "Start some first: cluster.scale(2), or adapt(minimum=1)."
             )
@@ -102,8 +104,12 @@ class ClusterWorkers:
             if time.monotonic() - self._looked < LOOK_EVERY:
                 return
             self._looked = time.monotonic()
-        present = self._present()
-        self._ask(present - self._known)
+        self.has_unfit, present = False, present_in(self._cluster)
+        try:
+            self._ask(present - self._known)
+        except RequestError:
+            self.has_unfit = True
+            raise
         if present:
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > EMPTY_FOR:
@@ -111,13 +117,6 @@ class ClusterWorkers:
                 f"The cluster has had no workers for {EMPTY_FOR:g} seconds.",
                 "Its logs have the reason; what was done is kept.",
             )
-
-    def _present(self) -> set[str]:
-        found = self._cluster.nthreads()
-        if inspect.isawaitable(found):
-            found.close()  # type: ignore[attr-defined]  # a coroutine that is not awaited would warn
-            raise RequestError("The client is asynchronous.", "Pass one made without asynchronous=True.")
-        return set(found)
 
     def _ask(self, workers: set[str]) -> set[str]:
         if workers:
@@ -127,19 +126,19 @@ class ClusterWorkers:
             self._check_functions(sorted(workers))
             if self._describe:
                 self._check_described(self._describe, sorted(workers))
-            self._known |= workers & self._present()
+            self._known |= workers & present_in(self._cluster)
         return workers
 
     def on_each_worker(self, function: Callable[..., object], *arguments: object) -> Mapping[str, object]:
         """Return what a function returns on each worker that is there and answers."""
-        found = self._run(sorted(self._present()), function, *arguments)
+        found = self._run(sorted(present_in(self._cluster)), function, *arguments)
         return {name: value for name, value in found.items() if not _is_error(value)}
 
     def _run(
         self, workers: list[str], function: Callable[..., object], *arguments: object
     ) -> Mapping[str, object]:
         found = self._cluster.run(function, *arguments, workers=workers, on_error="return")
-        gone = set(found) - self._present() if any(map(_is_error, found.values())) else set()
+        gone = set(found) - present_in(self._cluster) if any(map(_is_error, found.values())) else set()
         # An error of Dask itself means that the worker has ended, or cannot be reached.
         return {
             name: value for name, value in found.items() if name not in gone and not _is_dask_error(value)
@@ -178,6 +177,15 @@ class ClusterWorkers:
                 "The function cannot be read",
                 "Install what it uses where the workers run, or define it in a module that they have.",
             )
+
+
+def present_in(cluster: Cluster) -> set[str]:
+    """Return the workers of a cluster; raise `RequestError` for an asynchronous client."""
+    found = cluster.nthreads()
+    if inspect.isawaitable(found):
+        found.close()  # type: ignore[attr-defined]  # a coroutine that is not awaited would warn
+        raise RequestError("The client is asynchronous.", "Pass one made without asynchronous=True.")
+    return set(found)
 
 
 def modules_of(function: Callable[..., object]) -> set[str]:

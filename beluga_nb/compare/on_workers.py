@@ -14,25 +14,33 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.compare.cluster import LOOK_EVERY, Cluster, ClusterWorkers, SchedulerTicket
+from beluga_nb.compare.cluster import LOOK_EVERY, Cluster, ClusterWorkers, SchedulerTicket, present_in
 from beluga_nb.compare.executors import Workers, has_processes, submitted, while_the_parent_lives
 from beluga_nb.engines import worker
 from beluga_nb.engines.backend import Backend
 from beluga_nb.engines.pipeline import Source, engine_endpoint
 from beluga_nb.engines.room import EngineRoom
 from beluga_nb.engines.worker import Assignment, Delivery, Task
-from beluga_nb.errors import APIConnectionError, BelugaError, EngineError, OutcomeUnknownError, RequestError
+from beluga_nb.errors import (
+    APIConnectionError,
+    BelugaError,
+    EngineError,
+    OutcomeUnknownError,
+    RequestError,
+    StoreError,
+)
 from beluga_nb.paths import write_file
 from beluga_nb.process.work import at_work
 from beluga_nb.redaction import redacted_bundle
@@ -70,10 +78,14 @@ class WorkerPool(Protocol):
 
     `in_flight` is the number of calls that keep all of them busy, or 0 if it is not known. `is_here` is true
     for threads of this process.
+    `has_unfit` is whether the last `look` has refused one of them, beside which the others go on.
     """
 
     in_flight: int
     is_here: bool
+
+    @property
+    def has_unfit(self) -> bool: ...
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
         """Send a task; raise `RequestError` if no more are accepted."""
@@ -99,6 +111,8 @@ class WorkerPool(Protocol):
 class ExecutorPool:
     """The workers of an executor of `concurrent.futures`, such as threads or processes."""
 
+    has_unfit = False
+
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         threads = getattr(executor, "_max_workers", None)
@@ -109,12 +123,14 @@ class ExecutorPool:
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
         """Send a task; threads of this process have its engine."""
+        if self._is_on_this_machine:  # An initializer may have set another folder in a process.
+            task = replace(task, folder=worker.journal().folder)
         function: Callable[..., Delivery] = worker.perform
         if self.is_here:
             function = partial(worker.perform, here=here)
         elif has_processes(self._executor):
             function = partial(while_the_parent_lives, worker.perform)
-        return Sent(task, submitted(self._executor, function, (task,)))
+        return Sent(task, _taken(self._executor, function, task))
 
     def result(self, sent: Sent) -> Delivery:
         """Return the delivery of a task."""
@@ -123,7 +139,9 @@ class ExecutorPool:
 
     def withdraw(self, sent: Sent) -> bool:
         """Take a task back: cancel it, or take its claim before a worker on this machine does."""
-        return sent.future.cancel() or (self._is_on_this_machine and worker.claim(sent.task))
+        with suppress(OSError, StoreError):  # A worker has left no claim where nothing can be written.
+            return sent.future.cancel() or (self._is_on_this_machine and worker.claim(sent.task))
+        return False
 
     def on_each_worker(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
         """Call a function in this process: its workers keep answers in the folder of this machine."""
@@ -131,6 +149,21 @@ class ExecutorPool:
 
     def look(self) -> None:
         """Do nothing: a broken pool raises when it is used."""
+
+
+def _taken(executor: Executor, function: Callable[..., Delivery], task: Task) -> Future[Any]:
+    """Return a future, whatever a user's executor returns or raises: the call may have begun."""
+    try:
+        future: object = submitted(executor, function, (task,))
+        if isinstance(future, Future):
+            return future
+        raise TypeError("no future")
+    except RequestError:
+        raise
+    except Exception as error:  # of the user's executor
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 class DaskPool:
@@ -144,21 +177,24 @@ class DaskPool:
         self._client = client
         self._options = {**options, "pure": False, "retries": 0}
         describe = partial(worker.describe, assignments)
-        self.workers = ClusterWorkers(client, worker.perform, describe=describe)
-        self.in_flight = PER_THREAD * sum(client.nthreads().values())
+        with _reachable():
+            self.workers = ClusterWorkers(client, worker.perform, describe=describe)
+            self.in_flight = PER_THREAD * sum(client.nthreads().values())
+
+    @property
+    def has_unfit(self) -> bool:
+        return self.workers.has_unfit
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:  # noqa: ARG002
         """Send a task, after its ticket."""
         ticket = SchedulerTicket(f"beluga-{task.attempt}")
         task = replace(task, ticket=ticket)
         ended: Future[Any] = Future()
-        try:
+        with _reachable():
             ticket.issue(self._client)
             there = self._client.submit(worker.perform, task, **self._options)
             # Not by Dask's own executor: its futures never end where the scheduler is lost with the result.
             there.add_done_callback(partial(_end, ended))
-        except Exception as error:  # of Dask, of its event loop, or of a socket
-            raise _unreachable(error) from error
         return Sent(task, ended)
 
     def result(self, sent: Sent) -> Delivery:
@@ -175,24 +211,28 @@ class DaskPool:
 
     def on_each_worker(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
         """Call a function on each worker."""
-        return self.workers.on_each_worker(function, *arguments)
+        with _reachable():
+            return self.workers.on_each_worker(function, *arguments)
 
     def look(self) -> None:
         """Check the workers that have joined; raise `RequestError` where none is left."""
-        try:
+        with _reachable():
             self.workers.look()
-        except RequestError:
-            raise
-        except Exception as error:  # as above
-            raise _unreachable(error) from error
 
 
-def _unreachable(error: Exception) -> RequestError:
-    words = sanitize(str(error), 200)
-    return RequestError(
-        f"The cluster cannot be reached: {type(error).__name__}{words and ': '}{words}",
-        "What was done is kept. Connect to it again, and run the grid again.",
-    )
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """Raise `RequestError` for any error of Dask, of its event loop, or of a socket."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except Exception as error:
+        words = sanitize(str(error), 200)
+        raise RequestError(
+            f"The cluster cannot be reached: {type(error).__name__}{words and ': '}{words}",
+            "What was done is kept. Connect to it again, and run the grid again.",
+        ) from error
 
 
 def _end(ended: Future[Any], there: object) -> None:
@@ -203,14 +243,38 @@ def _end(ended: Future[Any], there: object) -> None:
 def pool_of(executor: Workers, backends: Sequence[Backend]) -> WorkerPool:
     """Return the workers of an executor; raise `RequestError` where they cannot answer for some backends."""
     # The executor of `client.get_executor(resources=…)` holds its client and the options of its tasks.
-    client, options = getattr(executor, "_client", executor), getattr(executor, "_kwargs", {})
+    client, options = _client_of(executor), getattr(executor, "_kwargs", {})
+    if _is_imported_by_a_parent():
+        raise RequestError(
+            "This script is imported by a process that it has started itself.",
+            'Let it start workers only below `if __name__ == "__main__":`.',
+        )
     if isinstance(client, Cluster):
         return DaskPool(client, options, [Assignment.of(each, is_sent=True) for each in backends])
-    assert isinstance(executor, Executor)
-    pool = ExecutorPool(executor)
+    pool = ExecutorPool(client)
     for each in backends:
         Assignment.of(each, is_sent=not pool.is_here)
     return pool
+
+
+def _client_of(executor: object) -> Executor | Cluster:
+    """Return the client of a cluster, or an executor; raise `RequestError` for anything else."""
+    client = getattr(executor, "_client", executor)
+    if isinstance(client, type) or not isinstance(client, Executor | Cluster):
+        raise RequestError(
+            f"{sanitize(repr(client), 80)} is not an executor.",
+            "Pass a dask.distributed.Client, or an executor of concurrent.futures.",
+        )
+    return client
+
+
+def _is_imported_by_a_parent() -> bool:
+    """Whether this process was spawned, and still imports the script of its parent.
+
+    There it would wait for the calls of its parent, which waits for it.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and getattr(process.current_process(), "_inheriting", False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -222,13 +286,14 @@ class WorkerTable:
     @classmethod
     def of(cls, executor: Workers, backends: Sequence[Backend]) -> WorkerTable:
         """Return the table for the workers of an executor; a worker that lacks something is not refused."""
-        client = getattr(executor, "_client", executor)
+        client = _client_of(executor)
         if not isinstance(client, Cluster):
             here = ExecutorPool(client).is_here
             assignments = [Assignment.of(each, is_sent=not here) for each in backends]
             return cls((worker.describe([] if here else assignments),))
         describe = partial(worker.describe, [Assignment.of(each, is_sent=True) for each in backends])
-        found = client.run(describe, workers=list(client.nthreads()), on_error="return")
+        with _reachable():
+            found = client.run(describe, workers=sorted(present_in(client)), on_error="return")
         return cls(tuple(_described(name, about) for name, about in found.items()))
 
     def __repr__(self) -> str:
@@ -274,6 +339,7 @@ class Dispatcher:
         assignment = Assignment.of(backend, is_sent=not self.pool.is_here)
 
         async def engine(request: Request) -> Result:
+            request = request.as_call()  # In mode "off" it has no id yet.
             delivery = await self._delivered(request, assignment, backend)
             return await self._understood(request, delivery, endpoint, make_preview)
 
@@ -316,18 +382,26 @@ class Dispatcher:
     async def _delivered(self, request: Request, assignment: Assignment, backend: Backend) -> Delivery:
         task = Task(request=_plain(request), assignment=assignment, attempt=uuid4().hex)
         begun = asyncio.ensure_future(at_work(self._submit, task, (backend, self.room)))
+        is_back = False
         try:
             sent = await asyncio.shield(begun)
             waiting = asyncio.wrap_future(sent.future)
             waiting.add_done_callback(_retrieved)
             while not (await asyncio.wait({waiting}, timeout=LOOK_EVERY))[0]:
-                await asyncio.to_thread(self._look)
+                try:
+                    await asyncio.to_thread(self._look)
+                except RequestError:
+                    # Beside a worker that is refused, the others end what they have begun.
+                    is_back = self.pool.has_unfit and await self._withdrawn(begun)
+                    if is_back or not self.pool.has_unfit:
+                        raise
             delivery = await asyncio.shield(at_work(self._ended, sent))
         except asyncio.CancelledError:
             is_back = await self._withdrawn(begun)
             raise CallCancelled(may_be_billed=not is_back) from None
         except BelugaError:
-            if begun.done() and not begun.exception() and not await self._withdrawn(begun):
+            is_begun = not is_back and begun.done() and not begun.exception()
+            if is_begun and not await self._withdrawn(begun):
                 raise _unknown("the cluster was lost") from None
             raise
         if isinstance(delivery, str):
@@ -383,7 +457,7 @@ class Dispatcher:
             raise delivery.error
         # Acknowledged only when the answer is on this disk: then the worker removes its own.
         response = await worker.spooled(delivery.response, request)
-        if response.kept and (response.content or not response.broken):
+        if request.spool is None or (response.kept and (response.content or not response.broken)):
             self._done.append(run)
         if len(self._done) >= ACKNOWLEDGED_AT_ONCE:
             await asyncio.to_thread(self._acknowledge)

@@ -61,7 +61,7 @@ def _made(path: str) -> Engine:
         return cast(Engine, found)
     try:
         return cast(Engine, found())
-    except Exception as error:  # of the user's function
+    except (Exception, SystemExit) as error:  # of the user's function
         raise _failed(path, "cannot be made", error) from error
 
 
@@ -70,11 +70,11 @@ def find(path: str) -> Callable[..., object]:
     module, _, name = path.partition(":")
     try:
         return cast(Callable[..., object], attrgetter(name)(import_module(module)))
-    except Exception as error:  # of the user's module
+    except (Exception, SystemExit) as error:  # of the user's module
         raise _failed(path, "cannot be imported", error) from error
 
 
-def _failed(path: str, what: str, error: Exception) -> SettingsError:
+def _failed(path: str, what: str, error: BaseException) -> SettingsError:
     words = sanitize(str(error), 200)
     return SettingsError(
         f"The engine {path} {what}: {type(error).__name__}{words and ': '}{words}",

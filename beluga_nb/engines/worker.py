@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from beluga_nb.api import spool
 from beluga_nb.api.endpoint import key_variables
@@ -114,13 +115,14 @@ class Task:
     """One call for a worker: the request, with the id of the journal, and the assignment.
 
     `attempt` distinguishes it from another call with the same id. Where a scheduler may run the task again,
-    it has a `ticket`.
+    it has a `ticket`. `folder` is the worker's journal where that is the caller's, too.
     """
 
     request: Request
     assignment: Assignment
     attempt: str
     ticket: Ticket | None = None
+    folder: Path | None = None
 
     @property
     def run(self) -> str:
@@ -136,6 +138,42 @@ class Delivery:
     response: Response | None = None
     error: BelugaError | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _unpacked, (self.worker, self.response, self.error and _packed(self.error))
+
+
+def _packed(error: BelugaError) -> tuple[object, ...]:
+    """Return the names of an error's classes, its words, and those of its fields that are surely readable.
+
+    The caller may lack its class, and an engine may have set what cannot be pickled. A pool of processes that
+    cannot read an answer ends all of its workers.
+    """
+    _, words, state = cast(tuple[Any, tuple[Any, ...], dict[str, Any]], BelugaError.__reduce__(error))
+    kinds = [(each.__module__, each.__qualname__) for each in type(error).__mro__]
+    found = {name: _readable(value) for name, value in state.items() if _is_readable(value)}
+    return kinds, words[1:], found
+
+
+def _unpacked(worker: str, response: Response | None, parts: tuple[Any, ...] | None) -> Delivery:
+    """Return a delivery whose error is of the nearest class that this process has loaded."""
+    if parts is None:
+        return Delivery(worker=worker, response=response)
+    kinds, words, state = parts
+    loaded = (getattr(sys.modules.get(module), name, None) for module, name in kinds)
+    kind = next(each for each in loaded if isinstance(each, type) and issubclass(each, BelugaError))
+    error = kind.__new__(kind, *words)
+    vars(error).update(state)
+    return Delivery(worker=worker, error=error)
+
+
+def _readable(value: object) -> object:
+    return tuple(filter(_is_readable, value)) if isinstance(value, tuple) else value
+
+
+def _is_readable(value: object) -> bool:
+    is_own = type(value).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return is_own or value is None or isinstance(value, tuple | str | int | float)
+
 
 def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Delivery:
     """Make the call of a task once; return the raw answer, which stays in the journal until `acknowledge`.
@@ -143,9 +181,8 @@ def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Deliv
     A second run of the same task makes no call. It delivers the answer that the first run left, or else
     `OutcomeUnknownError`. Threads of the caller's own process get its backend and room as `here`.
     """
-    store = journal()
-    may_begin = (task.ticket is None or task.ticket.take()) and claim(task)
-    if not may_begin:
+    store = _journal_of(task)
+    if not _may_begin(task):
         return _left(task, store)
     call, spool_of = None, None
     with suppress(StoreError):  # The caller has the call in its own journal.
@@ -155,24 +192,40 @@ def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Deliv
     try:
         backend, room = here or (task.assignment.backend(), _room())
         response = room.thread.submit(_answer(backend, room, request)).result()
-    except BelugaError as error:
+    except BaseException as error:
         with suppress(StoreError):
-            if call:
-                pending.mark_unknown(store, call, error.message)
-        return Delivery(worker=name(), error=error)
+            if call:  # The next run would wait for a call without an end.
+                pending.mark_unknown(store, call, getattr(error, "message", type(error).__name__))
+        if isinstance(error, BelugaError):
+            return Delivery(worker=name(), error=error)
+        raise
     return Delivery(worker=name(), response=response)
 
 
+def _may_begin(task: Task) -> bool:
+    if task.ticket and not task.ticket.take():
+        return False
+    try:
+        return claim(task)
+    except (OSError, StoreError):  # Where nothing can be written, a scheduler's ticket is all there is.
+        return True
+
+
 def claim(task: Task) -> bool:
-    """Take the right to begin a task on this machine; return false if it was taken before."""
-    folder = journal().folder
+    """Take the right to begin a task on this machine; return false where it was taken before.
+
+    Raises `OSError` or `StoreError` where nothing can be written, so that it is not known.
+    """
+    folder = _journal_of(task).folder
     try:
         Claim.take(folder / "pending" / f"{_claims_of(task.run)}{task.attempt}", folder)
     except FileExistsError:
         return False
-    except (OSError, StoreError):  # Nothing can be written here, so only a ticket protects.
-        return True
     return True
+
+
+def _journal_of(task: Task) -> Store:
+    return Store(task.folder) if task.folder else journal()
 
 
 def _claims_of(run: str) -> str:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 
@@ -29,6 +29,7 @@ from remote_engines import mixed
 from sampling import rounds
 
 from beluga_nb import __version__
+from beluga_nb.compare.cluster import ClusterWorkers
 from beluga_nb.engines import worker
 from beluga_nb.errors import BelugaError, NotRecordedError, OverBudgetError, RequestError, SettingsError
 from beluga_nb.server.app import create_app
@@ -322,6 +323,186 @@ def test_a_cap_is_exact_over_all_workers(tmp_path, cluster):
     with pytest.raises(OverBudgetError):
         grid.run(executor=cluster.client)
     assert grid._runner.resources.budget.spent.images == 7
+
+
+class Strange(Executor):
+    """An executor that does with each call what a function says."""
+
+    def __init__(self, submit):
+        self.submit = submit
+
+
+def raising(*_):
+    raise TypeError("cannot pickle 'lock'")
+
+
+@pytest.mark.parametrize("executor", ["threads", 4, ThreadPoolExecutor])
+def test_what_is_no_executor_is_two_lines(tmp_path, executor):
+    expected = "Pass a dask.distributed.Client, or an executor of concurrent.futures."
+    assert asked_of(executor, tmp_path / "s", engine=ENGINE)[1] == expected
+    with pytest.raises(RequestError, match="is not an executor"):
+        grid_of(session_at(tmp_path / "t", engine=ENGINE)).workers(executor)
+
+
+def test_an_executor_that_breaks_its_promise_leaves_errors_in_cells(tmp_path):
+    for number, submit in enumerate([raising, lambda *_: None, lambda *_: done("junk")]):
+        grid = grid_of(session_at(tmp_path / str(number), engine=ENGINE), ["fox"])
+        with suppress(BelugaError):  # None of them was made.
+            grid.run(executor=Strange(submit))
+        # It may have begun each of them.
+        assert grid.counts["outcome unknown"] == len(grid)
+
+
+def done(value):
+    future = Future()
+    future.set_result(value)
+    return future
+
+
+@pytest.mark.parametrize("mode", ["auto", "off", "refresh"])
+def test_nothing_stays_with_the_workers_in_any_mode(tmp_path, started, state, mode):
+    grid = grid_of(session_at(tmp_path / "s", engine="remote_engines:drawing", mode=mode))
+    grid.run(executor=started("threads"))
+    assert grid.counts["done"] == len(grid)
+    assert list(state.iterdir()) == []
+
+
+def test_an_error_of_an_engine_arrives_whatever_it_is_made_of(tmp_path, started):
+    pool = started("processes")
+    for engine in ("refusing", "ending", "ending_early", "one_of_two"):
+        how = {"engine": f"remote_engines:{engine}"}
+        home = grid_of(session_at(tmp_path / f"{engine}, home", **how), ["fox"], n=2)
+        there = grid_of(session_at(tmp_path / f"{engine}, there", **how), ["fox"], n=2)
+        for grid, executor in ((home, None), (there, pool)):
+            with suppress(BelugaError):  # None of them was made.
+                grid.run(executor=executor)
+        check_same(there, home, engine)
+
+
+def test_an_error_of_a_class_that_the_caller_lacks_is_of_the_nearest_one():
+    class OnlyThere(remote_engines.Refused):
+        pass
+
+    error = OnlyThere("It is too large.", status=422)
+    error.turn = threading.Lock()
+    delivery = pickle.loads(pickle.dumps(worker.Delivery(worker="w", error=error)))
+    assert type(delivery.error) is remote_engines.Refused
+    assert delivery.error.lines() == ["Refused: It is too large. (status 422)"]
+    assert delivery.error.outcome == error.outcome
+
+
+def test_a_call_that_has_begun_is_not_taken_back_where_workers_cannot_write(tmp_path, monkeypatch, started):
+    monkeypatch.setenv("REMOTE_ENGINES", str(tmp_path))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(worker.STATE, str(tmp_path / "file"))
+    worker.journal.cache_clear()
+    grid = grid_of(session_at(tmp_path / "s", engine="remote_engines:waiting", max_in_flight=4))
+    job = grid.submit(executor=started("threads"))
+    until(lambda: len(list(tmp_path.glob("asked-*"))) == 2)
+    store = grid._runner.workspace().store
+    until(lambda: len(pending.calls(store)) == 4)
+    job.cancel()
+    until(job.done)
+    (tmp_path / "go").touch()
+    assert len(pending.calls(store)) == 2
+    assert grid._runner.resources.budget.spent.images == 2
+
+
+def test_a_call_that_has_begun_is_not_taken_back_where_processes_have_another_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("REMOTE_ENGINES", str(tmp_path))
+    variable = worker.STATE, str(tmp_path / "elsewhere")
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, remote_engines.set_variable, variable) as executor:
+        grid = grid_of(session_at(tmp_path / "s", engine="remote_engines:waiting"), ["fox"])
+        job = grid.submit(executor=executor)
+        until(lambda: list(tmp_path.glob("asked-*")))
+        job.cancel()
+        until(job.done)
+        assert len(pending.calls(grid._runner.workspace().store)) == 1
+        (tmp_path / "go").touch()
+        grid.run(executor=executor)
+    assert grid.counts["done"] == len(grid) == len(list(tmp_path.glob("asked-*")))
+
+
+SCRIPT = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from beluga_nb.session.session import Session
+session = Session(folder=Path(), environ={}, engine="remote_engines:drawing", progress=False)
+grid = session.grid("a {{animal}}", animal=["fox", "owl"])
+grid.run(executor=ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")))
+"""
+
+
+def test_a_script_that_its_own_workers_import_ends_and_says_why(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    path = os.pathsep.join(map(str, [ROOT, ROOT / "tests"]))
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=clean_environment(PYTHONPATH=path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "This script is imported by a process that it has started itself." in done.stderr
+    assert 'below `if __name__ == "__main__":`' in done.stderr
+
+
+def test_a_client_that_is_closed_or_asynchronous_is_two_lines(tmp_path, cluster):
+    from distributed import Client
+
+    with Client(cluster.address) as client:
+        pass
+    grid = grid_of(session_at(tmp_path / "s", engine=ENGINE))
+    for ask in (grid.workers, lambda client: grid.run(executor=client)):
+        with pytest.raises(RequestError, match="The cluster cannot be reached"):
+            ask(client)
+
+    async def asynchronous():
+        async with Client(cluster.address, asynchronous=True) as client:
+            for ask in (grid.workers, lambda client: grid.submit(executor=client)):
+                with pytest.raises(RequestError, match="The client is asynchronous"):
+                    ask(client)
+
+    asyncio.run(asynchronous())
+
+
+def test_an_engine_whose_module_ends_python_is_two_lines(tmp_path, cluster):
+    cluster.client.run(remote_engines.write_ending_module, str(tmp_path))
+    message, _ = asked_of(cluster.client, tmp_path / "s", engine="ends_python:engine")
+    assert message.endswith("The engine ends_python:engine cannot be imported: SystemExit: usage: fox")
+
+
+def test_beside_a_late_worker_that_is_refused_the_others_end_what_they_have_begun(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    with Cluster(tmp_path / "cluster", REMOTE_ENGINES=str(folder)) as cluster:
+        cluster.start("", "--no-nanny")
+        how = {"engine": "remote_engines:waiting", "max_in_flight": 2}
+        grid = grid_of(session_at(tmp_path / "s", **how))
+        job = grid.submit(executor=cluster.client)
+        until(lambda: list(folder.glob("asked-*")))
+        refused = threading.Event()
+        look = ClusterWorkers.look
+
+        def looked(workers):
+            try:
+                look(workers)
+            except RequestError:
+                refused.set()
+                raise
+
+        monkeypatch.setattr(ClusterWorkers, "look", looked)
+        cluster.start("import os; os.environ['XDG_STATE_HOME'] = os.devnull", "--no-nanny")
+        assert refused.wait(60)
+        (folder / "go").touch()
+        with pytest.raises(RequestError, match="A worker cannot write to"):
+            job.result()
+    assert grid.counts["outcome unknown"] == 0
+    assert 1 <= grid.counts["done"] == len(list(folder.glob("asked-*")))
 
 
 HUNTED = ["cat", "fox", "owl", "hen", "dog", "cow", "elk", "bat"]
