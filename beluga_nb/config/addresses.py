@@ -21,7 +21,7 @@ INSTALLED_BY = {"s3fs": '"beluga_nb[remote]"', "fsspec": '"beluga_nb[remote]"'}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]")  # not a Windows drive, which has one letter
 # No backslashes, no patterns (they would list other objects), no query, no spaces or control characters.
 _SEGMENT = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+")
-_SECRETS = re.compile(r"(?<=://).*(?=@)|(?<=[?#]).*", re.DOTALL)  # a user and a password, and a query
+_QUERY = re.compile(r"[?#]")
 _CONTAINER = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+@[\w.-]+")  # of Azure: container@account.host
 
 
@@ -64,7 +64,11 @@ def shown_store(store: str) -> str:
     >>> shown_store("s3://me:secret@bucket/study?key=secret")
     's3://…@bucket/study?…'
     """
-    return sanitize(_SECRETS.sub("…", store), 80)
+    scheme, slashes, rest = store.partition("://")
+    user, at, place = rest.rpartition("@")  # a name and a password, or a container of Azure
+    location, *query = _QUERY.split(place, maxsplit=1)
+    shown = f"{scheme}{slashes}{user and '…'}{at}{location}"
+    return sanitize(f"{shown}{place[len(location)]}…" if query else shown, 80)
 
 
 def parse_address(store: str) -> StoreAddress | Path:

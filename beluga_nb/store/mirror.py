@@ -55,13 +55,22 @@ LISTED_FOLDERS = ("records", "sheets", "scores", "verdicts", "marks", "votes", "
 
 # Nothing else is read or written, whatever the names of other objects are.
 _SHARED = re.compile(
-    r"(?:records|sheets|scores|verdicts|marks)/([0-9a-f]{2})/\1[0-9a-f]{62}\.json"
-    r"|blobs/([0-9a-f]{2})/\2[0-9a-f]{62}\.[a-z]{3,4}"
+    r"(?:records|sheets|scores|verdicts|marks)/[0-9a-f]{2}/[0-9a-f]{64}\.json"
+    r"|blobs/[0-9a-f]{2}/[0-9a-f]{64}\.[a-z]{3,4}"
     r"|votes/(?:\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{8}|[0-9a-f]{64})\.jsonl"
     rf"|pending/{files.CALL}\.json"
 )
 _CHANGING = ("marks/", "votes/", "pending/")  # Files in the other folders never change.
 _UNSAFE = re.compile(r"[^a-z0-9]+")
+
+
+def is_shared(name: str) -> bool:
+    """Whether an object of this name belongs to a store.
+
+    A file named by its hash is in the folder of the first two digits.
+    """
+    folder, _, file = name.partition("/")[2].rpartition("/")
+    return bool(_SHARED.fullmatch(name)) and file.startswith(folder)
 
 
 class Mirror:
@@ -130,9 +139,7 @@ class Mirror:
     def _refresh(self, folder: str, is_wanted: Callable[[str], bool]) -> None:
         # Listed before the objects: what another thread uploads meanwhile must not seem removed.
         here = {name: path for path in self._files(folder) if (name := self._name(path))}
-        there = {
-            name: found for name, found in self.objects.listed(folder).items() if _SHARED.fullmatch(name)
-        }
+        there = {name: found for name, found in self.objects.listed(folder).items() if is_shared(name)}
         wanted = [
             name
             for name, (size, version) in there.items()
@@ -266,7 +273,7 @@ class Mirror:
     def _name(self, path: Path) -> str:
         """Return the name of the object of a file; empty for a file that has none."""
         name = path.relative_to(self.folder).as_posix()
-        return name if _SHARED.fullmatch(name) else ""
+        return name if is_shared(name) else ""
 
     def _keep(self, name: str, data: bytes) -> None:
         files.ensure_store(self.folder, SCHEMA)

@@ -775,12 +775,13 @@ def test_every_collection_is_kept_at_an_address_and_claims_ledgers_and_copies_ar
     for collection in registry.packable():
         place = collection.place(name if collection is votes.VOTES else "a" * 64)
         assert collection.folder in mirror.LISTED_FOLDERS
-        assert mirror._SHARED.fullmatch(place), place
+        assert mirror.is_shared(place), place
     for place in (
         "pending/spent.jsonl",
+        f"records/ab/{'a' * 64}.json",
         f"pending/{'a' * 64}.claim",
         "tmp/x.part",
         "index/aa.idx",
         "store.json",
     ):
-        assert not mirror._SHARED.fullmatch(place)
+        assert not mirror.is_shared(place)
