@@ -447,7 +447,7 @@ def test_what_a_stranger_wrote_stays_text_on_the_exported_page(tmp_path, browser
 SEEN = {"03-teaching-demo": 6, "04-image-processing": 7, "05-reproducible-report": 3, "06-panel": 5}
 """How many pictures a person sees in each, with those that its text shows."""
 
-LOADED = """seen => [...document.querySelectorAll('.jp-OutputArea img')]
+LOADED = """seen => [...document.querySelectorAll('.jp-OutputArea img:not(.beluga-panel img)')]
     .filter(image => image.complete && image.naturalWidth > 100).length >= seen"""
 
 

@@ -92,7 +92,9 @@ if (root && !root.belugaReady) {
       // The kernel has the text; in a second it also says whether there is something to ask for.
       if (root.isConnected && button.disabled && ++turns < 50) return;
       clearInterval(waiting);
-      if (root.isConnected) button.click();
+      if (!root.isConnected) return;
+      button.disabled = false;  // The click was made: the kernel says why nothing comes of it.
+      button.click();
     }, 20);
   }, true);
   // What is typed makes the button live before the kernel has heard of it.
