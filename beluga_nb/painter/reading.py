@@ -246,13 +246,16 @@ Match = tuple[str, tuple[tuple[str, str], ...]]
 def _chosen(matches: list[Match]) -> Iterator[Term]:
     """Take the first subject as one; where a later one may also mean a setting, it does.
 
-    A colour that is also a thing, such as orange, is a colour where a noun follows.
+    A colour that is also a thing, such as orange, is a colour where a noun follows. One that is also a mood,
+    such as noir, is a colour after a noun.
     """
-    subject_seen = False
+    subject_seen = is_after_noun = False
     for at, (text, known) in enumerate(matches):
         meanings = list(known)
         tags = [tag for tag, _ in meanings]
-        if "colour" in tags and "subject" in tags:
+        if is_after_noun and "colour" in tags and text in following_colours():
+            meanings = [m for m in meanings if m[0] == "colour"]
+        elif "colour" in tags and "subject" in tags:
             meanings = [
                 m for m in meanings if m[0] == ("colour" if _noun_follows(matches[at + 1 :]) else "subject")
             ]
@@ -260,6 +263,7 @@ def _chosen(matches: list[Match]) -> Iterator[Term]:
             meanings = [m for m in meanings if m[0] == "setting"]
         tag, value = meanings[0]
         subject_seen = subject_seen or tag == "subject"
+        is_after_noun = tag in ("subject", "setting")
         yield Term(text, tag, value)
 
 

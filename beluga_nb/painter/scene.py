@@ -175,10 +175,13 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
     colours: list[int] = []
     count: int | None = None
     relation: int | None = None
+    is_after_setting = False
     for at, term in enumerate(reading.terms):
         if term.absent:
             continue
         match term.tag:
+            case "colour" | "material" if term.text in following_colours() and is_after_setting:
+                pass  # "un chat sur un canapé bleu": it is not the cat that is blue
             case "colour" | "material":
                 if term.text in following_colours() and found and not found[-1].colours and not colours:
                     found[-1] = _coloured(found[-1], [at], reading)
@@ -200,6 +203,7 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
                 colours = []
             case "setting" | "unknown" | "camera":
                 colours, count = [], None
+                is_after_setting = term.tag == "setting"
             case "subject" if term.value not in SCENERY and not (
                 found and _is_body(term) and (relation is None or reading.terms[relation].value in OF_A_BODY)
             ):
@@ -207,6 +211,7 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
                 if len(found) < MOST_ACTORS and not (known and not colours):
                     found += _actors(reading, at, colours, count, relation if found else None)
                 colours, count, relation = [], None, None
+                is_after_setting = False
     if found and colours and not found[-1].colours and _is_apposition(reading, colours[0]):
         found[-1] = _coloured(found[-1], colours, reading)
     return tuple(_bespectacled(found)[:MOST_ACTORS])

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from beluga_nb.painter import paint
+from beluga_nb.painter.colour import RGB
 from beluga_nb.painter.figure import (
     BUILT_IN,
     ENGLISH,
@@ -24,7 +25,7 @@ from beluga_nb.painter.figure import (
 )
 from beluga_nb.painter.look import look_of
 from beluga_nb.painter.reading import lexicon, read, table
-from beluga_nb.painter.scene import staged
+from beluga_nb.painter.scene import cast_of, staged
 from beluga_nb.painter.stream import Stream
 
 MODEL = "gpt-image-2"
@@ -69,6 +70,21 @@ def test_the_words_of_a_figure_are_words() -> None:
     ]
 
     assert not strange
+
+
+@pytest.mark.parametrize(
+    ("prompt", "colours"),
+    [
+        ("un chat noir sur une plage", [(0, 0, 0)]),
+        ("un chat sur un canapé bleu", []),
+        ("un gato negro en un sofá rojo", [(0, 0, 0)]),
+        ("a film noir portrait of a cat", []),
+    ],
+)
+def test_a_colour_after_a_noun_is_the_colour_of_that_noun(prompt: str, colours: list[RGB]) -> None:
+    [actor] = cast_of(read(prompt))
+
+    assert list(actor.colours) == colours
 
 
 def test_a_word_that_english_has_too_means_what_it_means_there() -> None:
@@ -223,6 +239,7 @@ def test_the_xmp_lists_what_is_drawn_and_what_is_ignored() -> None:
     [
         ("drei gelbe Enten auf einem See bei Sonnenuntergang", "duck", 3, "dusk"),
         ("deux chats noirs la nuit", "cat", 2, "night"),
+        ("un chat noir la nuit", "cat", 1, "night"),
         ("tres perros blancos en la playa al atardecer", "dog", 3, "dusk"),
         ("两只猫在夜晚", "cat", 2, "night"),
         ("夜の灯台", "lighthouse", 1, "night"),
