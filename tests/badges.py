@@ -13,6 +13,9 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 QUICKSTART = "notebooks/01-quickstart.ipynb"
+WITH_VOTES = ("07-judging.ipynb", "08-study.ipynb")
+"""Notebooks whose votes are in the store beside them: of the three, only Binder opens them with it."""
+
 INSTALL = """\
 try:
     import beluga_nb
@@ -23,14 +26,17 @@ _ID = "install"
 
 
 def badges(repository: str, notebook: str = QUICKSTART) -> list[str]:
-    """Return the badges that open a notebook of a repository on GitHub."""
+    """Return the badges that open a notebook of a repository on GitHub where it runs from top to bottom."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ValueError("Name the repository as OWNER/NAME.")
     binder = f"https://mybinder.org/v2/gh/{repository}/HEAD?urlpath=lab/tree/{notebook}"
     colab = f"https://colab.research.google.com/github/{repository}/blob/main/{notebook}"
     kaggle = f"https://kaggle.com/kernels/welcome?src=https://github.com/{repository}/blob/main/{notebook}"
+    with_store = [f"[![Binder](https://mybinder.org/badge_logo.svg)]({binder})"]
+    if notebook.endswith(WITH_VOTES):
+        return with_store
     return [
-        f"[![Binder](https://mybinder.org/badge_logo.svg)]({binder})",
+        *with_store,
         f"[![Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})",
         f"[![Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]({kaggle})",
     ]

@@ -15,7 +15,7 @@ from conftest import KEY, drawing, service
 from installed import Environment
 from pins import interpreter
 
-from tests.badges import INSTALL, NOTEBOOKS, badges, notebook_with_badges, with_badges
+from tests.badges import INSTALL, NOTEBOOKS, WITH_VOTES, badges, notebook_with_badges, with_badges
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -59,7 +59,7 @@ def test_a_notebooks_badges_open_itself_and_its_first_cell_installs_where_nothin
     assert notebook_with_badges(once, "other/beluga_nb", path.name) == once.replace("someone/", "other/")
     title, install, *rest = json.loads(once)["cells"]
     links = re.findall(r"^\[!\[\w+\]\(\S+\)\]\((\S+)\)$", "".join(title["source"]), re.MULTILINE)
-    assert len(links) == 3
+    assert len(links) == (1 if path.name in WITH_VOTES else 3)
     assert all(link.endswith(f"/notebooks/{path.name}") for link in links)
     assert "".join(install["source"]) == INSTALL
     assert rest == json.loads(text)["cells"][1:]

@@ -23,7 +23,7 @@ from pins import interpreter
 from beluga_nb.config.versions import BUGS
 from beluga_nb.learned import CLIPScore, Features
 from beluga_nb.session.session import Session
-from tests.badges import NOTEBOOKS, notebook_with_badges
+from tests.badges import NOTEBOOKS, WITH_VOTES, notebook_with_badges
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "tests/environments"
@@ -181,7 +181,9 @@ def colab(environment, wheel, tmp_path_factory):
 @pytest.mark.parametrize(
     "name", [pytest.param("colab", marks=pytest.mark.everywhere)], indirect=True, scope="module"
 )
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path.name not in WITH_VOTES], ids=lambda path: path.stem
+)
 def test_a_notebook_that_is_opened_from_its_badge_runs_top_to_bottom(colab, path, tmp_path):
     environment, found = colab
     index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(found), "PYTHONPATH": ""}
