@@ -420,7 +420,8 @@ def public():
 
 
 CLOSED = """
-import encodings.cp437  # of names in zips; later, Python's own files may be out of reach
+# Later, Python's own files may be out of reach: of names in zips, and of the versions that `status` shows.
+import encodings.cp437, importlib.metadata._adapters
 import os, sys
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[3])))
