@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import traceback
+from contextvars import ContextVar
 from pathlib import Path
 
 import hypothesis
@@ -31,6 +32,21 @@ TESTS = Path(__file__).parent
 # How long an example may take is a matter of the machine and of what else it does.
 hypothesis.settings.register_profile("any machine", deadline=None, max_examples=sampling.rounds(25, 100))
 hypothesis.settings.load_profile("any machine")
+
+
+CALL_ID = ContextVar("CALL_ID")
+"""The `Idempotency-Key` of the request that an engine behind `with_call_ids` is asked for."""
+
+
+def with_call_ids(app):
+    """A service whose engine knows the id of each call, as one that bills each id once does."""
+
+    async def wrapped(scope, receive, send):
+        if scope["type"] == "http":
+            CALL_ID.set(dict(scope["headers"]).get(b"idempotency-key"))
+        await app(scope, receive, send)
+
+    return wrapped
 
 
 def service(engine, key=KEY):

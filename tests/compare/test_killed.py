@@ -6,9 +6,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter, defaultdict
-from contextvars import ContextVar
 
-from conftest import KEY, drawing, on_a_port
+from conftest import CALL_ID, KEY, drawing, on_a_port, with_call_ids
 from kernels import clean_environment
 from sampling import rounds
 
@@ -39,20 +38,6 @@ print(grid.counts["done"])
 """
 
 
-ID = ContextVar("ID")
-
-
-def billing_by_id(app):
-    """A service that bills each `Idempotency-Key` once: it tells the engine behind it of the key."""
-
-    async def wrapped(scope, receive, send):
-        if scope["type"] == "http":
-            ID.set(dict(scope["headers"]).get(b"idempotency-key"))
-        await app(scope, receive, send)
-
-    return wrapped
-
-
 class Murderous:
     """An engine that notes under which ids it is asked for what, and at a random moment kills who asks."""
 
@@ -67,7 +52,7 @@ class Murderous:
         self.struck = threading.Event()
 
     async def __call__(self, request):
-        self.asked[request.prompt, request.model, request.sample].add(ID.get())
+        self.asked[request.prompt, request.model, request.sample].add(CALL_ID.get())
         self.calls += 1
         self.left -= 1
         if self.left == 0 and self.victim:
@@ -88,7 +73,7 @@ class Murderous:
 def test_a_grid_that_is_killed_again_and_again_buys_its_cells_and_what_was_on_its_way(tmp_path):
     engine = Murderous(seed=8)
     store = Store(tmp_path / "beluga_store")
-    with on_a_port(billing_by_id(create_app(engine, key=KEY))) as base_url:
+    with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
         environment = clean_environment(BELUGA_API_KEY=KEY, BELUGA_BASE_URL=base_url)
         for kill in range(1, KILLS + 1):
             before = len(pending.calls(store))

@@ -17,12 +17,11 @@ import time
 from collections import Counter
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from contextvars import ContextVar
 
 import pytest
 import remote_engines
 from clusters import ROOT, Cluster, Scheduler
-from conftest import KEY, drawing, on_a_port, service
+from conftest import CALL_ID, KEY, drawing, on_a_port, service, with_call_ids
 from kernels import clean_environment
 from leaks import holds, leaks
 from remote_engines import mixed
@@ -513,7 +512,6 @@ AT_ONCE = 4
 
 CAP = CELLS + AT_ONCE
 
-CALL = ContextVar("CALL")
 
 RUN = """
 import sys
@@ -524,17 +522,6 @@ if __name__ == "__main__":
     with Client(sys.argv[1]) as client:
         hunted(Path(sys.argv[2]), sys.argv[3]).run(executor=client)
 """
-
-
-def telling_ids(app):
-    """Tell the engine behind a service of the `Idempotency-Key` of each request."""
-
-    async def wrapped(scope, receive, send):
-        if scope["type"] == "http":
-            CALL.set(dict(scope["headers"]).get(b"idempotency-key"))
-        await app(scope, receive, send)
-
-    return wrapped
 
 
 class Striking:
@@ -550,8 +537,8 @@ class Striking:
         self.struck.clear()
 
     async def __call__(self, request):
-        self.posts[CALL.get()] += 1
-        self.ids.setdefault(request.prompt, set()).add(CALL.get())
+        self.posts[CALL_ID.get()] += 1
+        self.ids.setdefault(request.prompt, set()).add(CALL_ID.get())
         self.left -= 1
         if self.left == 0 and self.strike:
             asyncio.get_running_loop().call_later(self.random.uniform(0, 0.15), self._struck)
@@ -615,7 +602,7 @@ def rounds_of(what):
 @pytest.mark.parametrize("number", rounds_of("worker"))
 def test_a_worker_that_is_killed_makes_no_second_purchase(number, cluster, tmp_path):
     engine = Striking(number)
-    with on_a_port(telling_ids(create_app(engine, key=KEY))) as base_url:
+    with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
         pids = list(cluster.client.run(os.getpid).values())
         engine.arm(lambda: kill([engine.random.choice(pids)]))
         run(hunted(tmp_path, base_url), cluster.client)
@@ -628,7 +615,7 @@ def test_a_worker_that_is_killed_makes_no_second_purchase(number, cluster, tmp_p
 @pytest.mark.parametrize("number", rounds_of("all workers"))
 def test_all_workers_that_are_killed_make_no_second_purchase(number, cluster, tmp_path):
     engine = Striking(100 + number)
-    with on_a_port(telling_ids(create_app(engine, key=KEY))) as base_url:
+    with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
         pids = list(cluster.client.run(os.getpid).values())
         engine.arm(lambda: kill(pids))
         run(hunted(tmp_path, base_url), cluster.client)
@@ -641,7 +628,7 @@ def test_all_workers_that_are_killed_make_no_second_purchase(number, cluster, tm
 @pytest.mark.parametrize("number", rounds_of("client"))
 def test_what_a_client_that_is_killed_had_under_way_arrives_in_the_next_one(number, cluster, tmp_path):
     engine = Striking(200 + number)
-    with on_a_port(telling_ids(create_app(engine, key=KEY))) as base_url:
+    with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
         path = os.pathsep.join(map(str, [ROOT, ROOT / "tests", ROOT / "tests" / "compare"]))
         command = [sys.executable, "-c", RUN, cluster.address, str(tmp_path), base_url]
         child = subprocess.Popen(command, env=clean_environment(PYTHONPATH=path))
@@ -655,7 +642,7 @@ def test_what_a_client_that_is_killed_had_under_way_arrives_in_the_next_one(numb
 @pytest.mark.parametrize("number", rounds_of("scheduler"))
 def test_a_scheduler_that_is_killed_loses_no_answer(number, cluster, tmp_path):
     engine = Striking(300 + number)
-    with on_a_port(telling_ids(create_app(engine, key=KEY))) as base_url:
+    with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
         with Scheduler(tmp_path / "first", **cluster.environ) as first:
             first.start("", "--no-nanny", "--nthreads=4")
             engine.arm(lambda: kill([first.process.pid]))

@@ -384,31 +384,15 @@ def test_a_claim_whose_answer_was_lost_is_still_held(s3, machine, monkeypatch):
     assert not [name for name in s3.objects if "pending" in name]
 
 
-def test_another_picture_that_was_recorded_first_stays_and_both_are_kept(s3, machine):
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_another_picture_that_was_recorded_first_stays_and_both_are_kept(s3, machine, is_damaged):
     machine().generate("a fox")
     [name] = [name for name in s3.objects if "records" in name]
     first = s3.objects.pop(name)
 
     async def late(request):
         s3.objects[name] = first  # another machine has recorded it meanwhile
-        payload = ImagePayload(drawn(request, 9), "image/png")
-        return Result.of(request, [payload], engine="drawing", created=1_750_000_000)
-
-    messages = []
-    machine(late, messages).generate("a fox")
-    assert messages == ["Another kernel has recorded the same; this one is kept as take 2."]
-    assert s3.objects[name] == first
-    assert len([each for each in s3.objects if "records" in each]) == 2
-
-
-def test_a_record_is_kept_beside_another_one_whose_picture_cannot_be_read(s3, machine):
-    machine().generate("a fox")
-    [name] = [name for name in s3.objects if "records" in name]
-    first = s3.objects.pop(name)
-
-    async def late(request):
-        s3.objects[name] = first
-        for each in [each for each in s3.objects if "blobs" in each]:
+        for each in [each for each in s3.objects if is_damaged and "blobs" in each]:
             s3.objects[each] = b"damaged"
         payload = ImagePayload(drawn(request, 9), "image/png")
         return Result.of(request, [payload], engine="drawing", created=1_750_000_000)
