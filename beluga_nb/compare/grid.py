@@ -269,7 +269,7 @@ class Grid(Evaluable):
         pages = self.pages
         if number not in range(1, len(pages) + 1):
             raise RequestError(
-                f"There is no page {number}.", f"This grid has {plural(len(pages), 'page')}, from 1 on."
+                f"There is no page {number}.", f"The first page is 1, and the last is {len(pages):,}."
             )
         return self._page(pages, number)
 

@@ -97,7 +97,7 @@ def parse_address(store: str) -> StoreAddress | Path:
         or {".", ".."} & {*folders}
     ):
         raise SettingsError(
-            f"The store '{shown}' is no plain address: it may hold no password, query or pattern.",
+            f"The store '{shown}' is not valid: an address may contain no password, query or pattern.",
             "Give only the bucket and a folder in it, such as s3://bucket/study.",
         )
     _check_installed(scheme)
