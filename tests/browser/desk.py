@@ -115,7 +115,9 @@ class Desk:
         return self.panel.locator(".beluga-sizes label:has(input):visible").all_inner_texts()
 
     def count(self, n):
-        self.panel.get_by_role("spinbutton", name="Pictures").fill(str(n))
+        self.panel.get_by_role("spinbutton", name="Pictures").focus()
+        self.page.keyboard.press("Control+a")  # `fill` replaces no number in Firefox
+        self.page.keyboard.type(str(n))
         self.page.keyboard.press("Tab")
 
     def generate(self, prompt, *, n=1):

@@ -1,4 +1,4 @@
-"""JupyterLab in a headless Chromium, for a with-block: `with Lab(notebook) as lab: lab.run_all()`.
+"""JupyterLab in a headless browser, for a with-block: `with Lab(notebook) as lab: lab.run_all()`.
 
 Nothing of the user's own configuration takes part: every Jupyter folder is a temporary one.
 """
@@ -42,6 +42,18 @@ _QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def launch(playwright, browser="chromium"):
+    """Start the Chromium or the Firefox of this machine."""
+    if browser == "firefox":  # as its makers build it, over WebDriver BiDi
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        program = Path(__file__).with_name("firefox.py")
+        environment = {**os.environ, "PATH": path}
+        return playwright.firefox.launch(channel="moz-firefox", executable_path=program, env=environment)
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
+
+
 _SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 _NOT_USED = {"nbdime": False, "jupyter_lsp": False}
 """Extensions of the server that take a second to import, as Voilà does."""
@@ -67,10 +79,26 @@ class Lab:
     """
 
     app = "lab"
+    module = ("jupyter", "lab")
     path = "lab/tree/{}?reset&token=test"
     options = ("--LabApp.expose_app_in_browser=True",)
+    cells = ".jp-Notebook .jp-Cell"
+    source, prompt = ".cm-content", ".jp-InputPrompt"
+    """Where a cell has its text, and its number."""
 
-    def __init__(self, notebook, *, files=(), settings=None, size=(1280, 1000), voila=False, **environment):
+    def __init__(
+        self,
+        notebook,
+        *,
+        files=(),
+        settings=None,
+        size=(1280, 1000),
+        voila=False,
+        browser="chromium",
+        python=sys.executable,
+        **environment,
+    ):
+        self.browser_name, self.python = browser, python
         self.extensions = {**_NOT_USED, "voila.server_extension": voila}
         self.folder = Path(tempfile.mkdtemp(prefix="beluga-lab-"))
         self.work = self.folder / "work"
@@ -116,7 +144,7 @@ class Lab:
 
     def _start_server(self):
         words = [
-            *(sys.executable, "-m", "jupyter", self.app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+            *(self.python, "-m", *self.module, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
             *("--port=0", "--IdentityProvider.token=test", f"--ServerApp.root_dir={self.work}"),
             f"--ServerApp.jpserver_extensions={self.extensions}",
             *self.options,
@@ -143,7 +171,7 @@ class Lab:
 
     def _start_browser(self):
         self.playwright = sync_playwright().start()
-        self.browser = self.playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
+        self.browser = launch(self.playwright, self.browser_name)
         width, height = self.size
         self.page = self.browser.new_page(viewport={"width": width, "height": height})
         self.page.set_default_timeout(_PATIENCE * 1000)
@@ -159,7 +187,7 @@ class Lab:
             self.visit()
         else:
             self.page.evaluate(_SHOW, self._place())
-            self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+            self.cell(0).wait_for()
 
     def set(self, plugin, values):
         """Write settings, which hold from the next visit on."""
@@ -175,7 +203,7 @@ class Lab:
         """Load the page of the notebook."""
         self.are_settings_new = False
         self.page.goto(self.url + self.path.format(self._place()))
-        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        self.cell(0).wait_for()
         self._connected().wait_for(state="attached")
 
     def _connected(self):
@@ -216,17 +244,17 @@ class Lab:
 
     def cell(self, number):
         """The cell of that number, from 0."""
-        return self.page.locator(".jp-Notebook .jp-Cell").nth(number)
+        return self.page.locator(self.cells).nth(number)
 
     def start(self, number):
         """Run a cell."""
-        self.cell(number).locator(".cm-content").first.click()
+        self.cell(number).locator(self.source).first.click()
         self.page.keyboard.press("Control+Enter")
 
     def run(self, number):
         """Run a cell and wait for its end."""
         self.start(number)
-        self.cell(number).locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).first.wait_for()
+        self.cell(number).locator(self.prompt).filter(has_text=re.compile(r"\d")).first.wait_for()
 
     def run_all(self):
         """Run every cell and wait until the last code cell has its number."""
@@ -261,6 +289,7 @@ class Notebook7(Lab):
     """The same in Notebook 7, which has no status bar, and nothing beside the notebook."""
 
     app = "notebook"
+    module = ("jupyter", "notebook")
     path = "notebooks/{}?token=test"
     options = ()
 
@@ -268,6 +297,37 @@ class Notebook7(Lab):
         # Its word on the kernel fades once there is a kernel to speak to.
         state = ".jp-NotebookKernelStatus"
         return self.page.locator(f"{state}-fade:not({state}-info, {state}-warn, {state}-error)")
+
+    def _turn_side_bar(self):
+        pass
+
+
+class NbClassic(Lab):
+    """The same in NbClassic, the page of Notebook 6."""
+
+    app = "nbclassic"
+    module = ("nbclassic",)
+    path = "nbclassic/notebooks/{}?token=test"
+    options = ()
+    cells = "#notebook-container .cell"
+    source, prompt = ".CodeMirror", ".input_prompt"
+
+    def _connected(self):
+        return self.page.locator("#kernel_indicator_icon.kernel_idle_icon")
+
+    def restart(self):
+        self.page.evaluate("void Jupyter.notebook.restart_clear_output({confirm: false})")
+        self._connected().wait_for(state="detached")
+        self._connected().wait_for(state="attached")
+
+    def shut_down(self):
+        self.page.evaluate("Jupyter.notebook.session.delete()")
+        self._connected().wait_for(state="detached")
+
+    def run_all(self):
+        self.page.evaluate("Jupyter.notebook.execute_all_cells()")
+        last = self.page.locator(".code_cell .input_prompt").last
+        last.filter(has_text=re.compile(r"\d")).wait_for()
 
     def _turn_side_bar(self):
         pass
