@@ -231,7 +231,7 @@ def test_each_suggestion_of_an_error_has_a_button_that_copies_it(lab):
     buttons = [lab.cell(number).locator(".jp-OutputArea button") for number in range(4)]
     buttons[1].wait_for()
     titles = [[each.get_attribute("title") for each in found.all()] for found in buttons]
-    assert titles == [["Copy 'flux-2.0'", "Copy %beluga models"], ["Copy <b>x</b> & y"], [], []]
+    assert titles == [["Copy flux-2.0", "Copy %beluga models"], ["Copy <b>x</b> & y"], [], []]
     for number, error in enumerate([unknown, lost]):
         shown = lab.cell(number).locator("pre").inner_text()
         assert shown.splitlines() == [COLOUR.sub("", line) for line in error._coloured()]

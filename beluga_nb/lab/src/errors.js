@@ -53,7 +53,7 @@ function copyButton(text) {
   button.dataset.lmSuppressShortcuts = 'true';
   const show = (icon, words) => {
     button.title = button.ariaLabel = words;
-    button.replaceChildren(icon.element({ tag: 'span', width: '14px', height: '14px' }));
+    button.replaceChildren(icon.element({ tag: 'span', display: 'block', width: '14px', height: '14px' }));
   };
   const reset = () => show(copyIcon, `Copy ${text}`);
   reset();
