@@ -15,7 +15,7 @@ import pybase64
 
 from beluga_nb.show.markup import outside
 from beluga_nb.show.tables import NUMBER, table
-from beluga_nb.show.template import fill, read_template
+from beluga_nb.show.template import document, fill, read_template
 from beluga_nb.text import sanitize
 
 LONGEST = 4000
@@ -80,8 +80,13 @@ class Document:
     def html(self) -> str:
         """Return a page with its figures in it, without scripts."""
         body = "\n".join(map(_html, self.blocks))
-        style = read_template("show/report.css")
-        return fill("show/report.html", title=outside(self.title, LONGEST), style=style, body=body)
+        title = outside(self.title, LONGEST)
+        return document(
+            fill("show/report.html", title=title, body=body),
+            title=title,
+            style=read_template("show/report.css"),
+            policy="img-src data:; style-src 'unsafe-inline'",
+        )
 
     def markdown(self) -> str:
         """Return Markdown as GitHub reads it; figures are files in `figures/`."""
