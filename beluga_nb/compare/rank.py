@@ -17,6 +17,7 @@ import numpy as np
 
 from beluga_nb.compare.axes import PROMPT
 from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, Wins, fit
+from beluga_nb.compare.scores import ALL_PAIRS
 from beluga_nb.compare.vote import NO_VOTES, Duel
 from beluga_nb.errors import UnknownNameError
 from beluga_nb.interrupted import showing
@@ -143,12 +144,19 @@ class Ranking:
         elif self.too_few:
             widest = max((each.high - each.low) / 2 for each in self.standings)
             words.append(f"Too few for narrow intervals: up to ±{widest:.0f} Elo points.")
-        if len(self.alike) == math.comb(len(self.standings), 2) > 0:
-            words.append("No two are told apart.")
+        return " ".join([*words, *self._apart(), *self._reach()])
+
+    def _apart(self) -> Iterator[str]:
+        """Yield in one sentence about all pairs which are told apart; of two names, if they are not."""
+        count = math.comb(len(self.standings), 2)
+        sure = f" ({ALL_PAIRS})" if count > 1 else ""
+        if len(self.alike) == count > 0:
+            yield f"No two are told apart{sure}."
         elif self.alike:
             pairs = "; ".join(f"{one} and {other}" for one, other in self.alike[:_NAMED])
-            words.append(f"Not told apart: {pairs}{and_more(len(self.alike) - _NAMED)}.")
-        return " ".join([*words, *self._reach()])
+            yield f"Not told apart{sure}: {pairs}{and_more(len(self.alike) - _NAMED)}."
+        elif count > 1:
+            yield f"All are told apart{sure}."
 
     @property
     def _compared(self) -> str:

@@ -68,6 +68,7 @@ def test_a_report_says_what_was_made_how_it_was_judged_and_how_to_see_it_again(s
         "| asleep |",
         "| model | contrast (built-in 1) |",
         "Differences in contrast on the same prompts.",
+        "In each table they hold with 95 % for all pairs together (Bonferroni)",
         "| 5 | a \\<b\\>\\&\\_\\# | 2 |",
         "10 of 10 pictures are recorded",
         "BELUGA\\_MODE\\=replay",
@@ -129,6 +130,7 @@ def test_a_report_has_the_verdicts_of_judges_with_reasons_and_how_far_people_agr
     verdicts = study.judge("Does it show five foxes?", model="any")
     text = study.report(tmp_path / "out", compared, by="count").with_suffix(".md").read_text("utf-8")
     assert "## Rankings" not in text
+    assert "with 95 % for all pairs of one ranking together (Holm)" in text
     for words in (
         "**Ranking by count, by the judge any: Which shows five foxes?**",
         "Ranked by the judge any, not by people.",
