@@ -150,7 +150,7 @@ def study(knobs: Mapping[str, float], folder: Path, *, seed: int) -> dict[str, F
     session = Session(engine=Knobs(knobs, seed), environ={}, folder=folder)
     grid = session.grid("{{what}}", what=PROMPTS, model=list(knobs)).run(assume_yes=True, progress=False)
     vote(grid, knobs, seed=seed)
-    judged = grid.judge_pairs(QUESTION, model="embedded", assume_yes=True, progress=False)
+    judged = grid.judge_pairs(QUESTION, model="embedded").run(assume_yes=True, progress=False)
     scores = grid.score("sharpness", progress=False)
     report = grid.report(folder / "report", judged, scores).with_suffix(".md").read_text("utf-8")
     return {
