@@ -134,7 +134,7 @@ class Finding:
         pairs = [sorted(pair, key=lambda name: -elo[name]) for pair in combinations(elo, 2)]
         if "No two are told apart" in note:
             return cls(frozenset())
-        listed = re.search(r"Not told apart(?: \(.*?\))?: (.*?)\.", note)
+        listed = re.search(r"Not told apart: (.*?)\.", note)
         alike = re.findall(r"(\w+) and (\w+)", listed[1]) if listed else []
         assert listed or "All are told apart" in note
         return cls(frozenset((one, other) for one, other in pairs if {one, other} not in map(set, alike)))

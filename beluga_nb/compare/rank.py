@@ -131,7 +131,7 @@ class Ranking:
 
     def _summary(self) -> str:
         if not self.votes:
-            return NO_VOTES
+            return "Nothing can be said." if self.bad else NO_VOTES
         words = [
             f"Compared on {self._compared} by {plural(self.voters, 'voter')}: {plural(self.votes, 'vote')}."
         ]
@@ -147,16 +147,16 @@ class Ranking:
         return " ".join([*words, *self._apart(), *self._reach()])
 
     def _apart(self) -> Iterator[str]:
-        """Yield in one sentence about all pairs which are told apart; of two names, if they are not."""
+        """Yield which names are told apart, and how sure that is; of two names, only if they are not."""
         count = math.comb(len(self.standings), 2)
-        sure = f" ({ALL_PAIRS})" if count > 1 else ""
         if len(self.alike) == count > 0:
-            yield f"No two are told apart{sure}."
+            yield "No two are told apart."
         elif self.alike:
             pairs = "; ".join(f"{one} and {other}" for one, other in self.alike[:_NAMED])
-            yield f"Not told apart{sure}: {pairs}{and_more(len(self.alike) - _NAMED)}."
+            yield f"Not told apart: {pairs}{and_more(len(self.alike) - _NAMED)}."
+            yield f"All other pairs are, with {ALL_PAIRS}."
         elif count > 1:
-            yield f"All are told apart{sure}."
+            yield f"All are told apart, with {ALL_PAIRS}."
 
     @property
     def _compared(self) -> str:

@@ -11,7 +11,7 @@ from sampling import rounds
 from beluga_nb.compare.inference import MIN_PROMPTS
 from beluga_nb.compare.rank import ranking
 from beluga_nb.compare.scores import ALL_PAIRS, Difference, Differences, Scored, Scores
-from beluga_nb.compare.vote import Duel
+from beluga_nb.compare.vote import NO_VOTES, Duel
 from beluga_nb.show.document import Document, Paragraph, TableBlock
 from beluga_nb.show.labels import cut_labels
 from beluga_nb.show.ranking import ranking_head, ranking_rows, ranking_svg
@@ -100,15 +100,14 @@ def test_a_ranking_claims_no_more_than_its_votes_bear(count):
             if not standing.has_interval:
                 assert sum(standing.name in pair for pair in found.alike) == count - 1
         if not counted:
-            assert "nothing can be said" in found.note
+            assert ("Nothing can be said." if found.bad else NO_VOTES) in found.note
         else:
             assert f"by {found.voters} voter{'s' * (found.voters > 1)}: " in found.note
             pairs = count * (count - 1) // 2
             assert ("No two are told apart" in found.note) <= (len(found.alike) == pairs)
             assert ("All are told apart" in found.note) == (pairs > 1 and not found.alike)
-            # A claim about many pairs says for how many it holds.
-            claims = "told apart" in found.note
-            assert (ALL_PAIRS in found.note) == (claims and pairs > 1)
+            # A claim that pairs are apart says that it is one about all of them; that none are is no claim.
+            assert (ALL_PAIRS in found.note) == (pairs > 1 and len(found.alike) < pairs)
         if all(vote.answer not in ANSWERS[:2] for vote in counted):
             assert len(found.alike) == count * (count - 1) // 2
             assert {standing.elo for standing in found.standings} == {0.0}
