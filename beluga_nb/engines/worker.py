@@ -216,16 +216,25 @@ def claim(task: Task) -> bool:
 
     Raises `OSError` or `StoreError` where nothing can be written, so that it is not known.
     """
-    folder = _journal_of(task).folder
     try:
-        Claim.take(folder / "pending" / f"{_claims_of(task.run)}{task.attempt}", folder)
+        Claim.take(_claim_of(task), _journal_of(task).folder)
     except FileExistsError:
         return False
     return True
 
 
+def release(task: Task) -> None:
+    """Remove the claim of a task that no worker will find any more."""
+    with suppress(OSError):
+        _claim_of(task).unlink()
+
+
 def _journal_of(task: Task) -> Store:
     return Store(task.folder) if task.folder else journal()
+
+
+def _claim_of(task: Task) -> Path:
+    return _journal_of(task).folder / "pending" / f"{_claims_of(task.run)}{task.attempt}"
 
 
 def _claims_of(run: str) -> str:
