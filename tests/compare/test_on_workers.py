@@ -1,6 +1,7 @@
 """A grid on workers equals the grid at home, to the byte, also where some of them are killed."""
 
 import asyncio
+import concurrent.futures
 import gzip
 import json
 import multiprocessing
@@ -29,6 +30,7 @@ from sampling import rounds
 
 from beluga_nb import __version__
 from beluga_nb.compare.cluster import ClusterWorkers
+from beluga_nb.compare.executors import each
 from beluga_nb.engines import worker
 from beluga_nb.errors import BelugaError, NotRecordedError, OverBudgetError, RequestError, SettingsError
 from beluga_nb.server.app import create_app
@@ -160,6 +162,21 @@ def test_a_grid_on_a_cluster_equals_the_grid_at_home(tmp_path, cluster):
     assert list(cluster.folder.rglob("*.answer*")) == list(cluster.folder.rglob("*.claim.*")) == []
 
 
+def test_an_engine_of_batches_equals_one_that_is_asked_for_each_cell(tmp_path, cluster):
+    """Also where a model declines, fails, or draws nothing, and on workers, which ask it in two threads."""
+    home = grid_of(session_at(tmp_path / "home", engine=ENGINE)).run()
+    how = {"engine": "remote_engines:batched", "provider": "mixed"}
+    with ThreadPoolExecutor(4) as threads:
+        for number, executor in enumerate([None, threads, cluster.client]):
+            there = grid_of(session_at(tmp_path / str(number), **how)).run(executor=executor)
+            check_same(there, home, executor)
+    for batch in remote_engines.BATCHES:
+        assert len({(each.model, each.size) for each in batch}) == 1
+    sizes = [len(batch) for batch in remote_engines.BATCHES]
+    assert sum(sizes) == 2 * len(home)
+    assert max(sizes) == 4
+
+
 def asked_of(executor, folder, **how):
     with pytest.raises((RequestError, SettingsError)) as caught:
         grid_of(session_at(folder, **how)).run(executor=executor)
@@ -267,11 +284,13 @@ def test_the_commands_of_the_page_are_dasks():
     assert dask_worker.main.make_context("dask worker", workers).params["n_workers"] == "2"
 
 
-def test_the_engine_of_the_page_is_made_by_its_name(tmp_path, monkeypatch, started):
-    (tmp_path / "engines.py").write_text(block_of_page("import asyncio"))
+def test_the_engines_of_the_page_are_made_by_their_names(tmp_path, monkeypatch, started):
+    code = block_of_page("import asyncio") + block_of_page("from beluga_nb import BatchEngine")
+    (tmp_path / "engines.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    grid = grid_of(session_at(tmp_path / "s", engine="engines:painter"))
-    assert grid.run(executor=started("threads")).counts["done"] == len(grid)
+    for engine in ("painter", "batches"):
+        grid = grid_of(session_at(tmp_path / engine, engine=f"engines:{engine}"))
+        assert grid.run(executor=started("threads")).counts["done"] == len(grid)
 
 
 def test_the_job_script_is_what_dask_jobqueue_prints(capsys):
@@ -285,10 +304,11 @@ def test_the_job_script_is_what_dask_jobqueue_prints(capsys):
     ]
 
 
-def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypatch, started, state):
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypatch, started, state, kind):
     monkeypatch.setenv("REMOTE_ENGINES", str(tmp_path))
     session = session_at(tmp_path / "s", engine="remote_engines:waiting", max_in_flight=4)
-    grid, executor = grid_of(session), started("threads")
+    grid, executor = grid_of(session, ["fox", "owl", "hen"]), started(kind)
     job = grid.submit(executor=executor)
     store = grid._runner.workspace().store
     until(lambda: len(list(tmp_path.glob("asked-*"))) == 2)
@@ -304,6 +324,35 @@ def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypa
     assert len(list(tmp_path.glob("asked-*"))) == len(grid), "what was under way was asked for again"
     assert pending.calls(store) == []
     assert list(state.glob("*.answer*")) == []
+    # A process had been handed some of the calls that were taken back.
+    until(lambda: not list(state.glob("*.claim*")))
+
+
+def test_a_run_in_a_thread_of_its_own_executor_is_refused_and_does_not_wait_for_itself(tmp_path):
+    grid = grid_of(session_at(tmp_path / "s", engine=ENGINE))
+    with ThreadPoolExecutor(1) as executor:
+        for ask in (lambda: grid.run(executor=executor), lambda: list(each(len, [], executor=executor))):
+            error = executor.submit(ask).exception(60)
+            assert isinstance(error, RequestError)
+            assert (
+                error.message
+                == "This thread belongs to the executor, whose calls might wait for this one to end."
+            )
+            assert error.hint == "Pass another executor, or call this outside of it."
+    assert not (tmp_path / "s" / "beluga_store").exists(), "something was begun"
+
+
+class InterpreterPoolExecutor(ThreadPoolExecutor):
+    """Has the name of the class that Python has since 3.14."""
+
+
+def test_an_executor_of_interpreters_is_two_lines(tmp_path):
+    made = getattr(concurrent.futures, "InterpreterPoolExecutor", InterpreterPoolExecutor)
+    with made(1) as executor:
+        assert asked_of(executor, tmp_path / "s", engine=ENGINE) == (
+            "An InterpreterPoolExecutor makes no calls: its interpreters allow no daemon threads.",
+            "Pass a ThreadPoolExecutor or a ProcessPoolExecutor.",
+        )
 
 
 def until(claim):
