@@ -21,7 +21,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 import remote_engines
-from clusters import ROOT, Cluster, Scheduler
+from clusters import IDLE, ROOT, Cluster, Scheduler
 from conftest import CALL_ID, KEY, drawing, on_a_port, service, with_call_ids
 from kernels import clean_environment
 from leaks import holds, leaks
@@ -551,6 +551,49 @@ def test_beside_a_late_worker_that_is_refused_the_others_end_what_they_have_begu
             job.result()
     assert grid.counts["outcome unknown"] == 0
     assert 1 <= grid.counts["done"] == len(list(folder.glob("asked-*")))
+
+
+STOPPED = """
+import sys
+from pathlib import Path
+from distributed import Client
+from test_on_workers import hunted
+client = Client(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
+try:
+    hunted(Path(sys.argv[1]), sys.argv[2]).run(executor=client)
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+@pytest.mark.posix
+def test_a_process_with_its_own_workers_that_is_ended_by_ctrl_c_first_keeps_their_answers(tmp_path):
+    pytest.importorskip("distributed")
+    posts, go = Counter(), threading.Event()
+
+    async def held(request):
+        posts[CALL_ID.get()] += 1
+        if not go.is_set():
+            await asyncio.to_thread(go.wait)
+            await asyncio.sleep(1)  # Without what is tested, the process has ended by then.
+        return await drawing(request)
+
+    with on_a_port(with_call_ids(create_app(held, key=KEY))) as base_url:
+        path = os.pathsep.join(map(str, [ROOT, ROOT / "tests", ROOT / "tests" / "compare"]))
+        environ = clean_environment(PYTHONPATH=path, BELUGA_API_KEY=KEY, **IDLE)
+        environ[worker.STATE] = os.environ[worker.STATE]
+        words = [sys.executable, "-c", STOPPED, str(tmp_path), base_url]
+        with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            until(lambda: len(posts) == 2)
+            child.send_signal(signal.SIGINT)
+            assert child.stdout.readline() == b"stopped\n"
+            go.set()
+            child.wait(60)
+        grid = hunted(tmp_path, base_url)
+        with ThreadPoolExecutor(2) as executor:
+            grid.run(executor=executor)
+    assert grid.counts["done"] == CELLS
+    assert set(posts.values()) == {1}, "a call was made a second time"
 
 
 HUNTED = ["cat", "fox", "owl", "hen", "dog", "cow", "elk", "bat"]
