@@ -212,10 +212,10 @@ class DaskPool:
         task = replace(task, ticket=ticket)
         ended: Future[Any] = Future()
         with _reachable():
-            ticket.issue(self._client)
+            remove = ticket.issue(self._client)
             there = self._client.submit(worker.perform, task, **self._options)
             # Not by Dask's own executor: its futures never end where the scheduler is lost with the result.
-            there.add_done_callback(partial(_end, ended))
+            there.add_done_callback(partial(_end, ended, remove))
         return Sent(task, ended)
 
     def result(self, sent: Sent) -> Delivery:
@@ -256,7 +256,10 @@ def _reachable() -> Iterator[None]:
         ) from error
 
 
-def _end(ended: Future[Any], there: object) -> None:
+def _end(ended: Future[Any], remove: Callable[[], None], there: object) -> None:
+    # Should the scheduler run the task again, it finds no ticket, as if it had been taken.
+    with suppress(Exception):  # The scheduler is gone, or the client was closed.
+        remove()
     with suppress(InvalidStateError):  # The caller has cancelled it.
         ended.set_result(there)
 

@@ -566,6 +566,14 @@ except KeyboardInterrupt:
 """
 
 
+def test_a_scheduler_keeps_nothing_of_calls_that_have_ended(tmp_path, cluster):
+    scheduler = cluster.client.cluster.scheduler
+    grid = grid_of(session_at(tmp_path / "s", engine=ENGINE)).run(executor=cluster.client)
+    assert grid.counts["done"] == 6
+    until(lambda: not scheduler.tasks)
+    until(lambda: not scheduler.extensions["queues"].queues)
+
+
 @pytest.mark.posix
 def test_a_process_with_its_own_workers_that_is_ended_by_ctrl_c_first_keeps_their_answers(tmp_path):
     pytest.importorskip("distributed")
@@ -642,17 +650,17 @@ class Striking:
         self.struck.set()
 
 
-def hunted(folder, base_url):
+def hunted(folder, base_url, animals=HUNTED, style=("oil", "ink"), max_images=CAP):
     session = Session(
         folder=folder,
         environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url},
         confirm=lambda _: True,
         notify=lambda _: None,
         budget="store",
-        max_images=CAP,
+        max_images=max_images,
         progress=False,
     )
-    return grid_of(session, HUNTED, model="flux-2.0")
+    return grid_of(session, animals, style, model="flux-2.0")
 
 
 def kill(pids):
@@ -701,6 +709,57 @@ def test_a_worker_that_is_killed_makes_no_second_purchase(number, cluster, tmp_p
         assert engine.struck.is_set()
         cluster.client.wait_for_workers(2, timeout=60)
         check_end(engine, tmp_path, base_url, cluster.client, in_flight=2)
+
+
+SHARED_CAP = 18
+
+
+class Gated(Striking):
+    """Answers when it may."""
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.may = threading.Event()
+
+    async def __call__(self, request):
+        while not self.may.is_set():
+            await asyncio.sleep(0.02)
+        return await super().__call__(request)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", rounds_of("worker at the cap"))
+def test_a_cap_that_two_grids_reach_while_a_worker_is_killed_is_exact(number, cluster, tmp_path):
+    engine = Gated(400 + number)
+    with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
+        pids = list(cluster.client.run(os.getpid).values())
+        engine.arm(lambda: kill([engine.random.choice(pids)]))
+
+        def grid_in(*styles, animals=HUNTED[:5]):
+            return hunted(tmp_path, base_url, animals, styles, max_images=SHARED_CAP)
+
+        # Each would fit alone, also beside the calls of the other that are under way.
+        first, second = grid_in("oil", "ink"), grid_in("chalk", "lead")
+        jobs = [grid.submit(executor=cluster.client) for grid in (first, second)]
+        engine.may.set()
+        errors = []
+        for job in jobs:
+            try:
+                job.result()
+            except BelugaError as error:
+                errors.append(error)
+        assert [error for error in errors if isinstance(error, OverBudgetError)]
+        assert engine.struck.wait(60)
+        budget = first._runner.resources.budget_of(first._runner.workspace().settings)
+        assert engine.posts.total() <= budget.spent.images <= SHARED_CAP
+        assert set(engine.posts.values()) == {1}
+        cluster.client.wait_for_workers(2, timeout=60)
+        if left := SHARED_CAP - budget.spent.images:
+            others = grid_in("pen", animals=[f"bee {each}" for each in range(left)])
+            assert others.run(executor=cluster.client).counts["done"] == left
+        with pytest.raises(OverBudgetError):
+            grid_in("pen", animals=["ant"]).run(executor=cluster.client)
+        assert engine.posts.total() <= budget.spent.images == SHARED_CAP
 
 
 @pytest.mark.posix
