@@ -188,6 +188,7 @@ RECORDS = Collection(
     folder="records",
     parse=_parse,
     name=lambda entry: entry.key,
+    never_changes=True,
     first_fields={"image"},
     blobs=lambda entry: entry.blobs,
     # When it came, and how its preview was made, may differ.

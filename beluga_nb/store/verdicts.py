@@ -71,6 +71,7 @@ VERDICTS = Collection(
     parse=_parse,
     to_fields=Verdict.to_fields,
     name=lambda verdict: verdict.key,
+    never_changes=True,
     first_fields={"answer"},
     references=lambda verdict: References(set(verdict.recipe.request.inputs)),
     conflicts=lambda here, packed: here.answer != packed.answer,
