@@ -85,12 +85,12 @@ def decoded_text(text: str) -> Image.Image:
     return decoded(base64.b64decode(text))
 
 
-def gathering(job: Job, load: Load, ask: Ask) -> Work:
+def gathering(job: Job, at_once: int, ask: Ask) -> Work:
     """Return the work of an asynchronous client, on one event loop that stays."""
     runner = asyncio.Runner()
 
     async def every() -> list[Image.Image]:
-        limit = asyncio.Semaphore(load.at_once)
+        limit = asyncio.Semaphore(at_once)
 
         async def one(number: int) -> Image.Image:
             async with limit:
@@ -109,7 +109,7 @@ def floor(job: Job, load: Load) -> Work:
     from benchmarks.floor import Floor
 
     client = Floor(job.url(load.latency), HEADERS)
-    return gathering(job, load, lambda number: client.picture(load.body(number)))
+    return gathering(job, load.at_once, lambda number: client.picture(load.body(number)))
 
 
 def session_of(job: Job, load: Load, mode: str) -> Session:
@@ -140,7 +140,7 @@ def beluga(mode: str, job: Job, load: Load) -> Work:
 
         return await asyncio.to_thread(image)
 
-    return gathering(job, load, ask)
+    return gathering(job, job.size, ask)  # The session limits the requests.
 
 
 def beluga_grid(mode: str, job: Job, load: Load) -> Work:
@@ -216,7 +216,7 @@ def openai_async(job: Job, load: Load) -> Work:
             return decoded_text(answer.b64_json)
         return decoded((await downloads.get(str(answer.url))).content)
 
-    return gathering(job, load, ask)
+    return gathering(job, load.at_once, ask)
 
 
 def litellm_async(job: Job, load: Load) -> Work:
@@ -239,7 +239,7 @@ def litellm_async(job: Job, load: Load) -> Work:
             return decoded_text(answer.data[0].b64_json)
         return decoded((await downloads.get(answer.data[0].url)).content)
 
-    return gathering(job, load, ask)
+    return gathering(job, load.at_once, ask)
 
 
 def httpx_async(job: Job, load: Load) -> Work:
@@ -256,7 +256,7 @@ def httpx_async(job: Job, load: Load) -> Work:
             return decoded_text(answer["b64_json"])
         return decoded((await client.get(answer["url"])).content)
 
-    return gathering(job, load, ask)
+    return gathering(job, load.at_once, ask)
 
 
 def aiohttp_threads(job: Job, load: Load) -> Work:
@@ -275,7 +275,7 @@ def aiohttp_threads(job: Job, load: Load) -> Work:
         async with sessions[0].get(answer["url"]) as response:
             return await asyncio.to_thread(decoded, await response.read())
 
-    return gathering(job, load, ask)
+    return gathering(job, load.at_once, ask)
 
 
 CLIENTS: dict[str, Client] = {
