@@ -44,6 +44,7 @@ EXTRA_BYTES = 64 * 2**20
 EXTRA_SECONDS = 10.0
 """How many seconds fetching them may take."""
 
+_SMALL = 16 * 2**10  # bytes of an answer that are parsed in less time than it takes to wake a thread
 _NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that was sold
 
 
@@ -135,7 +136,8 @@ class Http:
             return self._answered(request, response)
         failed = response.error or response.broken
         try:
-            parsed = await asyncio.to_thread(_parsed, response)
+            is_small = len(response.content) <= _SMALL
+            parsed = _parsed(response) if is_small else await asyncio.to_thread(_parsed, response)
         except InvalidResponseError as error:
             if error.temporary:
                 raise
