@@ -1,7 +1,8 @@
 """From prompts to decoded PIL images: one request, and many at once, beside what people would use instead.
 
 Each client decodes every picture, the asynchronous ones on the event loop as most code does, unless the name
-says "threads". beluga_nb records only where the name says so.
+says "threads". beluga_nb records only where the name says so. What a client imports, Pillow included, is
+imported before: the rows `import` and `first` measure that.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ Client = Callable[[Job, Load], Work]
 
 def measured(client: Client, load: Load, job: Job) -> Measures:
     """Time a client's work; a first time is left out if the work is repeated."""
+    from PIL import Image
+
+    Image.preinit()
     work = client(job, load)
     if load.repeat > 1:
         work()
@@ -127,6 +131,8 @@ def session_of(job: Job, load: Load, mode: str) -> Session:
 
 def beluga(mode: str, job: Job, load: Load) -> Work:
     """Ask with `agenerate`, and use each picture in a thread."""
+    import beluga_nb.api.http  # noqa: F401
+
     session, count = session_of(job, load, mode), itertools.count()
 
     async def ask(_: int) -> Image.Image:
@@ -145,6 +151,8 @@ def beluga(mode: str, job: Job, load: Load) -> Work:
 
 def beluga_grid(mode: str, job: Job, load: Load) -> Work:
     """Ask with a grid of prompts, which is how a user asks for many."""
+    import beluga_nb.api.http  # noqa: F401
+
     session, count = session_of(job, load, mode), itertools.count()
 
     def work() -> list[Image.Image]:

@@ -124,7 +124,9 @@ class Download:
     async def _looked_up(self, address: str) -> list[str]:
         parts = urlsplit(address)
         with contextlib.suppress(ValueError):
-            return [str(ipaddress.ip_address(str(parts.hostname)))]  # It needs no thread that waits for a name.
+            return [
+                str(ipaddress.ip_address(str(parts.hostname)))
+            ]  # It needs no thread that waits for a name.
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
         loop = asyncio.get_running_loop()
         try:
