@@ -20,7 +20,7 @@ from sampling import rounds
 from beluga_nb import painter
 from beluga_nb.painter import choose_size, paint
 from beluga_nb.painter.account import account_of
-from beluga_nb.painter.layers import KINDS
+from beluga_nb.painter.layers.scenery import FOLDER
 from beluga_nb.painter.look import look_of
 from beluga_nb.painter.marks import Sheet, shape
 from beluga_nb.painter.outline import ellipse
@@ -350,8 +350,9 @@ def test_only_royalty_wears_a_crown(prompt: str, royal: bool) -> None:
 
 
 def test_every_subject_has_a_kind_that_can_be_painted() -> None:
-    assert {entry.kind for entry in subjects().values()} <= set(KINDS)
-    assert set(setting_kinds().values()) <= set(KINDS)
+    kinds = {path.stem for path in FOLDER.glob("*.toml")}
+    assert {entry.kind for entry in subjects().values()} <= kinds
+    assert set(setting_kinds().values()) <= kinds
     assert set(GLYPHS) <= set(subjects())
 
 

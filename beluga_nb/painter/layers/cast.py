@@ -1,14 +1,13 @@
 """The cast: the subject's glyph, coloured and placed in the scene."""
 
-from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
-from beluga_nb.painter.colour import RGB, brightness, dark, mix, under
+from beluga_nb.painter.colour import RGB, brightness, mix
 from beluga_nb.painter.figure import figures
 from beluga_nb.painter.layers.ensemble import Block, block, joined, rows
 from beluga_nb.painter.layers.frame import Frame
-from beluga_nb.painter.marks import Glow, Mark, Shape, lit, placed, shape
-from beluga_nb.painter.outline import ellipse, polygon
+from beluga_nb.painter.marks import Shape, placed
 from beluga_nb.painter.reading import subjects
 from beluga_nb.painter.scene import Actor, Scene
 from beluga_nb.painter.stream import Stream
@@ -31,10 +30,12 @@ def is_group(scene: Scene) -> bool:
 
 
 def glyph(scene: Scene) -> tuple[Shape, ...]:
-    """Return the subject's shapes about the origin; empty when it has no glyph."""
+    """Return the cast's shapes about the origin; empty when nothing of it can be drawn."""
     if is_group(scene):
         return _together(scene)
     drawn = glyph_of(scene.subject)
+    if not drawn and scene.kind == "portrait":
+        drawn = glyph_of("bust")  # who sits is a stranger
     if not drawn:
         return ()
     worn = coat(scene)
@@ -93,52 +94,18 @@ def lamp(scene: Scene) -> RGB:
     return mix(tone, (grey, grey, grey), 0.75)  # Pink stays pink by moonlight.
 
 
-def place(scene: Scene, frame: Frame) -> tuple[float, float]:
-    """Return the subject's x and its size."""
+def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
+    """Return what formulas may ask of the cast."""
+    drawn = glyph_of(scene.subject) is not None
     aside = 0.1 if is_group(scene) else 0.7 if frame.w > 1 else 0.35
     x = frame.w * (0.5 + scene.side * aside)
-    return min(max(x, 0.18), frame.w - 0.18), size_of(scene, frame)
-
-
-def standing(scene: Scene, frame: Frame, y: float) -> Iterator[Mark]:
-    """Yield the subject on the ground at y, with its shadow."""
-    if not glyph_of(scene.subject):
-        return
-    x, size = place(scene, frame)
-    yield from shadow(scene, x, y, size)
-    yield from staged(scene, glyph(scene), x, y, size)
-
-
-def shadow(scene: Scene, x: float, y: float, size: float) -> Iterator[Mark]:
-    """Yield the shadow a standing thing throws away from the sun."""
-    tone = under(dark(scene.palette.near, 0.6), scene.palette.lamp)
-    lean = -0.22 * size * (1 if scene.sun > 0 else -1)
-    yield shape(
-        ellipse(x + lean * 0.6, y + 0.004, size * 0.52, size * 0.05), tone, soft=0.05 * size, alpha=0.5
-    )
-    yield shape(ellipse(x, y, size * 0.36, size * 0.028), tone, soft=0.03 * size, alpha=0.65)
-
-
-def staged(scene: Scene, shapes: tuple[Shape, ...], x: float, y: float, size: float) -> Iterator[Mark]:
-    """Yield a glyph in the hour's light."""
-    yield from placed(lit(shapes, lamp(scene)), x, y, size, flip=scene.flip)
-
-
-def aloft(scene: Scene, frame: Frame, y: float) -> Iterator[Mark]:
-    """Yield the subject in the air about y."""
-    if not glyph_of(scene.subject):
-        return
-    x, size = place(scene, frame)
-    yield from staged(scene, glyph(scene), x, y, min(size, 2 * y))
-
-
-def lamplight(scene: Scene, x: float, y: float, size: float) -> Iterator[Mark]:
-    """Yield the lighthouse's beam and halo when it is dark or the weather bad."""
-    if scene.time == "day" and scene.weather == "clear":
-        return
-    warm, side = (255, 246, 206), -1 if scene.flip else 1
-    for s, alpha in ((side, 0.66), (-side, 0.46)):
-        beam = polygon([(x, y - 0.012), (x + s * 2.2, y - 0.34), (x + s * 2.2, y + 0.02), (x, y + 0.012)])
-        yield shape(beam, *((warm, scene.palette.haze) if s > 0 else (scene.palette.haze, warm)), across=True,
-                    soft=0.03, alpha=alpha)  # fmt: skip
-    yield Glow(x, y, size * 0.5, size * 0.5, warm, 0.85, 2.4)
+    return {
+        "cast": drawn,
+        "group": is_group(scene),
+        "stands": drawn and scene.stance in ("ground", "floor", "bust", "float", "sea"),
+        "flies": drawn and scene.stance == "air",
+        "furnished": any(subjects()[actor.subject].stance == "floor" for actor in scene.cast),
+        "cast_x": min(max(x, 0.18), frame.w - 0.18),
+        "cast_size": size_of(scene, frame),
+        "cast_lamp": lamp(scene),
+    }
