@@ -29,7 +29,6 @@ from beluga_nb.painter.reading import lexicon, read, setting_kinds, subjects, ta
 from beluga_nb.painter.register import Cover
 from beluga_nb.painter.scene import staged
 from beluga_nb.painter.stream import Stream
-from beluga_nb.painter.subjects import GLYPHS
 
 MODELS = (
     "gpt-image-2",
@@ -353,7 +352,6 @@ def test_every_subject_has_a_kind_that_can_be_painted() -> None:
     kinds = {path.stem for path in FOLDER.glob("*.toml")}
     assert {entry.kind for entry in subjects().values()} <= kinds
     assert set(setting_kinds().values()) <= kinds
-    assert set(GLYPHS) <= set(subjects())
 
 
 PLACES = (

@@ -1,27 +1,16 @@
-"""The cast: the subject's glyph, coloured and placed in the scene."""
+"""The cast: the subjects' figures, coloured, and placed in the scene."""
 
 from dataclasses import replace
 from typing import Any
 
 from beluga_nb.painter.colour import RGB, brightness, mix
-from beluga_nb.painter.figure import figures
+from beluga_nb.painter.figure import Coat, drawing, figures
 from beluga_nb.painter.layers.ensemble import Block, block, joined, rows
 from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.marks import Shape, placed
 from beluga_nb.painter.reading import subjects
 from beluga_nb.painter.scene import Actor, Scene
 from beluga_nb.painter.stream import Stream
-from beluga_nb.painter.subjects import Coat, Glyph, glyph_of
-
-
-def coat(scene: Scene) -> Coat:
-    """Return the colours the subject wears."""
-    return _coat(scene, scene.subject or "bust", scene.colour, scene.stream.child("cast0"))
-
-
-def _coat(scene: Scene, subject: str, colour: RGB | None, stream: Stream) -> Coat:
-    own = colour or subjects()[subject].colour
-    return Coat(own, scene.palette.accent, scene.night, scene.moods, stream)
 
 
 def is_group(scene: Scene) -> bool:
@@ -30,41 +19,38 @@ def is_group(scene: Scene) -> bool:
 
 
 def glyph(scene: Scene) -> tuple[Shape, ...]:
-    """Return the cast's shapes about the origin; empty when nothing of it can be drawn."""
+    """Return the cast's shapes about the origin, facing left; empty when nothing of it can be drawn.
+
+    What stands has its foot at (0, 0) and is about one unit high; what floats is centred.
+    """
     if is_group(scene):
         return _together(scene)
-    drawn = glyph_of(scene.subject)
-    if not drawn and scene.kind == "portrait":
-        drawn = glyph_of("bust")  # who sits is a stranger
-    if not drawn:
+    subject = scene.subject or ("bust" if scene.kind == "portrait" else "")
+    if subject not in figures():
         return ()
-    worn = coat(scene)
-    return _owned(_readable(scene, scene.subject, drawn(worn)), worn, 1)
-
-
-def _owned(shapes: tuple[Shape, ...], worn: Coat, owner: int) -> tuple[Shape, ...]:
-    """Return a subject's shapes with its number; those in the colour of its coat are dyed."""
-    own = {worn.base, worn.lit, worn.shade}
-    return tuple(replace(shape, owner=owner, dyed=not own.isdisjoint(shape.fill)) for shape in shapes)
-
-
-def _readable(scene: Scene, subject: str | None, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    """Return the shapes so that they face the reader however the scene is flipped: signs, maps, letters."""
-    turned = scene.reversed and subject and subject in figures() and figures()[subject].front
+    shapes = _drawn(scene, subject, scene.colour, scene.stream.child("cast0"), 1)
+    # Signs, maps and letters face the reader however the scene is flipped.
+    turned = scene.reversed and figures()[subject].front
     return placed(shapes, 0, 0, 1, flip=True) if turned else shapes
+
+
+def _drawn(scene: Scene, subject: str, colour: RGB | None, stream: Stream, owner: int) -> tuple[Shape, ...]:
+    """Return a figure's shapes with its number in the cast; those in the colour of its coat are dyed."""
+    base = colour or figures()[subject].colour
+    coat = Coat(base, scene.palette.accent, scene.night, scene.moods, stream)
+    own = {coat.base, coat.lit, coat.shade}
+    shapes = drawing(figures()[subject]).shapes(coat)
+    return tuple(replace(shape, owner=owner, dyed=not own.isdisjoint(shape.fill)) for shape in shapes)
 
 
 def _together(scene: Scene) -> tuple[Shape, ...]:
     """Return several subjects as one group, where the prompt puts them."""
     blocks = []
     for number, actor in enumerate(scene.cast, 1):
-        drawn = glyph_of(actor.subject)
-        assert drawn
 
-        def one(member: int, number: int = number, actor: Actor = actor, drawn: Glyph = drawn) -> Block:
+        def one(member: int, number: int = number, actor: Actor = actor) -> Block:
             stream = scene.stream.child(f"cast{number}").child(member)
-            worn = _coat(scene, actor.subject, actor.colour(member), stream)
-            return block(actor.subject, _owned(drawn(worn), worn, number))
+            return block(actor.subject, _drawn(scene, actor.subject, actor.colour(member), stream, number))
 
         blocks.append(rows(one, actor.count, stacked=actor.stacked))
     group = joined(blocks, [actor.relation for actor in scene.cast[1:]])
@@ -96,7 +82,7 @@ def lamp(scene: Scene) -> RGB:
 
 def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
     """Return what formulas may ask of the cast."""
-    drawn = glyph_of(scene.subject) is not None
+    drawn = scene.subject in figures()
     aside = 0.1 if is_group(scene) else 0.7 if frame.w > 1 else 0.35
     x = frame.w * (0.5 + scene.side * aside)
     return {

@@ -8,7 +8,7 @@ import numpy as np
 from beluga_nb.painter.colour import RGB, dark, light, mix, under, vivid
 from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.noise import ridge
-from beluga_nb.painter.outline import Outline, box, curve, ellipse, ellipses, moved, polygon, rod
+from beluga_nb.painter.outline import Outline, balls, box, curve, ellipse, moved, polygon, rod
 from beluga_nb.painter.scene import Scene
 from beluga_nb.painter.stream import Floats, Stream
 
@@ -66,23 +66,13 @@ def _rough(names: Names, label: str, n: int, cells: float, octaves: int, rough: 
     return ridge(_stream(names, label), n, cells, octaves, rough)
 
 
-def _balls(
-    stream: Stream, x: float, y: float, reach: tuple[float, float], n: int, size: float
-) -> list[Outline]:
-    """Return n leafy balls scattered in an ellipse."""
-    angle, far = stream.many("angle", n, 0, 2 * np.pi), np.sqrt(stream.many("reach", n))
-    radius = stream.many("radius", n, 0.6, 1.15) * size
-    across, down = x + reach[0] * far * np.cos(angle), y + reach[1] * far * np.sin(angle)
-    return ellipses(across, down, radius, radius * 0.88, n=16)
-
-
 def _bushes(
     names: Names, numbers: Floats, x: Floats, y: Floats, reach: tuple[float, float], n: int, size: float
 ) -> list[Outline]:
     """Return the leaves of bushes at these places; each has a stream by its number."""
     places = zip(numbers.tolist(), x.tolist(), y.tolist(), strict=True)
-    every = (_balls(names["stream"].child(k), left, top, reach, n, size) for k, left, top in places)
-    return [ball for balls in every for ball in balls]
+    every = (balls(names["stream"].child(k), left, top, reach, n, size) for k, left, top in places)
+    return [ball for bush in every for ball in bush]
 
 
 def _foliage(
@@ -99,7 +89,7 @@ def _foliage(
     for label, x, y, r in places:
         stream = _stream(names, label.format_map(names)).child(layer)
         middle = x + r * away[0], y + r * away[1]
-        found += _balls(stream, *middle, (r * reach[0], r * reach[1]), n, r * size)
+        found += balls(stream, *middle, (r * reach[0], r * reach[1]), n, r * size)
     return found
 
 
