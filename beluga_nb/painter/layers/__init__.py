@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from beluga_nb.painter.layers.frame import Frame
-from beluga_nb.painter.layers.poster import poster
 from beluga_nb.painter.layers.scenery import Scenery
 from beluga_nb.painter.marks import Mark
 from beluga_nb.painter.scene import OUTDOORS, Scene
@@ -12,7 +11,7 @@ from beluga_nb.painter.scene import OUTDOORS, Scene
 def marks(scene: Scene, frame: Frame) -> Iterator[Mark]:
     """Yield the marks of a scene in the order in which they are painted."""
     scenery = Scenery(scene, frame)
-    yield from poster(scene, frame) if scene.kind == "poster" else scenery.marks(scene.kind)
+    yield from scenery.marks(scene.kind)
     if scene.kind in OUTDOORS:
         yield from scenery.marks("weather")
     if "bokeh" in scene.camera:

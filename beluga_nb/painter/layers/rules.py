@@ -7,6 +7,7 @@ import numpy as np
 
 from beluga_nb.painter.colour import RGB, dark, light, mix, under, vivid
 from beluga_nb.painter.layers.frame import Frame
+from beluga_nb.painter.lettering import LEADING, covered, fitted
 from beluga_nb.painter.noise import ridge
 from beluga_nb.painter.outline import Outline, balls, box, curve, ellipse, moved, polygon, rod
 from beluga_nb.painter.scene import Scene
@@ -49,6 +50,11 @@ def _one(names: Names, label: str, low: float = 0.0, high: float = 1.0) -> float
 def _many(names: Names, label: str, n: int, low: float = 0.0, high: float = 1.0) -> Floats:
     stream: Stream = names["stream"]
     return stream.many(label.format_map(names), n, low, high)
+
+
+def _pick(names: Names, label: str, *options: object) -> object:
+    stream: Stream = names["stream"]
+    return stream.pick(label.format_map(names), options)
 
 
 def _profile(
@@ -261,6 +267,9 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "below": _below,
     "strip": _strip,
     "conifers": _conifers,
+    "lines_of": lambda text, width, height: fitted(text, width, height)[0],
+    "size_of": lambda text, width, height: fitted(text, width, height)[1],
+    "covered": covered,
     "mix": mix,
     "light": light,
     "dark": dark,
@@ -274,6 +283,7 @@ BOUND: Mapping[str, Callable[..., Any]] = {
     "count": _count,
     "one": _one,
     "many": _many,
+    "pick": _pick,
     "profile": _profile,
     "rough": _rough,
     "bushes": _bushes,
@@ -307,6 +317,7 @@ def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
         "moods": scene.moods,
         "settings": scene.settings,
         "colour": scene.colour,
+        "text": scene.text,
         "side": scene.side,
         "sun": scene.sun,
         "zoom": scene.zoom,
@@ -325,6 +336,7 @@ def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
         "accent": p.accent,
         "white": (255, 255, 255),
         "snowy": SNOW,
+        "leading": LEADING,
         "pi": np.pi,
         "k": 0,
         "n": 1,

@@ -14,6 +14,7 @@ from beluga_nb.painter.layers import cast
 from beluga_nb.painter.layers.formula import Formula, constant, formula
 from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.layers.rules import names_of
+from beluga_nb.painter.lettering import Lettering
 from beluga_nb.painter.marks import Glow, Mark, Mirror, Mist, Panes, Shape, Wash, hazed, lit, placed
 from beluga_nb.painter.outline import Outline, box, curve, ellipses, ribbon, ring, rod
 from beluga_nb.painter.scene import Scene
@@ -29,6 +30,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "mist": ("fill", "alpha", "cells", "threshold", "edge", "child"),
     "mirror": ("fill", "alpha", "wave", "smear", "fading", "child"),
     "panes": ("fill", "alpha"),
+    "letters": ("text", "fill", "weight"),
     "cast": ("lamp", "haze", "lift", "flip", "tilt"),
 }
 """The forms of a part, and what else may stand in it. A part that uses a group sets any names for it."""
@@ -155,6 +157,8 @@ class Scenery:
                 yield Mirror(top, bottom, fill[0], stream=stream, **values)
             case "panes":
                 yield Panes(*given, *fill, **values)
+            case "letters":
+                yield Lettering(values.pop("text"), *given, *fill, **values)
             case "cast":
                 yield from self._cast(*given, **values)
             case _:
