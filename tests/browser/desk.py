@@ -36,6 +36,11 @@ LOADED = """() => [...document.querySelectorAll('.beluga-panel .beluga-tile')]
     .map(tile => tile.querySelector('button').title)"""
 """The words of the tiles that are seen with their pictures."""
 
+ICONS = """() => [...document.querySelectorAll('.beluga-panel, .beluga-panel *')].filter(it =>
+    it.matches('.jupyter-widgets-disconnected:not(img)')
+    && !['none', 'normal'].includes(getComputedStyle(it, '::before').content)).length"""
+"""How many widgets of a panel show the icon of a lost connection; a picture has no room for one."""
+
 AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
 
 needs_axe = pytest.mark.skipif(

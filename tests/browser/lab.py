@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from firefox import FIREFOX
 from kernels import clean_environment
 from nbformat.reader import NotJSONError
 from playwright.sync_api import sync_playwright
@@ -31,6 +32,8 @@ IN_A_BROWSER = [
     ),
 ]
 """The marks of what is tested in a browser."""
+
+needs_firefox = pytest.mark.skipif(FIREFOX is None, reason="no Firefox on this machine")
 
 # Chromium calls home at start otherwise, which a closed network refuses many times a second.
 _QUIET = [
@@ -78,6 +81,7 @@ class Lab:
     `open` puts another notebook in its place, on the same server and in the same browser.
     """
 
+    browser_name = "chromium"
     app = "lab"
     module = ("jupyter", "lab")
     path = "lab/tree/{}?reset&token=test"
@@ -94,11 +98,10 @@ class Lab:
         settings=None,
         size=(1280, 1000),
         voila=False,
-        browser="chromium",
         python=sys.executable,
         **environment,
     ):
-        self.browser_name, self.python = browser, python
+        self.python = python
         self.extensions = {**_NOT_USED, "voila.server_extension": voila}
         self.folder = Path(tempfile.mkdtemp(prefix="beluga-lab-"))
         self.work = self.folder / "work"
@@ -225,6 +228,17 @@ class Lab:
         )
         self._connected().wait_for(state="attached")
 
+    def restart_kernel(self):
+        """Restart the kernel, and leave all that it had shown."""
+        self.page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:restart')")
+        self.page.get_by_role("button", name="Restart", exact=True).or_(
+            self.page.get_by_role("button", name="Confirm Kernel Restart")
+        ).click()
+
+    def interrupt(self):
+        """Interrupt the kernel."""
+        self.page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:interrupt')")
+
     def shut_down(self):
         """End the kernel; the next visit begins another."""
         self.menu("Kernel", "Shut Down Kernel")
@@ -270,7 +284,7 @@ class Lab:
     def save(self):
         """Save, and return the notebook as it was written."""
         before = self.notebook.stat().st_mtime_ns
-        self.page.keyboard.press("Control+s")
+        self._start_saving()
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
             time.sleep(0.05)
@@ -280,9 +294,18 @@ class Lab:
                     return nbformat.read(self.notebook, 4)
         raise TimeoutError("the notebook was not saved")
 
+    def _start_saving(self):
+        self.page.keyboard.press("Control+s")
+
     def picture(self, path):
         """Write a screenshot."""
         self.page.screenshot(path=str(path))
+
+
+class LabInFirefox(Lab):
+    """The same in Firefox."""
+
+    browser_name = "firefox"
 
 
 class Notebook7(Lab):
@@ -320,9 +343,19 @@ class NbClassic(Lab):
         self._connected().wait_for(state="detached")
         self._connected().wait_for(state="attached")
 
+    def restart_kernel(self):
+        self.page.evaluate("void Jupyter.notebook.kernel.restart()")
+
+    def interrupt(self):
+        self.page.evaluate("void Jupyter.notebook.kernel.interrupt()")
+
     def shut_down(self):
         self.page.evaluate("Jupyter.notebook.session.delete()")
         self._connected().wait_for(state="detached")
+
+    def _start_saving(self):
+        # NbClassic has no keys while the focus is in an output.
+        self.page.evaluate("void Jupyter.notebook.save_checkpoint()")
 
     def run_all(self):
         self.page.evaluate("Jupyter.notebook.execute_all_cells()")
