@@ -220,7 +220,7 @@ def asked_at_once(kind, folder, **more):
     disk = own_disk(folder / "disk") if kind == "read-only" else ()
     if disk is None:
         pytest.skip("no disk may be mounted here")
-    with Faulty(after(0.1, images(b64(PICTURE)))) as server:
+    with Faulty(after(0.3, images(b64(PICTURE)))) as server:
         code, out, err = run(WAYS + UNWRITABLE, server.url, folder, before=disk, KIND=kind, **more)
         *asked, failures = out.splitlines()
         assert (failures, err, code) == ("[]", "", 0)
@@ -365,7 +365,7 @@ def test_ctrl_c_ends_a_script_that_waits_for_its_calls(presses, tmp_path):
 def test_a_script_does_not_wait_longer_than_its_calls_may_take(tmp_path):
     with Faulty(silence) as server:
         began = time.monotonic()
-        code, _, _ = run("session(timeout=1).submit('a fox')\n", server.url, tmp_path)
+        code, _, _ = run("session(timeout=3).submit('a fox')\n", server.url, tmp_path)
         assert (code, server.count("POST")) == (0, 1)
         assert time.monotonic() - began < 20
 

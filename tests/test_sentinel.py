@@ -9,7 +9,7 @@ import base64
 import pytest
 from conftest import KEY, drawing, on_a_port, service
 from kernels import Kernel
-from leaks import holds, leaks, spellings
+from leaks import different, holds, leaks, spellings
 
 from beluga_nb.errors import APIStatusError, OutcomeUnknownError
 from beluga_nb.request import Request
@@ -166,3 +166,10 @@ def test_a_leak_would_be_found(tmp_path):
     for number, spelling in enumerate(spellings(key)):
         (tmp_path / f"{number}.txt").write_bytes(b"xx" + spelling + b"yy")
     assert len(leaks(tmp_path, key)) == len(spellings(key))
+
+
+def test_of_files_with_the_same_bytes_one_is_searched(tmp_path):
+    paths = [tmp_path / f"{number}.txt" for number in range(5)]
+    for path, data in zip(paths, [b"one", b"two", b"one", b"three", b"two"], strict=True):
+        path.write_bytes(data)
+    assert different(paths) == [paths[0], paths[1], paths[3]]

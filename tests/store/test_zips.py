@@ -40,6 +40,14 @@ except StoreError as error:
 PATIENCE = 90
 
 
+@pytest.fixture(autouse=True)
+def no_archive_is_left(tmp_path):
+    """Every check searches what tests leave, and in some of these archives it would for many seconds."""
+    yield
+    for archive in tmp_path.glob("*.zip"):
+        archive.unlink()
+
+
 @pytest.fixture
 def packed(tmp_path):
     store = Store(tmp_path / "a" / "beluga_store")
