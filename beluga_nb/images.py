@@ -172,9 +172,15 @@ def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:
 
 def _decoded(data: bytes) -> Image:
     in_one_piece = len(data) <= MAX_IN_ONE_PIECE
-    image = _opened(
-        data, png.with_one_idat(data) if in_one_piece and data.startswith(png.SIGNATURE) else data
-    )
+    read = png.with_one_idat(data) if in_one_piece and data.startswith(png.SIGNATURE) else data
+    with contextlib.ExitStack() as after:
+        file = io.BytesIO(read)
+        if read is not data:
+            after.callback(file.close)  # Pillow keeps it as long as the image.
+        return _loaded(data, _opened(data, file), in_one_piece=in_one_piece)
+
+
+def _loaded(data: bytes, image: ImageFile, *, in_one_piece: bool) -> Image:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(data)
     if max(image.size) > MAX_SIDE:
@@ -190,12 +196,12 @@ def _decoded(data: bytes) -> Image:
     return image
 
 
-def _opened(data: bytes, read: bytes = b"") -> ImageFile:
-    """Open a picture; of its bytes, `read` may be another form that gives the same image."""
+def _opened(data: bytes, file: io.BytesIO | None = None) -> ImageFile:
+    """Open a picture from a `file`, which may hold its bytes in another form that gives the same image."""
     from PIL import Image
 
     try:
-        return Image.open(io.BytesIO(read or data), formats=tuple(FORMATS))
+        return Image.open(file or io.BytesIO(data), formats=tuple(FORMATS))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         # Under -W error the warning is raised.
         raise _too_large(data) from None
