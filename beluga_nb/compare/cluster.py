@@ -59,23 +59,21 @@ class SchedulerTicket:
 
     def issue(self, client: object) -> Callable[[], None]:
         """Give it to the scheduler; return a function that removes it when its task has ended."""
-        queue = self._queue(client)
+        queue = import_module("distributed").Queue(self.name, client=client)  # The client comes from it.
         queue.put(1)
         return cast(Callable[[], None], queue.close)
 
-    def take(self, client: object = None) -> bool:
+    def take(self, client: Any = None) -> bool:
         """Take it, on a worker or with a client; return whether it was still there."""
-        queue = self._queue(client)
-        try:
-            return bool(queue.get(batch=True))  # returns what is there, and does not wait
-        finally:
-            queue.close()
-
-    def _queue(self, client: object) -> Any:
-        distributed = import_module("distributed")  # Lazy import: a client comes from it.
         with _CONNECTING:
-            client = client or distributed.get_client()
-        return distributed.Queue(self.name, client=client)
+            client = client or import_module("distributed").get_client()
+        try:
+            # As `Queue.get`, which would first ask the scheduler for a queue. This returns what is there, and
+            # does not wait.
+            found = client.sync(client.scheduler.queue_get, name=self.name, batch=True)
+        except KeyError:  # It was removed.
+            return False
+        return bool(found)
 
 
 class ClusterWorkers:

@@ -29,7 +29,7 @@ from remote_engines import mixed
 from sampling import rounds
 
 from beluga_nb import __version__
-from beluga_nb.compare.cluster import ClusterWorkers
+from beluga_nb.compare.cluster import ClusterWorkers, SchedulerTicket
 from beluga_nb.compare.executors import each
 from beluga_nb.engines import worker
 from beluga_nb.errors import BelugaError, NotRecordedError, OverBudgetError, RequestError, SettingsError
@@ -564,6 +564,18 @@ try:
 except KeyboardInterrupt:
     print("stopped", flush=True)
 """
+
+
+def test_a_ticket_is_taken_once_and_never_after_it_was_removed(cluster):
+    client, ticket = cluster.client, SchedulerTicket("beluga-test")
+    remove = ticket.issue(client)
+    assert [ticket.take(client) for _ in range(2)] == [True, False]
+    remove()
+    assert not ticket.take(client)
+    remove = ticket.issue(client)
+    remove()
+    until(lambda: "beluga-test" not in client.cluster.scheduler.extensions["queues"].queues)
+    assert not ticket.take(client)
 
 
 def test_a_scheduler_keeps_nothing_of_calls_that_have_ended(tmp_path, cluster):
