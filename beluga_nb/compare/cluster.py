@@ -98,6 +98,7 @@ class ClusterWorkers:
         self._known: set[str] = set()
         self.has_unfit = False
         self._looked = self._seen = time.monotonic()
+        _check_not_in_task()
         if not self._ask(present_in(cluster)):
             raise RequestError(
                 "The cluster has no workers.", "Start some first: cluster.scale(2), or adapt(minimum=1)."
@@ -182,6 +183,16 @@ class ClusterWorkers:
                 "The function cannot be read",
                 "Install what it uses where the workers run, or define it in a module that they have.",
             )
+
+
+def _check_not_in_task() -> None:
+    """Raise `RequestError` in a task that occupies a thread of a worker, for which its own tasks may wait."""
+    threads = sys.modules.get("distributed.threadpoolexecutor")
+    if threads and getattr(threads.thread_state, "proceed", False):
+        raise RequestError(
+            "This task occupies a thread of the cluster, for which its own calls might wait.",
+            "Get the client by `with distributed.worker_client() as client:`, which frees the thread.",
+        )
 
 
 def present_in(cluster: Cluster) -> set[str]:

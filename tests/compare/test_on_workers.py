@@ -342,6 +342,15 @@ def test_a_run_in_a_thread_of_its_own_executor_is_refused_and_does_not_wait_for_
     assert not (tmp_path / "s" / "beluga_store").exists(), "something was begun"
 
 
+def test_a_task_that_runs_a_grid_on_its_own_cluster_is_refused_unless_it_frees_its_thread(tmp_path, cluster):
+    submit = cluster.client.submit
+    assert submit(remote_engines.run_within, str(tmp_path), is_free=False).result(60) == [
+        "RequestError: This task occupies a thread of the cluster, for which its own calls might wait.",
+        "Get the client by `with distributed.worker_client() as client:`, which frees the thread.",
+    ]
+    assert submit(remote_engines.run_within, str(tmp_path), is_free=True).result(60) == 2
+
+
 class InterpreterPoolExecutor(ThreadPoolExecutor):
     """Has the name of the class that Python has since 3.14."""
 
