@@ -83,6 +83,7 @@ class Figure:
     """What a file says of a figure before its parts: how it is asked for, where it lives, how large it is.
 
     The anchors are (x, y) in the figure's height: where it sits, holds, looks from, and how wide its head is.
+    What is worn has a width, of the wearer's head's, and how far its lower edge is above the head's middle.
     """
 
     name: str
@@ -93,6 +94,8 @@ class Figure:
     colour: RGB
     front: bool
     like: str
+    holds: bool
+    worn: tuple[float, ...]
     anchors: Mapping[str, tuple[float, ...]]
 
 
@@ -227,7 +230,7 @@ def header(path: Path) -> Figure:
     entries = _header_of(path)
     known = {
         *LANGUAGES,
-        *("kind", "stance", "size", "colour", "facing", "like", "unit", "joints", "poses"),
+        *("kind", "stance", "size", "colour", "facing", "like", "unit", "joints", "poses", "worn", "holds"),
         *ANCHORS,
     }
     if strange := sorted({*entries} - known):
@@ -241,6 +244,7 @@ def header(path: Path) -> Figure:
     try:
         colour, size = rgb(str(entries.get("colour", "#b0a89c"))), float(str(entries.get("size", 0.5)))
         unit = float(str(entries.get("unit", 100)))
+        worn = tuple(_numbers(str(entries.get("worn", "")))[0].tolist())
         anchors = {
             a: tuple(float(n) / unit for n in _numbers(str(entries[a]))[0]) for a in ANCHORS if a in entries
         }
@@ -255,6 +259,8 @@ def header(path: Path) -> Figure:
         colour,
         entries.get("facing") == "front",
         str(entries.get("like", "")),
+        bool(entries.get("holds")),
+        worn,
         anchors,
     )
 

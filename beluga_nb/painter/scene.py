@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from beluga_nb.painter.colour import RGB, mix, rgb, turned
+from beluga_nb.painter.figure import figures
 from beluga_nb.painter.look import Look
 from beluga_nb.painter.reading import (
     EAST_ASIAN,
@@ -258,9 +259,13 @@ def _actors(
     terms = reading.terms
     many = 1 if count is None else min(12, int(terms[count].value))
     how = "beside" if relation is None else terms[relation].value
-    worn, thing = how in ("in", "wearing") and terms[at].value in CLOTHES, terms[at].value
     if how in ("in", "wearing"):
-        how = "wearing" if worn else "in" if how == "in" and thing in CONTAINERS else "beside"
+        thing = figures()[terms[at].value]
+        how = "wearing" if thing.worn else "in" if how == "in" and thing.holds else "beside"
+    if how in ("on", "under", "behind", "front", "left", "right") and terms[relation or 0].text.startswith(
+        "の"
+    ):
+        how += "<"  # Japanese says "box, on, cat" of a cat on a box.
     actor = Actor(
         terms[at].value, many, (), how, terms=tuple(n for n in (at, count, relation) if n is not None)
     )
@@ -273,14 +278,9 @@ def _actors(
         yield _coloured(actor, colours if many > 1 else colours[-1:], reading)
 
 
-CONTAINERS = (
-    *("bowl", "cup", "glass", "vase", "backpack", "trash-bin", "canoe", "car", "bus", "truck", "pickup"),
-    *("gift", "cube", "tent", "bed", "balloon", "hat", "shoe", "bottle", "airplane", "ship", "teapot"),
-)
 LIMBS = ("ear", "nose", "mouth", "head", "foot", "tooth")
 BODY = ("face", "faces", "eyes", "eye", "hand", "hands", "fingers", "palm", "skull", "brain")
 OF_A_BODY = ("beside", "holding", "in", "wearing")  # "a girl with blue eyes": no eye of its own
-CLOTHES = ("shirt", "dress", "hat", "crown", "spectacles", "headphones", "trousers", "shoe")
 
 
 PEOPLE: Mapping[str, tuple[str, ...]] = {
