@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.hints import Hint, Remedy
+from beluga_nb.hints import Code, Hint, Remedy
 from beluga_nb.images import FORMATS
 from beluga_nb.request import PROMPT_LIMIT, Request
 from beluga_nb.text import sanitize
@@ -71,7 +71,11 @@ class Sizes(Enum):
         if value in labels():
             raise RequestError(
                 f"{model} has no size '{value}'.",
-                f"It takes {', '.join(own)} or auto; nearest is {label_of(*pixels(value), own)}.",
+                Hint(
+                    f"It takes {', '.join(own)} or auto; nearest is ",
+                    Code(label_of(*pixels(value), own)),
+                    ".",
+                ),
                 param=name,
             )
         if match := re.fullmatch(PIXELS, value):

@@ -193,7 +193,7 @@ class UnknownNameError(RequestError):
         self.name = name
         self.choices = tuple(choices)
         self.nearest = nearest(name, self.choices)
-        question = Hint("Did you mean ", Code(f"'{self.nearest}'"), "? ") if self.nearest else ""
+        question = Hint("Did you mean '", Code(self.nearest), "'? ") if self.nearest else ""
         advice = hint or f"Available: {', '.join(self.choices)}."
         suffix = f" for {of}" if of else ""
         message = f"No {kind} '{sanitize(name, 80)}'{suffix}."
@@ -206,7 +206,7 @@ class UnknownArgumentError(RequestError, TypeError):
     def __init__(self, name: str, choices: Iterable[str], *, of: str) -> None:
         known = tuple(choices)
         meant = nearest(name, known)
-        question = Hint("Did you mean ", Code(f"'{meant}'"), "?") if meant else ""
+        question = Hint("Did you mean '", Code(meant), "'?") if meant else ""
         advice = question or f"It takes {', '.join(known) or 'none'}."
         super().__init__(f"{of}() has no argument '{sanitize(name, 80)}'.", advice)
 

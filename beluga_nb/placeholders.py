@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from beluga_nb.errors import UnknownNameError
+from beluga_nb.hints import Code, Hint
 from beluga_nb.text import sanitize
 
 PLACEHOLDER = r"\{\{\s*[^\W\d]\w*\s*\}\}"
@@ -44,7 +45,10 @@ def filled(prompt: str, values: Mapping[str, object]) -> str:
         if name not in values:
             known = [known for known in values if not known.startswith("_")]
             raise UnknownNameError(
-                "value for", f"{{{{{name}}}}}", known, hint=f"Set it first, for example: {name} = 'red'"
+                "value for",
+                f"{{{{{name}}}}}",
+                known,
+                hint=Hint("Set it first, for example: ", Code(f"{name} = 'red'")),
             )
     return _PLACEHOLDER.sub(lambda match: str(values[_name(match[0])]), prompt)
 

@@ -278,7 +278,7 @@ class Study:
                 raise RequestError(
                     f"There is an axis {axis.name}, and no {{{{{axis.name}}}}} in the prompt.",
                     Hint(
-                        *(["Did you mean ", Code(f"'{meant}'"), "? "] if meant else []),
+                        *(["Did you mean '", Code(meant), "'? "] if meant else []),
                         f"Write {{{{{axis.name}}}}} where its values belong, or remove the axis.",
                     ),
                 )

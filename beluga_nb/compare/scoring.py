@@ -160,7 +160,7 @@ class _Scoring:
     def _check_can_measure(self, missing: int, total: int) -> None:
         if missing and self.metric is None:
             like = nearest(self.name, METRICS)
-            suggestion = Hint("Did you mean ", Code(f"'{like}'"), "? ") if like and like != self.name else ""
+            suggestion = Hint("Did you mean '", Code(like), "'? ") if like and like != self.name else ""
             raise RequestError(
                 f"No score '{sanitize(self.name, 60)}' of version {sanitize(self.version, 60)} is recorded"
                 f" for {missing} of {plural(total, 'picture')}.",

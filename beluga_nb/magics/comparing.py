@@ -10,6 +10,7 @@ from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.grid import Grid
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, UnknownNameError
+from beluga_nb.hints import Code, Hint
 from beluga_nb.magics.parse import Comparison
 from beluga_nb.magics.shown import display, shown, silent
 from beluga_nb.session.session import default
@@ -57,7 +58,10 @@ def _axis_values(given: object, values: Mapping[str, object]) -> object:
     if name not in values:
         known = [each for each in values if not each.startswith("_")]
         raise UnknownNameError(
-            "variable", name, known, hint=f"Set it first, for example: {name} = ['red', 'blue']"
+            "variable",
+            name,
+            known,
+            hint=Hint("Set it first, for example: ", Code(f"{name} = ['red', 'blue']")),
         )
     if isinstance(values[name], str):
         raise RequestError(

@@ -1,4 +1,4 @@
-"""Progress below a cell of a notebook: frames that fill with pictures, and a bar; erased when the call ends.
+"""Progress below a cell of a notebook: a bar, and frames that fill with pictures; erased when the call ends.
 
 They are erased so that a saved notebook equals its replay. Only `clear_output` removes an output, and it
 removes all of a cell's. So messages of beluga_nb are printed again after it. Where a cell shows anything
@@ -30,8 +30,8 @@ _IMPORTS = ("import ", "from ")
 class CellDisplay:
     """Draws below the cell that is running.
 
-    `frames` returns HTML that stands above the bar, in place of what it returned before; `arrivals` returns
-    HTML that is added below.
+    The bar comes first, where it is seen however many pictures there are. `frames` returns HTML that stands
+    below it, in place of what it returned before; `arrivals` returns HTML that is added at the end.
     """
 
     interval = 0.5
@@ -60,9 +60,9 @@ class CellDisplay:
             self._show("bar", text, bar_html(text, share))
             return
         try:
+            self._show("bar", text, bar_html(text, share))
             if self._frames:
                 self._show("frames", "", self._frames())
-            self._show("bar", text, bar_html(text, share))
             if self._arrivals and (html := self._arrivals()):
                 self._show(f"arrivals {len(self._shown)}", text, html)
         finally:  # An interrupt may come after a message was sent.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import beluga_nb.money as money
 from beluga_nb.budget import Prices
-from beluga_nb.catalog import Listing, Model, find, labels, sizes
+from beluga_nb.catalog import Listing, Model, Size, find, labels, sizes
 from beluga_nb.result import Bundle
 from beluga_nb.show.tables import Cell, Column, Kind, noted, shape, table
 
 
 def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
-    """Return the models: id, name, provider, size labels, your price of a picture, pictures per request."""
+    """Return the models: id, name, provider, size labels, your price of a picture, pictures per request.
+
+    Most models have all sizes, so these are drawn once, above the table.
+    """
     rows = [
         (
             model.id,
@@ -34,21 +37,35 @@ def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
         Column("model", Kind.ID),
         "name",
         "provider",
-        "sizes",
+        "sizes, and auto",
         "max per request",
     ]
+    legend = _all_sizes() if any(model.sizes == labels() for model in listing.models) else ""
     if prices is None:
-        return table(rows, head, "Models", listing.note)
+        return table(rows, head, "Models", listing.note, legend=legend)
     priced = [(*row[:-1], _price(prices, row[0]), row[-1]) for row in rows]
     head.insert(-1, Column(f"your price in {prices.currency}", Kind.NUMBERS))
     note = f"Your prices are of {prices.date}, for one picture."
-    return table(priced, head, "Models", " ".join(filter(None, [listing.note, note])))
+    return table(priced, head, "Models", " ".join(filter(None, [listing.note, note])), legend=legend)
 
 
 def _sizes_cell(model: Model) -> Cell:
-    words = f"all {len(labels())}" if model.sizes == labels() else " ".join(model.sizes)
+    if model.sizes == labels():
+        return Cell(f"all {len(labels())}")
     shapes = (shape(size.pixels, size.label, edge=11) for size in sizes() if size.label in model.sizes)
-    return Cell(f"{words}, auto", before=f'<div style="min-width:min(182px,12vw)">{"".join(shapes)}</div>')
+    before = f'<span style="white-space:nowrap">{"".join(shapes)}</span> <span style="display:inline-block">'
+    return Cell(" ".join(model.sizes), before, "</span>")
+
+
+def _all_sizes() -> str:
+    style = "display:inline-block;margin-right:14px"
+    named = (f'<span style="{style}">{_hidden_shape(each, edge=11)} {each.label}</span>' for each in sizes())
+    return f'<span style="{style}">all {len(labels())}:</span>{"".join(named)}'
+
+
+def _hidden_shape(size: Size, *, edge: int) -> str:
+    """Return the shape of a size whose label stands beside it: a screen reader reads that alone."""
+    return f'<span aria-hidden="true">{shape(size.pixels, size.label, edge=edge)}</span>'
 
 
 def _price(prices: Prices, model: str) -> str:
@@ -64,7 +81,7 @@ def sizes_table(model: str = "") -> Bundle:
     own = find(model).sizes if model else labels()
     rows = [
         (
-            Cell(size.label, before=f'<span aria-hidden="true">{shape(size.pixels, size.label)}</span> '),
+            Cell(size.label, before=f"{_hidden_shape(size, edge=15)} "),
             "{} × {}".format(*size.pixels),
             size.best_for,
         )

@@ -22,7 +22,7 @@ HEAD = ("run", "when (UTC)", "model", "pictures", "prompt", "")
 
 _COLUMNS = (
     Column("run", Kind.CODE),
-    Column("preview", Kind.NAME),
+    Column("preview", Kind.SHORT),
     Column("prompt", Kind.LONG),
     Column("model", Kind.CODE),
     Column("pictures", Kind.NUMBER),
@@ -30,7 +30,8 @@ _COLUMNS = (
 )
 """The columns of the HTML: what a narrow window shows without scrolling comes first."""
 # Notebooks bound pictures by their cell, and in a table that would be by nothing.
-_IMAGE = "max-height:64px;width:auto;max-width:none;border-radius:3px;display:inline-block;margin:0 4px 4px 0"
+_IMAGE = "max-height:64px;width:auto;max-width:none;border-radius:3px;display:block;margin:0"
+_IMAGES = "display:grid;grid-template-columns:repeat(2,max-content);gap:4px"
 _NOTE = "opacity:.75"
 _NAME_LENGTH = 12
 _CLIPPED = 160  # characters of a prompt; the whole is shown on hover
@@ -109,7 +110,7 @@ def _line(run: Run, thumbnails: Sequence[Preview]) -> tuple[Cell, ...]:
     # The note stands below the prompt: a narrow notebook would cut off another column.
     below = f'<div style="{_NOTE}">{outside(note)}</div>' if note else ""
     whole = run.request.prompt if len(run.request.prompt) > _CLIPPED else ""
-    images = Cell("", before="".join(_images(thumbnails)))
+    images = Cell("", before=f'<div style="{_IMAGES}">{"".join(_images(thumbnails))}</div>')
     words = Cell(prompt, after=below, title=whole)
     return (Cell(name), images, words, Cell(model), Cell(pictures), Cell(when))
 

@@ -21,7 +21,7 @@ from beluga_nb.show.grid_table import (
 from beluga_nb.show.labels import marked
 from beluga_nb.show.lightbox import cell_attribute, recipe_html, recipe_lines, script
 from beluga_nb.show.markup import address, alt, outside
-from beluga_nb.show.template import fill, read_template
+from beluga_nb.show.template import document, fill, read_template
 
 PICTURES_ACROSS = 8
 """Pictures that stand side by side: a page is wider than an output, and still fits on paper."""
@@ -37,23 +37,37 @@ def page(table: Table, *, title: str, links: str = "", images: str = "data:") ->
     Content-Security-Policy.
     """
     code = f"{script()}\n{read_template('show/page.js')}"
-    return fill(
-        "show/page.html",
+    # The policy lets this script run and no other one, should any escaping fail.
+    allowed = b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    axes = "".join(_axis(table, number) for number in range(len(table.dimensions)))
+    sections = "".join(
+        _section(table, part, columns)
+        for part in table.parts
+        for columns in part.columns.blocks(-(-PICTURES_ACROSS // part.across))
+    )
+    body = body_of(
+        table,
+        f"<main data-beluga>{sections}</main>",
+        links=links,
+        controls=fill("show/page-controls.html", axes=axes),
+    )
+    return document(
+        f"{body}<script>{code}</script>",
         title=outside(title, 120),
         style=read_template("show/page.css"),
-        images=images,
+        policy=f"img-src {images}; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'",
+    )
+
+
+def body_of(table: Table, main: str, *, links: str = "", controls: str = "") -> str:
+    """Return what a grid's page shows: its prompts and counts, and `main` below them."""
+    return fill(
+        "show/page.html",
         prompts=links + "".join(f"<h1>{prompt}</h1>" for prompt in prompts_html(table, 2000)),
         caption=outside(table.caption),
         reasons="".join(f'<p class="about">{reason_html(reason)}</p>' for reason in table.reasons),
-        axes="".join(_axis(table, number) for number in range(len(table.dimensions))),
-        sections="".join(
-            _section(table, part, columns)
-            for part in table.parts
-            for columns in part.columns.blocks(-(-PICTURES_ACROSS // part.across))
-        ),
-        script=code,
-        # The Content-Security-Policy lets this script run and no other one, should any escaping fail.
-        script_hash=b64encode(hashlib.sha256(code.encode()).digest()).decode(),
+        controls=controls,
+        main=main,
     )
 
 

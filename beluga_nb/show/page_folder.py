@@ -19,14 +19,15 @@ from beluga_nb.images import SUFFIXES
 from beluga_nb.paths import check_replaceable, has_content, make_folder, remove_older, save_file
 from beluga_nb.redaction import redact
 from beluga_nb.result import MissingPicture, Preview
-from beluga_nb.show.grid_table import Table, prompts_html, reason_html
+from beluga_nb.show.grid_table import Table
 from beluga_nb.show.markup import outside
-from beluga_nb.show.page import page
-from beluga_nb.show.template import fill, read_template
+from beluga_nb.show.page import body_of, page
+from beluga_nb.show.template import document, read_template
 
 INDEX = "index.html"
 
-_MARK = b'<meta name="generator" content="beluga_nb grid">'
+_GENERATOR = "beluga_nb grid"
+_MARK = f'<meta name="generator" content="{_GENERATOR}">'.encode()
 _PAGE = re.compile(r"page-\d{4,}\.html")
 
 
@@ -80,17 +81,15 @@ class _Pictures:
 
 
 def _index(whole: Table, pages: Pages, *, title: str) -> str:
-    return fill(
-        "show/page-index.html",
+    listed = "".join(
+        f'<li><a href="{_name(number + 1)}">{outside(_range(pages, number))}</a></li>'
+        for number in range(len(pages))
+    )
+    return document(
+        body_of(whole, f"<main><ol>{listed}</ol></main>"),
         title=outside(title, 120),
         style=read_template("show/page.css"),
-        prompts="".join(f"<h1>{prompt}</h1>" for prompt in prompts_html(whole, 2000)),
-        caption=outside(whole.caption),
-        reasons="".join(f'<p class="about">{reason_html(reason)}</p>' for reason in whole.reasons),
-        pages="".join(
-            f'<li><a href="{_name(number + 1)}">{outside(_range(pages, number))}</a></li>'
-            for number in range(len(pages))
-        ),
+        generator=_GENERATOR,
     )
 
 

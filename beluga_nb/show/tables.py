@@ -60,6 +60,7 @@ _TABLE = "border:none;border-collapse:collapse;margin:0;table-layout:auto;width:
 _ROW = "background:none;break-inside:avoid"
 _CELL = "padding:4px 16px 4px 0;border:none"
 _CAPTION = "caption-side:top;text-align:left;padding:0 0 4px 0;font-weight:600;white-space:nowrap"
+_LEGEND = "font-weight:normal;white-space:normal;margin-top:2px"
 _NUMBERS = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
 _STYLES = {
     Kind.NONE: "text-align:left",
@@ -77,11 +78,16 @@ _CODE = {Kind.CODE: "nowrap", Kind.ID: "normal"}
 
 
 def table(
-    rows: Iterable[Sequence[str | Cell]], head: Sequence[str | Column] = (), caption: str = "", note: str = ""
+    rows: Iterable[Sequence[str | Cell]],
+    head: Sequence[str | Column] = (),
+    caption: str = "",
+    note: str = "",
+    *,
+    legend: str = "",
 ) -> Bundle:
     """Return a table as HTML, and as text with aligned columns; the caption is in the HTML alone.
 
-    `note` is a line below it.
+    `legend` is HTML of ours below the caption, and `note` is a line below the table.
     """
     columns = [each if isinstance(each, Column) else Column(each) for each in head]
     cells = [[each if isinstance(each, Cell) else Cell(each) for each in row] for row in rows]
@@ -92,7 +98,9 @@ def table(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
-    return noted({"text/html": table_html(cells, columns, caption), "text/plain": "\n".join(aligned)}, note)
+    return noted(
+        {"text/html": table_html(cells, columns, caption, legend), "text/plain": "\n".join(aligned)}, note
+    )
 
 
 def noted(shown: Bundle, note: str) -> Bundle:
@@ -111,11 +119,17 @@ def facts(rows: Mapping[str, str], caption: str) -> Bundle:
 
 
 def table_html(
-    rows: Sequence[Sequence[Cell]], columns: Sequence[Column], caption: str, *, align: str = "top"
+    rows: Sequence[Sequence[Cell]],
+    columns: Sequence[Column],
+    caption: str,
+    legend: str = "",
+    *,
+    align: str = "top",
 ) -> str:
     """Return a table as HTML; its first column is the head of each row. Without names it has no head."""
     kinds = _kinds(rows, columns)
-    title = f'<caption style="{_CAPTION}">{outside(caption)}</caption>' if caption else ""
+    below = f'<div style="{_LEGEND}">{legend}</div>' if legend else ""
+    title = f'<caption style="{_CAPTION}">{outside(caption)}{below}</caption>' if caption else ""
     top = f"<thead>{_head(columns, kinds)}</thead>" if any(each.name for each in columns) else ""
     body = "".join(_row(row, kinds, align) for row in rows)
     # With a tabindex the keyboard can scroll it too.

@@ -32,3 +32,15 @@ def fill(template: str, /, **values: str) -> str:
     '<fieldset><legend>size</legend></fieldset>'
     """
     return Template(read_template(template)).substitute(values)
+
+
+def document(
+    body: str,
+    *,
+    title: str,
+    style: str,
+    policy: str = "style-src 'unsafe-inline'",
+    generator: str = "beluga_nb",
+) -> str:
+    """Return a whole page; `policy` is what its Content-Security-Policy allows, and all else is forbidden."""
+    return fill("show/document.html", body=body, title=title, style=style, policy=policy, generator=generator)

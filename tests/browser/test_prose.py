@@ -1,4 +1,4 @@
-"""The extension of JupyterLab and Notebook 7 in a real browser: prompts as prose, and a card for a new study.
+"""The extension of JupyterLab and Notebook 7 in a real browser: prompts as prose, errors, a card for a study.
 
 What is tried is what is committed in `beluga_nb/lab/built`, whatever the environment has installed.
 """
@@ -10,7 +10,11 @@ from pathlib import Path
 import desk
 import nbformat
 import pytest
+from kernels import COLOUR
 from lab import IN_A_BROWSER, Lab, Notebook7
+
+from beluga_nb.errors import BelugaError, OutcomeUnknownError, UnknownNameError
+from beluga_nb.hints import Code, Hint, Remedy, Surface
 
 BUILT = Path(__file__).parents[2] / "beluga_nb/lab/built"
 
@@ -201,6 +205,45 @@ def test_the_colours_are_those_of_the_theme(theme, shown):
         " in ": "content-font-color1",
     }.items():
         assert (words, found[words]) == (words, variable(shown, name))
+
+
+def failed(*errors):
+    """A notebook of cells that have failed with these errors, as a kernel reports them."""
+    cells = []
+    for error in errors:
+        error.surface = Surface.MAGIC
+        output = nbformat.v4.new_output(
+            "error", ename=type(error).__name__, evalue=str(error), traceback=error._coloured()
+        )
+        cells.append(nbformat.v4.new_code_cell("…", outputs=[output]))
+    lines = ["\x1b[1mdivision\x1b[0m", "by \x1b[1mzero\x1b[0m"]
+    other = nbformat.v4.new_output("error", ename="ZeroDivisionError", evalue="", traceback=lines)
+    cells.append(nbformat.v4.new_code_cell("…", outputs=[other]))
+    return nbformat.v4.new_notebook(cells=cells, metadata=notebook().metadata)
+
+
+def test_each_suggestion_of_an_error_has_a_button_that_copies_it(lab):
+    unknown = UnknownNameError("model", "flux2", ["flux-2.0"], hint=Hint(Remedy("models"), " lists all 17."))
+    lost = OutcomeUnknownError(
+        "No answer from http://127.0.0.1:1/v1.", Hint("Run ", Code("<b>x</b> & y"), ".")
+    )
+    lab.open(failed(unknown, lost, BelugaError("It is closed.", "Open it.")), "failed.ipynb")
+    buttons = [lab.cell(number).locator(".jp-OutputArea button") for number in range(4)]
+    buttons[1].wait_for()
+    titles = [[each.get_attribute("title") for each in found.all()] for found in buttons]
+    assert titles == [["Copy flux-2.0", "Copy %beluga models"], ["Copy <b>x</b> & y"], [], []]
+    for number, error in enumerate([unknown, lost]):
+        shown = lab.cell(number).locator("pre").inner_text()
+        assert shown.splitlines() == [COLOUR.sub("", line) for line in error._coloured()]
+    lab.page.context.grant_permissions(["clipboard-read"])
+    buttons[1].click()
+    assert lab.page.evaluate("navigator.clipboard.readText()") == "<b>x</b> & y"
+    buttons[0].last.focus()
+    lab.page.keyboard.press("Enter")
+    lab.cell(0).get_by_role("button", name="Copied").wait_for()
+    assert lab.page.evaluate("navigator.clipboard.readText()") == "%beluga models"
+    lab.page.keyboard.press("Tab")
+    assert buttons[0].last.get_attribute("title") == "Copy %beluga models"
 
 
 def test_a_card_opens_a_study_that_runs_without_a_key(lab):

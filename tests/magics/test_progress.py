@@ -306,7 +306,8 @@ def seen(kernel, code, *, someone=True, stop=False):
             return found
         if kind not in {"status", "execute_input"}:
             text = content["data"].get("text/plain") if "data" in content else None
-            if text == "":  # the frames
+            if text == "":  # the frames, which stand below the line
+                assert found[-1:] == [LINE]
                 continue
             if kind == "clear_output":
                 kind = REPLACED if content["wait"] else ERASED

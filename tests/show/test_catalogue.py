@@ -2,16 +2,16 @@
 
 import re
 
-from beluga_nb.catalog import Listing, Model, find, models
+from beluga_nb.catalog import Listing, Model, find, labels, models
 from beluga_nb.show.catalogue import models_table, sizes_table
 
 
 def test_the_models_are_listed_with_what_they_take():
     lines = models_table(Listing(models()))["text/plain"].splitlines()
     assert len(lines) == 18
-    assert lines[0].split() == ["model", "name", "provider", "sizes", "max", "per", "request"]
-    assert " ".join(lines[1].split()) == "gpt-image-2 GPT-Image-2 OpenAI all 13, auto 1"
-    assert " ".join(lines[8].split()) == ("seedream-4.5 Seedream 4.5 ByteDance 1:1 16:9 9:16 4:3 3:4, auto 4")
+    assert lines[0].split() == ["model", "name", "provider", "sizes,", "and", "auto", "max", "per", "request"]
+    assert " ".join(lines[1].split()) == "gpt-image-2 GPT-Image-2 OpenAI all 13 1"
+    assert " ".join(lines[8].split()) == ("seedream-4.5 Seedream 4.5 ByteDance 1:1 16:9 9:16 4:3 3:4 4")
 
 
 def test_the_sizes_are_listed_with_what_they_are_good_for():
@@ -35,6 +35,20 @@ def test_both_tables_are_html_too():
 def test_each_shape_of_a_model_is_read_out_by_its_label():
     html = models_table(Listing([find("seedream-4.0")]))["text/html"]
     assert re.findall(r'<span role="img" aria-label="(.*?)"', html) == ["1:1", "16:9", "9:16", "4:3", "3:4"]
+
+
+def test_the_shapes_of_all_sizes_are_drawn_once_above_the_table():
+    html = models_table(Listing([find("flux-2.0"), find("seedream-4.0"), find("gpt-image-2")]))["text/html"]
+    caption, rows = html.split("</caption>")
+    assert re.findall(r'<span role="img" aria-label="(.*?)"', caption) == list(labels())
+    assert re.findall(r"</span></span> ([\d:]+)</span>", caption) == list(labels())
+    assert rows.count('role="img"') == len(find("seedream-4.0").sizes)
+    assert rows.count("all 13<") == 2
+
+
+def test_without_a_model_of_all_sizes_no_shape_is_above_the_table():
+    html = models_table(Listing([find("seedream-4.0")]))["text/html"]
+    assert "all 13" not in html
 
 
 def test_the_sizes_of_a_model_are_its_own():

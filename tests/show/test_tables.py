@@ -254,7 +254,7 @@ def test_each_size_is_drawn_in_its_shape():
 
 
 def test_the_table_of_models_is_light():
-    assert len(models_table(Listing(models()))["text/html"]) < 50_000
+    assert len(models_table(Listing(models()))["text/html"]) < 30_000
 
 
 def test_your_prices_stand_in_the_table_of_models():

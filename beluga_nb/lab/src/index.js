@@ -2,7 +2,9 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { EditorExtensionRegistry, IEditorExtensionRegistry, IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
+import { addCopyButtons } from './errors';
 import { prompts } from './prompts';
 import { COMMAND, addStudy } from './study';
 import svg from './study.svg';
@@ -37,4 +39,12 @@ const study = {
   },
 };
 
-export default [colours, study];
+const errors = {
+  id: 'beluga-nb:errors',
+  description: 'Adds a button to each suggestion of an error of beluga_nb, which copies it.',
+  autoStart: true,
+  requires: [IRenderMimeRegistry],
+  activate: (app, registry) => addCopyButtons(registry),
+};
+
+export default [colours, study, errors];
