@@ -180,11 +180,15 @@ class Gallery(Mapping[str, Figure]):
         """Return how many figures there are."""
         return len(self._paths)
 
-    def words(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (language, word, name) for the names and then for all words of all figures."""
-        yield from ((ENGLISH, name.replace("-", " "), name) for name in self._paths)
+    def words(self) -> list[tuple[str, str, str]]:
+        """Return (language, word, name) for the names and then for all words of all figures."""
+        found = [(ENGLISH, name.replace("-", " "), name) for name in self._paths]
         for name, path in self._paths.items():
-            yield from ((language, word, name) for language, word in _words(_header_of(path)))
+            entries = _header_of(path)
+            for language in LANGUAGES:
+                listed = str(entries.get(language, "")).lower().split(",")
+                found += [(language, word, name) for word in map(str.strip, listed) if word]
+        return found
 
 
 def figures(environ: Mapping[str, str] = os.environ) -> Gallery:
@@ -216,12 +220,6 @@ def _header_of(path: str | Path) -> Mapping[str, object]:
     # TOML's own parser takes ten times as long, and all headers are read before the first picture.
     plain = len(found) == top.count("\n") + 1
     return {name: word or number for name, word, number in found} if plain else _toml(path, top)
-
-
-def _words(entries: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for language in LANGUAGES:
-        listed = str(entries.get(language, "")).lower().split(",")
-        yield from ((language, word.strip()) for word in listed if word.strip())
 
 
 @cache
