@@ -45,7 +45,6 @@ class Coat:
     night: bool
     moods: tuple[str, ...]
     stream: Stream
-    pose: str = ""
 
     @property
     def lit(self) -> RGB:
@@ -112,7 +111,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """The parts of a figure, the joints that bend them, and how far each pose bends which joint."""
+    """The parts of a figure, the joints that bend them, and how far a mood bends which joint."""
 
     parts: tuple[Part, ...]
     joints: Mapping[str, tuple[float, float, float]]
@@ -123,7 +122,8 @@ class Drawing:
         bends = {
             name: coat.stream.one(f"joint {name}", -sway, sway) for name, (_, _, sway) in self.joints.items()
         }
-        bends |= self.poses.get(coat.pose, {})
+        for mood in coat.moods:
+            bends |= self.poses.get(mood, {})
         placed = [tuple(self._bent(o, p.joint, bends) for o in p.outlines) for p in self.parts]
         return tuple(
             Shape(

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,11 +171,7 @@ def test_a_joint_bends_its_parts(kite: Path) -> None:
         "utf-8",
     )
     still = drawing(header(kite)).shapes(COAT)[1].ends()
-    diving = (
-        drawing(header(kite))
-        .shapes(Coat(COAT.base, COAT.accent, False, (), COAT.stream, pose="dive"))[1]
-        .ends()
-    )
+    diving = drawing(header(kite)).shapes(replace(COAT, moods=("dive",)))[1].ends()
 
     assert still[3] - still[1] == pytest.approx(0.84, abs=0.02)
     assert diving[2] - diving[0] == pytest.approx(0.84, abs=0.02)
