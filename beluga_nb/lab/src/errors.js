@@ -48,12 +48,12 @@ function suggestions(error) {
 function copyButton(text) {
   const button = document.createElement('button');
   button.className = 'beluga-copy';
-  button.style = 'background: none; border: 0; padding: 0 4px; cursor: pointer; vertical-align: text-bottom';
+  button.style = 'background: none; border: 0; padding: 0 4px; cursor: pointer; line-height: 0; vertical-align: text-bottom';
   // Enter would edit the cell.
   button.dataset.lmSuppressShortcuts = 'true';
   const show = (icon, words) => {
     button.title = button.ariaLabel = words;
-    button.replaceChildren(icon.element({ tag: 'span', display: 'block', width: '14px', height: '14px' }));
+    button.replaceChildren(icon.element({ tag: 'span', width: '14px', height: '14px' }));
   };
   const reset = () => show(copyIcon, `Copy ${text}`);
   reset();
