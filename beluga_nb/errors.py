@@ -92,7 +92,9 @@ class BelugaError(Exception):
     which JupyterLab, Notebook, Colab, VS Code, GitHub and nbconvert render in this output. An HTML output
     beside it would show the same text twice in each of them, since none hides an error output. So there
     is one output, the cell has failed for every tool, and `ename` and `evalue` hold no colour. Tools that
-    write text remove colours; a terminal, and a shell without colours, gets the two lines alone.
+    write text remove colours; a terminal, and a shell without colours, gets the two lines alone. The
+    extension of JupyterLab (`lab/src/errors.js`) recognises the card by its first line, and adds a button
+    that copies what stands out; elsewhere nothing can be added, since front ends escape this text.
     """
 
     may_be_billed: bool = False
