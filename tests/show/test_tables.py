@@ -18,7 +18,7 @@ from beluga_nb.compare.scores import Duplicates, Leaderboard, Scores
 from beluga_nb.compare.vote_plan import plan_votes
 from beluga_nb.session.session import Session
 from beluga_nb.show.catalogue import models_table, sizes_table
-from beluga_nb.show.cheatsheet import cheatsheet
+from beluga_nb.show.cheatsheet import cheatsheet, help_bundle
 from beluga_nb.show.history import history_html
 from beluga_nb.show.plan import plan_bundle
 from beluga_nb.show.ranking import ranking_bundle, rankings_bundle, vote_plan_bundle, votes_bundle
@@ -57,6 +57,7 @@ TABLES = {
     "a check": lambda: reports_bundle([checked(say)]),
     "a plan": lambda: plan_bundle(planned(say)),
     "the cheatsheet": cheatsheet,
+    "the help": help_bundle,
     "scores": lambda: scores_bundle(Scores(say("name"), "1", scored(say), say("caveat"))),
     "scores with reasons": lambda: scores_bundle(Scores(say("name"), "1", tuple(scored_with_reasons(say)))),
     "distances": lambda: distances_bundle(distances(say)),
