@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from beluga_nb.compare.grid import Grid
     from beluga_nb.compare.vote_plan import plan_votes
     from beluga_nb.config.settings import Settings
+    from beluga_nb.engines.batch_engine import BatchEngine
     from beluga_nb.errors import (
         APIConnectionError,
         APIStatusError,
@@ -67,6 +68,7 @@ __all__ = [
     "APIStatusError",
     "APITimeoutError",
     "AuthenticationError",
+    "BatchEngine",
     "BelugaError",
     "CertificateError",
     "CheckFailedError",
@@ -111,6 +113,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "BatchEngine": "engines.batch_engine",
     "Engine": "result",
     "Grid": "compare.grid",
     "IncompleteError": "result",

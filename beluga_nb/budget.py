@@ -216,6 +216,11 @@ class Budget:
             return self._spent
 
     @property
+    def may_wait(self) -> bool:
+        """Whether a reservation may wait for another process, which writes to the same ledger."""
+        return self._ledger is not None
+
+    @property
     def images(self) -> int:
         """The number of pictures spent and reserved."""
         return self.spent.images

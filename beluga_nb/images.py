@@ -20,6 +20,7 @@ from beluga_nb.process.locks import ProcessLock
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 FORMATS: Mapping[str, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 """The media type of each format that is decoded, by the API's `output_format`, which is Pillow's name too."""
@@ -34,6 +35,9 @@ MAX_PIXELS = 40_000_000
 MAX_SIDE = 16_384
 """Most pixels of a side of a picture that is decoded (S25)."""
 
+
+MAX_IN_ONE_PIECE = 32 * 2**20
+"""Bytes of a picture that a decoder gets at once; this takes as much memory again."""
 
 MAX_DECODED = 256 * 2**20
 """Bytes of decoded pictures that are held for the next who asks for them."""
@@ -167,11 +171,18 @@ def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:
 
 
 def _decoded(data: bytes) -> Image:
-    image = _opened(data)
+    in_one_piece = len(data) <= MAX_IN_ONE_PIECE
+    image = _opened(
+        data, png.with_one_idat(data) if in_one_piece and data.startswith(png.SIGNATURE) else data
+    )
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(data)
     if max(image.size) > MAX_SIDE:
         raise _too_large(data, f"a side above {MAX_SIDE:,} pixels")
+    if in_one_piece:
+        # Pillow's decoders release the GIL for each block that they read. A busy thread would keep it between
+        # two of them for up to 5 ms, and there may be hundreds.
+        image.decodermaxblock = len(data)
     try:
         image.load()
     except Exception as error:  # Pillow raises at least six classes for damaged data
@@ -179,11 +190,12 @@ def _decoded(data: bytes) -> Image:
     return image
 
 
-def _opened(data: bytes) -> Image:
+def _opened(data: bytes, read: bytes = b"") -> ImageFile:
+    """Open a picture; of its bytes, `read` may be another form that gives the same image."""
     from PIL import Image
 
     try:
-        return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+        return Image.open(io.BytesIO(read or data), formats=tuple(FORMATS))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         # Under -W error the warning is raised.
         raise _too_large(data) from None

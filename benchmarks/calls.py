@@ -1,7 +1,8 @@
 """From prompts to decoded PIL images: one request, and many at once, beside what people would use instead.
 
 Each client decodes every picture, the asynchronous ones on the event loop as most code does, unless the name
-says "threads". beluga_nb records only where the name says so.
+says "threads". beluga_nb records only where the name says so. What a client imports, Pillow included, is
+imported before: the rows `import` and `first` measure that.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ Client = Callable[[Job, Load], Work]
 
 def measured(client: Client, load: Load, job: Job) -> Measures:
     """Time a client's work; a first time is left out if the work is repeated."""
+    from PIL import Image
+
+    Image.preinit()
     work = client(job, load)
     if load.repeat > 1:
         work()
@@ -85,12 +89,12 @@ def decoded_text(text: str) -> Image.Image:
     return decoded(base64.b64decode(text))
 
 
-def gathering(job: Job, load: Load, ask: Ask) -> Work:
+def gathering(job: Job, at_once: int, ask: Ask) -> Work:
     """Return the work of an asynchronous client, on one event loop that stays."""
     runner = asyncio.Runner()
 
     async def every() -> list[Image.Image]:
-        limit = asyncio.Semaphore(load.at_once)
+        limit = asyncio.Semaphore(at_once)
 
         async def one(number: int) -> Image.Image:
             async with limit:
@@ -109,7 +113,7 @@ def floor(job: Job, load: Load) -> Work:
     from benchmarks.floor import Floor
 
     client = Floor(job.url(load.latency), HEADERS)
-    return gathering(job, load, lambda number: client.picture(load.body(number)))
+    return gathering(job, load.at_once, lambda number: client.picture(load.body(number)))
 
 
 def session_of(job: Job, load: Load, mode: str) -> Session:
@@ -127,6 +131,8 @@ def session_of(job: Job, load: Load, mode: str) -> Session:
 
 def beluga(mode: str, job: Job, load: Load) -> Work:
     """Ask with `agenerate`, and use each picture in a thread."""
+    import beluga_nb.api.http  # noqa: F401
+
     session, count = session_of(job, load, mode), itertools.count()
 
     async def ask(_: int) -> Image.Image:
@@ -140,11 +146,13 @@ def beluga(mode: str, job: Job, load: Load) -> Work:
 
         return await asyncio.to_thread(image)
 
-    return gathering(job, load, ask)
+    return gathering(job, job.size, ask)  # The session limits the requests.
 
 
 def beluga_grid(mode: str, job: Job, load: Load) -> Work:
     """Ask with a grid of prompts, which is how a user asks for many."""
+    import beluga_nb.api.http  # noqa: F401
+
     session, count = session_of(job, load, mode), itertools.count()
 
     def work() -> list[Image.Image]:
@@ -216,7 +224,7 @@ def openai_async(job: Job, load: Load) -> Work:
             return decoded_text(answer.b64_json)
         return decoded((await downloads.get(str(answer.url))).content)
 
-    return gathering(job, load, ask)
+    return gathering(job, load.at_once, ask)
 
 
 def litellm_async(job: Job, load: Load) -> Work:
@@ -239,7 +247,7 @@ def litellm_async(job: Job, load: Load) -> Work:
             return decoded_text(answer.data[0].b64_json)
         return decoded((await downloads.get(answer.data[0].url)).content)
 
-    return gathering(job, load, ask)
+    return gathering(job, load.at_once, ask)
 
 
 def httpx_async(job: Job, load: Load) -> Work:
@@ -256,7 +264,7 @@ def httpx_async(job: Job, load: Load) -> Work:
             return decoded_text(answer["b64_json"])
         return decoded((await client.get(answer["url"])).content)
 
-    return gathering(job, load, ask)
+    return gathering(job, load.at_once, ask)
 
 
 def aiohttp_threads(job: Job, load: Load) -> Work:
@@ -275,7 +283,7 @@ def aiohttp_threads(job: Job, load: Load) -> Work:
         async with sessions[0].get(answer["url"]) as response:
             return await asyncio.to_thread(decoded, await response.read())
 
-    return gathering(job, load, ask)
+    return gathering(job, load.at_once, ask)
 
 
 CLIENTS: dict[str, Client] = {

@@ -3,6 +3,9 @@
 A scheduler and workers of one thread each are started by their command lines. The engine takes half a second
 and no processor time for a picture, so the figures show what it costs to send cells away and have their
 answers back. 0 workers stands for a run without an executor, with one call at once.
+
+The processor time of a cell, in milliseconds, is that of the notebook, of the scheduler and of all workers.
+Where one of these keeps a processor busy, more workers do not make a grid faster.
 """
 
 from __future__ import annotations
@@ -19,24 +22,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from beluga_nb.request import Request
 from beluga_nb.result import Result
 from beluga_nb.session.session import Session
 
-SECONDS = 0.5
+SECONDS = "BENCHMARK_SECONDS"
+"""The environment variable with the seconds that the engine takes."""
 
 
-async def half_a_second(request: Request) -> Result:
-    """Return a small picture after half a second."""
+async def sleeping(request: Request) -> Result:
+    """Return a small picture after some seconds."""
     from PIL import Image
 
-    await asyncio.sleep(SECONDS)
+    await asyncio.sleep(float(os.environ[SECONDS]))
     hue = sum(request.prompt.encode()) % 256
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), (hue, 255 - hue, 128)).save(buffer, "PNG")
-    return Result.of(request, [buffer.getvalue()], engine="half a second")
+    return Result.of(request, [buffer.getvalue()], engine="sleeping")
 
 
 @contextmanager
@@ -60,19 +64,41 @@ def cluster(folder: Path, workers: int) -> Iterator[Any]:
         yield client
 
 
-def measured(cells: int, workers: int) -> float:
-    """Return the seconds that a grid takes."""
+class Measured(NamedTuple):
+    """The seconds that a grid takes, and the processor time of a cell in notebook, scheduler and workers."""
+
+    seconds: float
+    notebook: float
+    scheduler: float
+    workers: float
+
+
+def busy(client: Any) -> tuple[float, float, float]:
+    """Return the processor time that the notebook, the scheduler and all workers have used, in seconds."""
+    if client is None:
+        return time.process_time(), 0.0, 0.0
+    workers = sum(client.run(time.process_time).values())
+    return time.process_time(), client.run_on_scheduler(time.process_time), workers
+
+
+def measured(cells: int, workers: int) -> Measured:
+    """Run a grid."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         client = stack.enter_context(cluster(folder, workers)) if workers else None
         how: dict[str, Any] = {} if workers else {"max_in_flight": 1}
         session = Session(
-            engine="benchmarks.cluster:half_a_second", folder=folder, environ={}, progress=False, **how
+            engine="benchmarks.cluster:sleeping", folder=folder, environ={}, progress=False, **how
+        )
+        # What is needed only once, such as the imports of the workers, is not measured.
+        session.grid("an owl, {{number}}", number=range(2 * max(workers, 1))).run(
+            assume_yes=True, executor=client
         )
         grid = session.grid("a fox, {{number}}", number=range(cells))
-        began = time.perf_counter()
+        before, began = busy(client), time.perf_counter()
         grid.run(assume_yes=True, executor=client)
-        return time.perf_counter() - began
+        seconds, after = time.perf_counter() - began, busy(client)
+        return Measured(seconds, *[(end - start) / cells for start, end in zip(before, after, strict=True)])
 
 
 def main() -> None:
@@ -80,13 +106,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=400)
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2, 4])
+    parser.add_argument("--seconds", type=float, default=0.5, help="for a picture")
     options = parser.parse_args()
-    print("| where | seconds | cells per second | of what the engine allows |\n|---|--:|--:|--:|")
+    os.environ[SECONDS] = str(options.seconds)
+    names = "seconds", "cells per second", "of what the engine allows", "notebook", "scheduler", "workers"
+    print("| where", *names, sep=" | ", end=f" |\n|---{'|--:' * len(names)}|\n")
     for workers in options.workers:
-        seconds = measured(options.cells, workers)
-        share = options.cells * SECONDS / max(workers, 1) / seconds
+        found = measured(options.cells, workers)
+        share = options.cells * options.seconds / max(workers, 1) / found.seconds
         where = f"{workers} workers" if workers else "without workers, one call at once"
-        print(f"| {where} | {seconds:.0f} | {options.cells / seconds:.1f} | {share:.0%} |", flush=True)
+        figures = f"{found.seconds:.0f}", f"{options.cells / found.seconds:.1f}", f"{share:.0%}"
+        used = [f"{1000 * each:.1f} ms" for each in found[1:]]
+        print("| " + " | ".join([where, *figures, *used]) + " |", flush=True)
 
 
 if __name__ == "__main__":

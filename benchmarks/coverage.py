@@ -1,24 +1,29 @@
-"""How often the intervals of a ranking are right: simulated studies whose truth is known.
+"""How often the intervals of a ranking, and of differences, are right: simulated studies of a known truth.
 
     python -m benchmarks.coverage            # the table: about a minute
     python -m benchmarks.coverage --plan     # how good `plan_votes` is
+    python -m benchmarks.coverage --scores   # differences of scores
 
 In each study every voter compares every pair of three names once on every prompt. Each picture has an effect
 on the logit of a vote, alike in all votes on it; each voter may have a taste for each name. "Before" are
 intervals that take votes for independent; "after" are those of `beluga_nb.compare.inference`.
+
+In a study of scores, names have the same mean on every prompt, and each pair an interval of its difference.
 """
 
 import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from beluga_nb.compare.inference import LEVEL, MIN_PROMPTS, MIN_VOTERS, PRECISION, Fit, fit
+from beluga_nb.compare.differences import differences
+from beluga_nb.compare.inference import LEVEL, MIN_PROMPTS, MIN_VOTERS, PRECISION, Fit, fit, t_quantile
 from beluga_nb.compare.rank import ELO
+from beluga_nb.compare.scores import Scored
 from beluga_nb.compare.vote_plan import plan_votes
 
 Array = NDArray[np.float64]
@@ -184,7 +189,90 @@ def power(effect: float, prompts: int, voters: int, pictures: float, tastes: flo
     return float(np.mean(after.apart))
 
 
+KINDS = ("alike", "one varies more", "one is skewed")
+"""How scores of different names vary between prompts."""
+
+DRAWS = 999
+"""Resamples of a bootstrap."""
+
+
+def scores_of(kind: str, rng: np.random.Generator, prompts: int, names: int) -> Array:
+    """Return a score for each prompt and name; the means of all names are 0."""
+    found = rng.standard_normal((prompts, names))
+    if kind == "one varies more":
+        found[:, 0] *= 4
+    if kind == "one is skewed":
+        found[:, 0] = 4 * (rng.exponential(size=prompts) - 1)
+    return found
+
+
+def alone(paired: Array) -> Array:
+    """Return the margin of each difference by itself."""
+    count = len(paired)
+    return np.asarray(t_quantile(count - 1) * paired.std(axis=0, ddof=1) / math.sqrt(count))
+
+
+def of_package(scores: Array) -> Array:
+    """Return the margins of beluga_nb."""
+    rows = [
+        Scored(labels={"name": str(name), "prompt": str(prompt)}, number=0, sha256="", value=float(value))
+        for (prompt, name), value in np.ndenumerate(scores)
+    ]
+    return np.array([each.half for each in differences(rows, by="name")])
+
+
+def bootstrapped(paired: Array, rng: np.random.Generator) -> Array:
+    """Return margins by the largest t of all differences, in a bootstrap over prompts."""
+    count, mean = len(paired), paired.mean(axis=0)
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=DRAWS) / count
+    means = weights @ paired
+    variances = np.maximum(weights @ paired**2 - means**2, 1e-12) / (count - 1)
+    largest = (np.abs(means - mean) / np.sqrt(variances)).max(axis=1)
+    return np.asarray(np.quantile(largest, 1 - LEVEL) * paired.std(axis=0, ddof=1) / math.sqrt(count))
+
+
+def multivariate(paired: Array, rng: np.random.Generator) -> Array:
+    """Return margins by the largest of Student's variables that are correlated as the differences are."""
+    count = len(paired)
+    spread = paired.std(axis=0, ddof=1)
+    drawn = rng.standard_normal((DRAWS, count)) @ (paired - paired.mean(axis=0)) / spread
+    largest = np.abs(drawn).max(axis=1) / np.sqrt(rng.chisquare(count - 1, size=DRAWS))
+    return np.asarray(np.quantile(largest, 1 - LEVEL) * spread / math.sqrt(count))
+
+
+def score_table(studies: int = 1000) -> Iterator[str]:
+    """Yield how often all intervals of a study hold, by several procedures, and how often one does."""
+    yield (
+        "| scores | names | prompts | each alone: one holds | all | beluga_nb: one holds | all"
+        " | bootstrap of the largest t: all | multivariate t: all | × width |"
+    )
+    yield "|---|" + "--:|" * 9
+    for kind, names, prompts in product(KINDS, (2, 3, 12), (4, 8, 20)):
+        rng = np.random.default_rng(1)
+        held: list[list[Array]] = [[], [], [], []]
+        widths = []
+        for _ in range(studies):
+            scores = scores_of(kind, rng, prompts, names)
+            paired = np.stack([scores[:, i] - scores[:, j] for i, j in combinations(range(names), 2)], axis=1)
+            margins = (
+                *(alone(paired), of_package(scores)),
+                *(bootstrapped(paired, rng), multivariate(paired, rng)),
+            )
+            widths.append(float(np.median(margins[1] / margins[3])))
+            for found, margin in zip(held, margins, strict=True):
+                found.append(np.abs(paired.mean(axis=0)) <= margin)
+        each = [np.mean(found) for found in held]
+        together = [np.mean([one.all() for one in found]) for found in held]
+        figures = (each[0], together[0], each[1], *together[1:])
+        yield (
+            f"| {kind} | {names} | {prompts} | "
+            + " | ".join(f"{figure:.1%}" for figure in figures)
+            + f" | {np.median(widths):.2f} |"
+        )
+
+
 if __name__ == "__main__":
     assert LEVEL == 0.05
-    for line in plans() if "--plan" in sys.argv else table():
+    found = score_table() if "--scores" in sys.argv else plans() if "--plan" in sys.argv else table()
+    for line in found:
         print(line, flush=True)

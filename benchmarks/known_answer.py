@@ -132,9 +132,11 @@ class Finding:
         cells = [line.strip("| ").split(" | ") for line in rows.splitlines()[2:]]
         elo = {name: int(points.replace("−", "-")) for _, name, points, *_ in cells}
         pairs = [sorted(pair, key=lambda name: -elo[name]) for pair in combinations(elo, 2)]
-        alike = re.findall(r"(\w+) and (\w+)", note.partition("Not told apart: ")[2].partition(".")[0])
-        if "No two are told apart." in note:
+        if "No two are told apart" in note:
             return cls(frozenset())
+        listed = re.search(r"Not told apart: (.*?)\.", note)
+        alike = re.findall(r"(\w+) and (\w+)", listed[1]) if listed else []
+        assert listed or "All are told apart" in note
         return cls(frozenset((one, other) for one, other in pairs if {one, other} not in map(set, alike)))
 
 
@@ -148,7 +150,7 @@ def study(knobs: Mapping[str, float], folder: Path, *, seed: int) -> dict[str, F
     session = Session(engine=Knobs(knobs, seed), environ={}, folder=folder)
     grid = session.grid("{{what}}", what=PROMPTS, model=list(knobs)).run(assume_yes=True, progress=False)
     vote(grid, knobs, seed=seed)
-    judged = grid.judge_pairs(QUESTION, model="embedded", assume_yes=True, progress=False)
+    judged = grid.judge_pairs(QUESTION, model="embedded").run(assume_yes=True, progress=False)
     scores = grid.score("sharpness", progress=False)
     report = grid.report(folder / "report", judged, scores).with_suffix(".md").read_text("utf-8")
     return {

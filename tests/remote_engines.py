@@ -10,6 +10,7 @@ from pathlib import Path
 
 from drawings import drawing
 
+from beluga_nb.engines.batch_engine import BatchEngine
 from beluga_nb.errors import APIStatusError, OutcomeUnknownError
 
 MADE = []
@@ -37,6 +38,19 @@ def made():
         return await drawing(request)
 
     return once
+
+
+BATCHES = []
+
+
+async def many(requests):
+    """Answers a batch as `mixed` answers each of its requests."""
+    BATCHES.append(requests)
+    return await asyncio.gather(*map(mixed, requests), return_exceptions=True)
+
+
+def batched():
+    return BatchEngine(many, size=4)
 
 
 def failing():

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,7 +115,15 @@ class Handler(BaseHTTPRequestHandler):
                 return self.answer(body=listing(objects, **query), Content_Type="application/xml")
         if name not in objects:
             return self.refuse(404, "NoSuchKey")
-        return self.answer(body=objects[name], ETag=etag(objects[name]))
+        data = objects[name]
+        if wanted := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")):
+            first, last = map(int, wanted.groups())
+            if first >= len(data):
+                return self.refuse(416, "InvalidRange")
+            part = data[first : last + 1]
+            place = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
+            return self.answer(206, part, ETag=etag(data), Content_Range=place)
+        return self.answer(body=data, ETag=etag(data))
 
     do_GET = do_HEAD = do_PUT = do_DELETE = handle_one
 

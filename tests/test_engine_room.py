@@ -20,7 +20,7 @@ from functools import partial
 import httpx
 import pytest
 from conftest import KEY, drawing, drawn, service
-from faulty import Faulty, after, b64, images, silence
+from faulty import Faulty, after, b64, http, images, silence
 from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, none, one_of, sets, tuples
 from sampling import rounds
@@ -220,7 +220,7 @@ def asked_at_once(kind, folder, **more):
     disk = own_disk(folder / "disk") if kind == "read-only" else ()
     if disk is None:
         pytest.skip("no disk may be mounted here")
-    with Faulty(after(0.1, images(b64(PICTURE)))) as server:
+    with Faulty(after(0.3, images(b64(PICTURE)))) as server:
         code, out, err = run(WAYS + UNWRITABLE, server.url, folder, before=disk, KIND=kind, **more)
         *asked, failures = out.splitlines()
         assert (failures, err, code) == ("[]", "", 0)
@@ -245,6 +245,26 @@ def test_whoever_asks_at_once_buys_once_though_the_store_cannot_be_written(kind,
 @pytest.mark.parametrize("kind", ["writable", "full"])
 def test_whoever_wants_a_picture_of_their_own_buys_it_though_others_ask_for_the_same(kind, mode, tmp_path):
     assert asked_at_once(kind, tmp_path, MODE=mode) == {3}
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_the_next_request_is_sent_while_the_picture_of_an_answer_is_downloaded(mode, tmp_path):
+    second = threading.Event()
+
+    def answer(exchange):
+        if server.count("POST") == 2:
+            second.set()
+        exchange.send(images({"url": f"{server.here}/a.png"}))
+
+    def picture(exchange):
+        assert second.wait(60)
+        exchange.send(http(PICTURE))
+
+    with Faulty(answer, picture) as server:
+        environ = environment(server.url, tmp_path)
+        calls = Session(environ=environ, folder=tmp_path, max_in_flight=1, mode=mode)
+        jobs = [calls.submit(f"fox {number}") for number in range(2)]
+        assert [job.result().pictures[0].data for job in jobs] == [PICTURE, PICTURE]
 
 
 # --- Python ends
@@ -345,7 +365,7 @@ def test_ctrl_c_ends_a_script_that_waits_for_its_calls(presses, tmp_path):
 def test_a_script_does_not_wait_longer_than_its_calls_may_take(tmp_path):
     with Faulty(silence) as server:
         began = time.monotonic()
-        code, _, _ = run("session(timeout=1).submit('a fox')\n", server.url, tmp_path)
+        code, _, _ = run("session(timeout=3).submit('a fox')\n", server.url, tmp_path)
         assert (code, server.count("POST")) == (0, 1)
         assert time.monotonic() - began < 20
 

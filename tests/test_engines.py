@@ -10,7 +10,7 @@ from conftest import Counting, ask, drawing, drawn
 
 from beluga_nb.catalog import split
 from beluga_nb.engines.batched import Batched
-from beluga_nb.engines.limited import ConcurrencyLimit, Limited
+from beluga_nb.engines.limited import ConcurrencyLimit, Limited, answered
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import APIConnectionError, APIStatusError
 from beluga_nb.merge import merge_results, result_or_error, side_by_side
@@ -139,6 +139,39 @@ def test_limited_lets_no_more_go_than_it_may(most):
 
     asyncio.run(many())
     assert highest == most
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_call_that_has_its_answer_lets_another_go_and_as_many_may_work_on_theirs(most):
+    asked, ending = [], []
+
+    async def slow(request):
+        asked.append(request.sample)
+        await asyncio.sleep(0)
+        answered()
+        answered()  # says no more than the first
+        while request.sample not in ending:
+            await asyncio.sleep(0)
+        return await drawing(request)
+
+    async def settled():
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return len(asked)
+
+    async def many():
+        limited = Limited(slow, ConcurrencyLimit(), most)
+        calls = [asyncio.create_task(limited(part)) for part in singly(FIVE)]
+        before = await settled()
+        ending.append(0)
+        after_one = await settled()
+        ending.extend(range(1, 5))
+        await asyncio.gather(*calls)
+        return before, after_one, limited.limit._queues.get()
+
+    before, after_one, queue = asyncio.run(many())
+    assert (before, after_one) == (2 * most, 2 * most + 1)
+    assert (queue.on_their_way, queue.answered) == (0, 0)
 
 
 def test_limited_gives_the_place_back_after_an_error():

@@ -10,8 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
+from beluga_nb import images
 from beluga_nb.compare.metrics import brightness
+from beluga_nb.errors import InvalidImageError
 from beluga_nb.images import _Decoded, decode, eight_bit, encode, flatten, shared, size_of
+from beluga_nb.metadata import png
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Recipe, validate
 from beluga_nb.session.session import Session
@@ -297,3 +300,50 @@ def test_a_picture_whose_hash_is_known_is_held_without_its_data():
     assert held.size == 100 * 100 * 4
     assert held.get(bytes(bytearray(data)), "its hash") is image
     assert held.get(bytes(bytearray(data)), "another") is None
+
+
+def png_in_pieces(size, image):
+    """A PNG whose image data lie in chunks of so many bytes."""
+    data = encode(image, "PNG")
+    [start, *_] = [chunk.start for chunk in png.chunks(data) if chunk.name == b"IDAT"]
+    body = b"".join(chunk.content for chunk in png.chunks(data) if chunk.name == b"IDAT")
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    return data[:start] + b"".join(png._chunk(b"IDAT", each) for each in pieces) + png._chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "in pieces"])
+def test_a_picture_is_decoded_in_one_step_without_the_gil(kind, monkeypatch):
+    image = Image.effect_noise((700, 700), 90).convert("RGB")
+    data = png_in_pieces(1000, image) if kind == "in pieces" else encode(image, kind)
+    assert len(data) > 2 * 2**16
+    before, steps, made = Image.open(io.BytesIO(data)).tobytes(), [], Image._getdecoder
+
+    class Counted:
+        def __init__(self, *args):
+            self.decoder = made(*args)
+
+        def decode(self, block):
+            steps.append(len(block))
+            return self.decoder.decode(block)
+
+        def __getattr__(self, name):
+            return getattr(self.decoder, name)
+
+    monkeypatch.setattr(Image, "_getdecoder", Counted)
+    assert decode(data).tobytes() == before
+    assert len(steps) == 1
+
+
+@pytest.mark.parametrize("cut", [*range(0, 60, 7), 300, 3000])
+def test_a_png_in_pieces_that_is_cut_or_damaged_is_read_as_before(cut, monkeypatch):
+    whole = png_in_pieces(500, Image.effect_noise((64, 64), 90))
+    at = len(whole) - cut - 1
+    for data in (whole[: at + 1], whole[:at] + b"~" + whole[at + 1 :], whole[:at] + whole[at + 1 :]):
+        found = []
+        for limit in (images.MAX_IN_ONE_PIECE, 0):
+            monkeypatch.setattr(images, "MAX_IN_ONE_PIECE", limit)
+            try:
+                found.append(decode(bytes(bytearray(data))).tobytes())
+            except InvalidImageError as error:
+                found.append((str(error), error.data))
+        assert found[0] == found[1]

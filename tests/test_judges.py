@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from conftest import KEY, ask, drawing, service
@@ -21,7 +22,7 @@ from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.api.http import Http
 from beluga_nb.chat import answer_from_json, checked_answer
 from beluga_nb.compare.agreement import Share
-from beluga_nb.compare.judge import Judging, PictureQuestions, Rubric
+from beluga_nb.compare.judge import Rubric
 from beluga_nb.config.keys import Secret
 from beluga_nb.errors import (
     AuthenticationError,
@@ -109,7 +110,9 @@ def shown(value):
 
 def test_a_judge_gets_the_question_as_typed_the_exact_picture_and_the_schema(desk):
     grid = desk.foxes()
-    [score] = grid.judge("Does it show {{count}} foxes, 50 % {off}?", model=MODEL, choices=["yes", "no"])
+    [score] = grid.judge(
+        "Does it show {{count}} foxes, 50 % {off}?", model=MODEL, choices=["yes", "no"]
+    ).run()
     assert score == 1
     [heard] = desk.posts
     assert heard.path == "/v1/chat/completions"
@@ -131,7 +134,7 @@ def test_a_judge_gets_the_question_as_typed_the_exact_picture_and_the_schema(des
 
 def test_each_verdict_has_its_reason_and_a_table_shows_it(desk):
     desk.server.plays([says(7, "Two are hidden."), says(9, "All are there.")])
-    judged = desk.foxes().judge(ASKED, model=MODEL, scale=(1, 10), n=2)
+    judged = desk.foxes().judge(ASKED, model=MODEL, scale=(1, 10), n=2).run()
     assert list(judged) == [8]
     [verdicts] = judged.verdicts
     # Which of both questions arrives first is open.
@@ -147,7 +150,7 @@ def test_each_verdict_has_its_reason_and_a_table_shows_it(desk):
 
 def test_reasons_are_text_and_no_markup(desk):
     desk.server.plays(says("yes", "<script>alert(1)</script>\x1b[31m"))
-    judged = desk.foxes().judge(ASKED, model=MODEL)
+    judged = desk.foxes().judge(ASKED, model=MODEL).run()
     assert "<script" not in shown(judged)["text/html"]
     assert "\x1b" not in shown(judged)["text/plain"]
 
@@ -155,9 +158,9 @@ def test_reasons_are_text_and_no_markup(desk):
 def test_a_gallery_is_judged_as_a_grid_is_and_await_waits(desk):
     session = desk.session()
     gallery = session.gallery(session.generate("one fox", model="a"))
-    assert list(gallery.judge("Is this {{prompt}}?", model=MODEL)) == [1]
+    assert list(gallery.judge("Is this {{prompt}}?", model=MODEL).run()) == [1]
     assert json.loads(desk.posts[0].body)["messages"][0]["content"][0]["text"] == "Is this one fox?"
-    assert list(asyncio.run(gallery.ajudge("Is this {{prompt}}?", model=MODEL))) == [1]
+    assert list(asyncio.run(gallery.judge("Is this {{prompt}}?", model=MODEL).arun())) == [1]
     assert len(desk.posts) == 1
 
 
@@ -166,7 +169,7 @@ def test_a_gallery_is_judged_as_a_grid_is_and_await_waits(desk):
 )
 def test_a_question_that_cannot_be_asked_is_refused_before_anything_is_sent(desk, question, kind):
     with pytest.raises(kind):
-        desk.foxes().judge(question, model=MODEL)
+        desk.foxes().judge(question, model=MODEL).run()
     assert desk.posts == []
 
 
@@ -208,16 +211,16 @@ FOX = Request(prompt="a fox in the snow", model="flux-2.0")
 
 def test_what_a_judge_said_replays_to_the_byte_without_a_key_or_a_server(desk):
     desk.server.plays([says("yes"), says("no", "Only one.")])
-    desk.foxes(("one", "two")).where(model="a").judge(ASKED, model=MODEL)
-    first = shown(desk.foxes(("one", "two")).where(model="a").judge(ASKED, model=MODEL))
+    desk.foxes(("one", "two")).where(model="a").judge(ASKED, model=MODEL).run()
+    first = shown(desk.foxes(("one", "two")).where(model="a").judge(ASKED, model=MODEL).run())
     assert len(desk.posts) == 2
     before = {path: path.stat().st_mtime_ns for path in desk.store.folder.rglob("*")}
     replayed = desk.foxes(("one", "two"), environ={}, mode="replay").where(model="a")
-    assert shown(replayed.judge(ASKED, model=MODEL)) == first
+    assert shown(replayed.judge(ASKED, model=MODEL).run()) == first
     in_ci = desk.foxes(("one", "two"), environ={"CI": "true", "BELUGA_LAB_API_KEY": SENTINEL})
-    assert shown(in_ci.where(model="a").judge(ASKED, model=MODEL)) == first
+    assert shown(in_ci.where(model="a").judge(ASKED, model=MODEL).run()) == first
     with pytest.raises(NotRecordedError, match=r"lab:vlm, answer 0, “Is it red\?” about"):
-        in_ci.judge("Is it red?", model=MODEL)
+        in_ci.judge("Is it red?", model=MODEL).run()
     assert len(desk.posts) == 2
     assert {path: path.stat().st_mtime_ns for path in desk.store.folder.rglob("*")} == before
 
@@ -232,20 +235,20 @@ def test_another_question_model_rubric_take_or_picture_is_asked_anew(desk):
     ]
     for _ in range(2):
         for options in asked:
-            grid.judge(ASKED, **options)
-        grid.judge("Is it red?", model=MODEL)
+            grid.judge(ASKED, **options).run()
+        grid.judge("Is it red?", model=MODEL).run()
     assert len(desk.posts) == 5
-    grid.judge(ASKED, model=MODEL, n=3)
+    grid.judge(ASKED, model=MODEL, n=3).run()
     assert len(desk.posts) == 7, "the first answer is recorded"
 
 
 def test_mode_refresh_asks_anew_and_keeps_both(desk):
     grid = desk.foxes()
-    grid.judge(ASKED, model=MODEL)
+    grid.judge(ASKED, model=MODEL).run()
     desk.server.plays(says("no"))
-    assert list(grid.judge(ASKED, model=MODEL, mode="refresh")) == [0]
-    assert list(grid.judge(ASKED, model=MODEL)) == [1]
-    assert list(grid.judge(ASKED, model=MODEL, take="2")) == [0]
+    assert list(grid.judge(ASKED, model=MODEL).run(mode="refresh")) == [0]
+    assert list(grid.judge(ASKED, model=MODEL).run()) == [1]
+    assert list(grid.judge(ASKED, model=MODEL, take="2").run()) == [0]
     assert len(desk.posts) == 2
 
 
@@ -268,7 +271,7 @@ UNKNOWN = {
 def test_r02_a_question_whose_outcome_is_unknown_is_sent_once_and_written_down(desk, how):
     desk.server.plays(UNKNOWN[how])
     grid = desk.foxes()
-    [judged] = with_errors(grid.judge, ASKED, model=MODEL)
+    [judged] = with_errors(grid.judge(ASKED, model=MODEL))
     assert judged.may_be_billed
     assert len(desk.posts) == 1
     [call] = pending.calls(desk.store)
@@ -277,16 +280,16 @@ def test_r02_a_question_whose_outcome_is_unknown_is_sent_once_and_written_down(d
     assert "1 call may have been charged without a result" in desk.session().status()["unfinished"]
     # Asked again by the person, it is the same call to the service.
     desk.server.plays(YES)
-    assert list(grid.judge(ASKED, model=MODEL)) == [1]
+    assert list(grid.judge(ASKED, model=MODEL).run()) == [1]
     assert len(desk.posts) == 2
     assert desk.posts[0].headers["idempotency-key"] == desk.posts[1].headers["idempotency-key"]
     assert pending.calls(desk.store) == []
 
 
-def with_errors(judge, *words, **options):
+def with_errors(questions, **options):
     """The errors of all pictures: those of one alone are raised."""
     try:
-        return [row.error for row in judge(*words, **options).errors]
+        return [row.error for row in questions.run(**options).errors]
     except Exception as failed:
         return [failed]
 
@@ -294,11 +297,11 @@ def with_errors(judge, *words, **options):
 def test_busy_is_asked_again_and_a_key_that_is_refused_stops_the_run(desk):
     desk.server.plays([error(429, retry_after="0"), YES])
     grid = desk.foxes(("one", "two", "three"))
-    assert list(grid.where(count="one", model="a").judge(ASKED, model=MODEL)) == [1]
+    assert list(grid.where(count="one", model="a").judge(ASKED, model=MODEL).run()) == [1]
     assert len(desk.posts) == 2
     desk.server.plays(error(401, "wrong key"))
     with pytest.raises(AuthenticationError):
-        grid.judge("Is it red?", model=MODEL)
+        grid.judge("Is it red?", model=MODEL).run()
     assert len(desk.posts) == 3
     assert pending.calls(desk.store) == []
 
@@ -310,7 +313,7 @@ def test_one_error_stays_with_its_picture(desk):
             next(answer for word, answer in answers.items() if b"show %b foxes" % word in exchange.heard.body)
         )
     )
-    judged = desk.foxes(("one", "two", "three")).where(model="a").judge(ASKED, model=MODEL)
+    judged = desk.foxes(("one", "two", "three")).where(model="a").judge(ASKED, model=MODEL).run()
     assert list(judged) == [1, None, 0]
     assert "1 of 3 failed." in shown(judged)["text/plain"]
 
@@ -326,7 +329,7 @@ def test_a_question_is_in_the_journal_before_it_is_sent_and_without_its_picture(
 
     desk.server.plays(step)
     picture = desk.foxes().samples[0].picture
-    desk.foxes().judge(ASKED, model=MODEL)
+    desk.foxes().judge(ASKED, model=MODEL).run()
     [written] = map(json.loads, journal)
     assert written["run"] == desk.posts[0].headers["idempotency-key"]
     assert written["inputs"] == [picture.sha256]
@@ -337,11 +340,10 @@ def test_a_question_is_in_the_journal_before_it_is_sent_and_without_its_picture(
 
 def test_what_another_kernel_is_asking_for_is_waited_for(desk):
     grid = desk.foxes()
-    judging = Judging(question=ASKED, model=MODEL, rubric=Rubric.of(None, None))
-    [cell] = PictureQuestions(grid.samples, judging).cells
+    [cell] = grid.judge(ASKED, model=MODEL).cells
     name = key(cell.request, provider="lab")
     claim = Claim.take(desk.store.folder / "pending" / f"{name}.claim", desk.store.folder)
-    job = grid.submit_judge(ASKED, model=MODEL)
+    job = grid.judge(ASKED, model=MODEL).submit()
     await_that(
         lambda: any("is asking for the same; its answer is waited for" in each for each in desk.messages)
     )
@@ -353,14 +355,14 @@ def test_what_another_kernel_is_asking_for_is_waited_for(desk):
 
 def test_equal_questions_of_one_kernel_are_sent_once(desk):
     grid = desk.foxes()
-    jobs = [grid.submit_judge(ASKED, model=MODEL) for _ in range(3)]
+    jobs = [grid.judge(ASKED, model=MODEL).submit() for _ in range(3)]
     assert [list(job.result()) for job in jobs] == [[1]] * 3
     assert len(desk.posts) == 1
 
 
 def test_a_question_that_is_stopped_on_its_way_is_written_down(desk):
     desk.server.plays(silence)
-    job = desk.foxes().submit_judge(ASKED, model=MODEL)
+    job = desk.foxes().judge(ASKED, model=MODEL).submit()
     await_that(lambda: desk.posts)
     job.cancel()
     with pytest.raises((asyncio.CancelledError, concurrent.futures.CancelledError)):
@@ -379,19 +381,19 @@ def await_that(happens):
 @pytest.mark.posix
 def test_r30_a_kill_between_answer_and_record_loses_no_answer(desk):
     grid = desk.foxes()
-    grid.judge("Is it red?", model=MODEL)  # what a call imports is there before the fork
+    grid.judge("Is it red?", model=MODEL).run()  # what a call imports is there before the fork
     posts = len(desk.posts)
     if not (child := os.fork()):
         with contextlib.suppress(BaseException):
             Verdicts.write = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-            desk.foxes().judge(ASKED, model=MODEL)
+            desk.foxes().judge(ASKED, model=MODEL).run()
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     assert len(desk.posts) == posts + 1
     [call] = pending.calls(desk.store)
     assert pending.answers(desk.store, call.run)
     desk.server.plays(error(500))
-    assert list(desk.foxes().judge(ASKED, model=MODEL)) == [1]
+    assert list(desk.foxes().judge(ASKED, model=MODEL).run()) == [1]
     assert len(desk.posts) == posts + 1
     assert pending.calls(desk.store) == []
 
@@ -402,15 +404,15 @@ PRICES = {"date": datetime.date(2026, 11, 1), MODEL: 0.5}
 def test_caps_and_prices_hold_for_answers_as_for_pictures(desk):
     grid = desk.foxes(("one", "two", "three"), max_cost=1, prices=PRICES | {"a": 0, "b": 0})
     with pytest.raises(OverBudgetError, match=r"6 answers for 3 USD would be more than max_cost allows"):
-        grid.judge(ASKED, model=MODEL)
+        grid.judge(ASKED, model=MODEL).run()
     with pytest.raises(OverBudgetError, match="the price of lab:other is unknown"):
-        grid.where(model="a").judge(ASKED, model="lab:other")
+        grid.where(model="a").judge(ASKED, model="lab:other").run()
     with pytest.raises(OverBudgetError, match="3 answers would be more than max_images allows"):
-        grid.where(model="a").judge(ASKED, model=MODEL, max_images=2)
+        grid.where(model="a").judge(ASKED, model=MODEL).run(max_images=2)
     assert desk.posts == []
-    assert list(grid.where(model="a", count=["one", "two"]).judge(ASKED, model=MODEL)) == [1, 1]
+    assert list(grid.where(model="a", count=["one", "two"]).judge(ASKED, model=MODEL).run()) == [1, 1]
     with pytest.raises(OverBudgetError):
-        grid.judge(ASKED, model=MODEL)
+        grid.judge(ASKED, model=MODEL).run()
     assert len(desk.posts) == 2
 
 
@@ -419,7 +421,7 @@ def test_a_plan_says_what_a_judge_would_be_asked_what_is_recorded_and_what_it_co
     environ = {"BELUGA_LAB_API_KEY": SENTINEL, "BELUGA_TRUST": str(desk.folder)}
     grid = desk.foxes(("one", "two"), environ=environ)
     before = sorted(desk.folder.rglob("*"))
-    plan = grid.plan_judge(ASKED, model=MODEL, n=2)
+    plan = grid.judge(ASKED, model=MODEL, n=2).plan()
     assert plan.counts == {"questions": 4, "answers": 8, "recorded": 0, "to ask for": 8}
     first, *_ = str(plan).splitlines()
     counted = "4 questions, 8 answers, 0 recorded, 8 to ask for"
@@ -429,23 +431,34 @@ def test_a_plan_says_what_a_judge_would_be_asked_what_is_recorded_and_what_it_co
     }
     assert desk.posts == []
     assert sorted(desk.folder.rglob("*")) == before
-    grid.where(count="one").judge(ASKED, model=MODEL, n=2)
-    assert grid.plan_judge(ASKED, model=MODEL, n=2).counts["recorded"] == 4
-    assert grid.plan_judge(ASKED, model=MODEL, n=2, take="b").counts["recorded"] == 0
+    grid.where(count="one").judge(ASKED, model=MODEL, n=2).run()
+    assert grid.judge(ASKED, model=MODEL, n=2).plan().counts["recorded"] == 4
+    assert grid.judge(ASKED, model=MODEL, n=2, take="b").plan().counts["recorded"] == 0
     assert shown(plan)["text/html"].count("to ask for") == 1
-    pairs = grid.plan_judge_pairs("Which?", model=MODEL, by="model")
+    pairs = grid.judge_pairs("Which?", model=MODEL, by="model").plan()
     assert (pairs.cells, pairs.images, len(desk.posts)) == (4, 4, 4)
-    assert "0 to ask for, 4 missing" in str(grid.plan_judge_pairs("Which?", model=MODEL, mode="replay"))
+    assert "0 to ask for, 4 missing" in str(grid.judge_pairs("Which?", model=MODEL).plan(mode="replay"))
     with pytest.raises(UnknownNameError):
-        grid.plan_judge_pairs("Which?", model=MODEL, by="modle")
+        grid.judge_pairs("Which?", model=MODEL, by="modle").plan()
+
+
+def test_nothing_is_asked_before_it_is_run_and_questions_are_shown_as_their_plan(desk):
+    grid = desk.foxes(("one", "two"))
+    for asked in (grid.judge(ASKED, model=MODEL), grid.judge_pairs("Which?", model=MODEL)):
+        assert shown(asked) == shown(asked.plan())
+        assert repr(asked).endswith("to lab:vlm, not asked yet>")
+        for use in (grid.agreement, grid.leaderboard, partial(grid.report, desk.folder / "report")):
+            with pytest.raises(RequestError, match=r"(?s)has no scores\..*run\(\)"):
+                use(asked)
+    assert desk.posts == []
 
 
 def test_many_answers_need_a_yes(desk):
     grid = desk.foxes()
     with pytest.raises(NotConfirmedError, match=r"^11 new answers of lab:vlm, the price is unknown"):
-        grid.judge(ASKED, model=MODEL, n=11)
+        grid.judge(ASKED, model=MODEL, n=11).run()
     assert desk.posts == []
-    assert list(grid.judge(ASKED, model=MODEL, n=11, assume_yes=True)) == [1]
+    assert list(grid.judge(ASKED, model=MODEL, n=11).run(assume_yes=True)) == [1]
     assert len(desk.posts) == 11
 
 
@@ -461,7 +474,7 @@ def test_s03_a_judge_that_repeats_the_key_gives_it_to_nobody(desk):
     )
     session = desk.session()
     grid = session.gallery(*(session.generate(f"{n} foxes", model="a") for n in range(4)))
-    judged = grid.judge("Is this {{prompt}}?", model=MODEL)
+    judged = grid.judge("Is this {{prompt}}?", model=MODEL).run()
     assert [row.value for row in judged.rows] == [1, None, None, None]
     told = [*shown(judged).values(), *desk.messages, *map(str, judged.rows), repr(judged)]
     told += [repr(row.error.__traceback__) + str(row.error) for row in judged.errors]
@@ -474,7 +487,7 @@ def test_a_server_that_only_a_file_names_gets_no_question_and_no_key(desk):
     (desk.folder / "beluga.toml").write_text(f'[endpoints.lab]\nbase_url = "{url}"\n')
     session = desk.session(endpoints=None)
     gallery = session.gallery(session.generate("one fox", model="a"))
-    [failed] = with_errors(gallery.judge, "Is it red?", model=MODEL)
+    [failed] = with_errors(gallery.judge("Is it red?", model=MODEL))
     assert "and you have not: nothing was sent" in str(failed) + " ".join(desk.messages)
     assert desk.posts == []
 
@@ -486,18 +499,18 @@ def test_a_server_that_only_a_file_names_gets_no_question_and_no_key(desk):
 def test_an_answer_that_does_not_fit_is_an_error_that_keeps_what_was_paid(desk, content):
     desk.server.plays(http(json.dumps(completion(content)).encode()))
     grid = desk.foxes()
-    judged = grid.judge(ASKED, model=MODEL)
+    judged = grid.judge(ASKED, model=MODEL).run()
     [row] = judged.errors
     assert isinstance(row.error, InvalidVerdictError)
     assert str(row.error).startswith("The answer of the judge does not fit its schema: ")
     assert "a new take asks anew" in str(row.error)
     [verdict] = VERDICTS.values(desk.store)
     assert verdict.answer["content"] == content
-    assert shown(grid.judge(ASKED, model=MODEL)) == shown(judged)
-    assert shown(desk.foxes(mode="replay").judge(ASKED, model=MODEL)) == shown(judged)
+    assert shown(grid.judge(ASKED, model=MODEL).run()) == shown(judged)
+    assert shown(desk.foxes(mode="replay").judge(ASKED, model=MODEL).run()) == shown(judged)
     assert len(desk.posts) == 1
     desk.server.plays(YES)
-    assert list(grid.judge(ASKED, model=MODEL, take="2")) == [1]
+    assert list(grid.judge(ASKED, model=MODEL, take="2").run()) == [1]
 
 
 @pytest.mark.parametrize("n", [0, -1, True, 1.5, "3", None, 1001, 10**8, 10**30])
@@ -505,7 +518,7 @@ def test_more_answers_than_anyone_means_are_refused_before_anything_is_made(desk
     grid = desk.foxes()
     for judge in (grid.judge, grid.judge_pairs):
         with pytest.raises(RequestError, match="Give n as a whole number from 1 to 1,000"):
-            judge(ASKED, model=MODEL, n=n, assume_yes=True)
+            judge(ASKED, model=MODEL, n=n)
     assert desk.posts == []
 
 
@@ -537,7 +550,7 @@ def test_an_empty_answer_is_an_error_of_its_picture_alone_and_is_recorded(desk, 
     body["choices"][0]["message"]["refusal"] = refusal
     desk.server.plays([http(json.dumps(body).encode()), YES])
     for _ in range(2):
-        judged = desk.foxes(("one", "two")).where(model="a").judge(ASKED, model=MODEL)
+        judged = desk.foxes(("one", "two")).where(model="a").judge(ASKED, model=MODEL).run()
         assert sorted(judged, key=str) == [1, None]
         [row] = judged.errors
         assert isinstance(row.error, InvalidVerdictError)
@@ -549,7 +562,7 @@ def test_a_question_that_a_service_declines_is_recorded_and_declined_again(desk)
     desk.server.plays(http(json.dumps(refusal).encode(), 400))
     grid = desk.foxes()
     for mode in ("auto", "replay"):
-        [failed] = with_errors(grid.judge, ASKED, model=MODEL, mode=mode)
+        [failed] = with_errors(grid.judge(ASKED, model=MODEL), mode=mode)
         assert failed.declined
         assert not failed.may_be_billed
     assert len(desk.posts) == 1
@@ -558,7 +571,7 @@ def test_a_question_that_a_service_declines_is_recorded_and_declined_again(desk)
 def test_an_answer_that_never_ends_is_bounded(desk, monkeypatch):
     desk.server.plays(repeating(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 2**16))
     monkeypatch.setattr("beluga_nb.api.spool.MAX_KEPT", 2**22)
-    [failed] = with_errors(desk.foxes().judge, ASKED, model=MODEL)
+    [failed] = with_errors(desk.foxes().judge(ASKED, model=MODEL))
     assert "larger than 1 MiB" in str(failed)
     assert failed.may_be_billed
     assert len(desk.posts) == 1
@@ -581,7 +594,7 @@ def judging(prefers):
 def test_a_judge_that_looks_at_the_pictures_names_the_same_in_both_orders(desk):
     desk.server.plays(judging(lambda one, other: "first" if one < other else "second"))
     grid = desk.foxes(("one", "two"))
-    judged = grid.judge_pairs("Which fits {{count}} better?", model=MODEL, by="model")
+    judged = grid.judge_pairs("Which fits {{count}} better?", model=MODEL, by="model").run()
     assert len(desk.posts) == 4
     assert judged.flips == Share(count=0, of=2)
     assert {row.duel.answer for row in judged} <= {"left", "right"}
@@ -595,7 +608,7 @@ def test_a_judge_that_looks_at_the_pictures_names_the_same_in_both_orders(desk):
 @pytest.mark.parametrize("place", ["first", "second"])
 def test_a_judge_that_prefers_a_place_has_flipped_and_that_is_a_tie_and_told(desk, place):
     desk.server.plays(says(place))
-    judged = desk.foxes(("one", "two")).judge_pairs("Which is better?", model=MODEL, by="model")
+    judged = desk.foxes(("one", "two")).judge_pairs("Which is better?", model=MODEL, by="model").run()
     assert [row.duel.answer for row in judged] == ["tie", "tie"]
     assert judged.flips == Share(count=2, of=2)
     words = "2 of 2 comparisons flipped with the order of the pictures, and count as ties."
@@ -616,14 +629,16 @@ def test_a_judge_that_prefers_a_place_has_flipped_and_that_is_a_tie_and_told(des
 )
 def test_both_orders_together_make_one_comparison(desk, one, other, counts, flips):
     desk.server.plays([says(one), says(other)])
-    judged = desk.foxes(("one", "two")).where(count="one").judge_pairs("Which?", model=MODEL, by="model")
+    judged = (
+        desk.foxes(("one", "two")).where(count="one").judge_pairs("Which?", model=MODEL, by="model").run()
+    )
     assert [row.duel.answer for row in judged] == [counts]
     assert judged.flips.count == flips
 
 
 def test_a_comparison_of_which_one_order_failed_does_not_count(desk):
     desk.server.plays([says("first"), says("left"), says("first"), says("second")])
-    judged = desk.foxes(("one", "two")).judge_pairs("Which?", model=MODEL, by="model")
+    judged = desk.foxes(("one", "two")).judge_pairs("Which?", model=MODEL, by="model").run()
     assert len(judged) == 1
     assert [type(each) for each in judged.errors] == [InvalidVerdictError]
     assert "1 comparison failed." in judged.note
@@ -635,8 +650,8 @@ def test_a_judge_is_no_voter_and_its_ranking_says_how_far_people_agree(desk):
     left, right = (grid["one", model].pictures[0].sha256 for model in ("a", "b"))
     Box(desk.store, "Ada").cast(left=left, right=right, answer="left")
     before, votes = shown(grid.ranking(by="model")), list(grid.votes(by="model"))
-    judged = grid.judge_pairs("Which?", model=MODEL, by="model")
-    scores = grid.judge(ASKED, model=MODEL, choices=["second", "first"])
+    judged = grid.judge_pairs("Which?", model=MODEL, by="model").run()
+    scores = grid.judge(ASKED, model=MODEL, choices=["second", "first"]).run()
     assert shown(grid.ranking(by="model")) == before
     assert list(grid.votes(by="model")) == votes
     assert not any(each.voter == MODEL for each in grid.votes(by="model"))
@@ -657,8 +672,8 @@ def test_a_judge_is_no_voter_and_its_ranking_says_how_far_people_agree(desk):
 def test_a_verdict_goes_where_its_picture_goes(desk, tmp_path):
     session = desk.session()
     result = session.generate("one fox", model="a")
-    session.gallery(result).judge("Is this {{prompt}}?", model=MODEL)
-    session.gallery(session.generate("a cat", model="a")).judge("Is this {{prompt}}?", model=MODEL)
+    session.gallery(result).judge("Is this {{prompt}}?", model=MODEL).run()
+    session.gallery(session.generate("a cat", model="a")).judge("Is this {{prompt}}?", model=MODEL).run()
     store = desk.store
     assert verify(store).problems == verify(store).unnamed == ()
     notebook(desk.folder / "n.ipynb", result)
@@ -676,7 +691,7 @@ def test_a_call_about_a_picture_is_forgotten_with_it(desk):
     desk.server.plays(reset)
     session = desk.session()
     gallery = session.gallery(session.generate("one fox", model="a"))
-    with_errors(gallery.judge, "Is this {{prompt}}?", model=MODEL)
+    with_errors(gallery.judge("Is this {{prompt}}?", model=MODEL))
     assert len(pending.calls(desk.store)) == 1
     [run] = [run for run in session.store.history().runs if run.count]
     forget(desk.store, choose(desk.store, [run.name]))
@@ -685,7 +700,7 @@ def test_a_call_about_a_picture_is_forgotten_with_it(desk):
 
 def test_the_format_of_a_verdict_is_frozen(desk):
     session = desk.session()
-    session.gallery(session.generate("one fox", model="a")).judge("Is it red?", model=MODEL)
+    session.gallery(session.generate("one fox", model="a")).judge("Is it red?", model=MODEL).run()
     [path] = desk.store.folder.glob("verdicts/*/*")
     sha256 = "00fa2bd5fb3a39bff4b9b4c9cfbe6a6ed6bb2f1e6a92f53bf75e73be97a37dd0"
     fields = json.loads(path.read_bytes())
@@ -736,10 +751,10 @@ def test_the_key_of_a_verdict_is_frozen():
 @pytest.mark.parametrize("junk", ["", "{}", "[" * 100_000, '{"schema": 9}'])
 def test_a_damaged_verdict_is_named_and_not_bought_again(desk, junk):
     grid = desk.foxes()
-    grid.judge(ASKED, model=MODEL)
+    grid.judge(ASKED, model=MODEL).run()
     [path] = desk.store.folder.glob("verdicts/*/*")
     path.write_text(junk)
-    [failed] = with_errors(grid.judge, ASKED, model=MODEL)
+    [failed] = with_errors(grid.judge(ASKED, model=MODEL))
     assert "cannot be used" in str(failed)
     assert len(desk.posts) == 1
     assert verify(desk.store).problems[0].startswith(f"verdicts/{path.parent.name}/{path.name}: it ")
@@ -758,14 +773,14 @@ def painted(tmp_path_factory):
 
 
 def test_without_a_key_the_judge_reads_what_the_painter_drew_and_says_so(painted):
-    judged = painted.judge("Does it show five foxes?", model="any")
+    judged = painted.judge("Does it show five foxes?", model="any").run()
     assert judged.mean(by="count") == {"two": 0, "five": 1}
-    graded = painted.judge("Does it show five foxes?", model="any", scale=(1, 10))
+    graded = painted.judge("Does it show five foxes?", model="any", scale=(1, 10)).run()
     assert graded.mean(by="count") == {"two": 5.5, "five": 10}
     words = "No model judged: the built-in painter drew this, and its file says what it shows."
     assert all(each.reason.startswith(words) and each.local for [each] in judged.verdicts)
     assert "count 5" in judged.verdicts[-1][0].reason
-    plan = painted.plan_judge("Does it show five cats?", model="any")
+    plan = painted.judge("Does it show five cats?", model="any").plan()
     assert str(plan).splitlines()[0].endswith("4 to ask for; no model judges, no cost.")
     text = shown(judged)["text/plain"]
     assert "Local previews, not model output. No model judged: the embedded server read" in text
@@ -773,19 +788,21 @@ def test_without_a_key_the_judge_reads_what_the_painter_drew_and_says_so(painted
 
 
 def test_without_a_key_pairs_are_compared_by_what_was_drawn(painted):
-    judged = painted.judge_pairs("Which shows five foxes?", model="any", by="count")
+    judged = painted.judge_pairs("Which shows five foxes?", model="any", by="count").run()
     assert judged.flips == Share(count=0, of=2)
     assert {(row.duel.left, row.duel.right, row.duel.answer) for row in judged} == {("two", "five", "right")}
     assert "No model judged" in judged.note
 
 
 def test_without_a_key_what_the_painter_cannot_know_is_no_verdict(painted):
-    [first, *_] = painted.where(count="two", model="flux-2.0").judge("Is it any good?", model="any").errors
+    [first, *_] = (
+        painted.where(count="two", model="flux-2.0").judge("Is it any good?", model="any").run().errors
+    )
     assert "The painter knows no word of the question." in str(first.error)
 
 
 def test_the_embedded_judge_refuses_pictures_of_others(tmp_path):
     session = Session(engine=drawing, environ={}, folder=tmp_path)
     with pytest.raises(Exception, match="judges only what its own painter drew") as failed:
-        session.gallery(session.generate("a fox", model="a")).judge("Is it a fox?", model="any")
+        session.gallery(session.generate("a fox", model="a")).judge("Is it a fox?", model="any").run()
     assert not failed.value.may_be_billed

@@ -6,6 +6,8 @@ A GET costs nothing, so it is repeated. `addresses.py` decides which addresses a
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import socket
 from urllib.parse import urljoin, urlsplit
 
@@ -121,6 +123,10 @@ class Download:
 
     async def _looked_up(self, address: str) -> list[str]:
         parts = urlsplit(address)
+        with contextlib.suppress(ValueError):
+            return [
+                str(ipaddress.ip_address(str(parts.hostname)))
+            ]  # It needs no thread that waits for a name.
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
         loop = asyncio.get_running_loop()
         try:

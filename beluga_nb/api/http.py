@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,7 @@ EXTRA_BYTES = 64 * 2**20
 EXTRA_SECONDS = 10.0
 """How many seconds fetching them may take."""
 
+_SMALL = 16 * 2**10  # bytes of an answer that are parsed in less time than it takes to wake a thread
 _NO_PICTURE = 64 * 2**10  # bytes of an answer that are too few for a picture that was sold
 
 
@@ -51,7 +52,8 @@ class Http:
     """The engine behind an `Endpoint` that answers with the pictures.
 
     It sends each request once. With `app`, that ASGI application answers in this process; `make_preview`
-    makes the small copies of its pictures. Deadlines are on the running loop's clock. Raises
+    makes the small copies of its pictures. `answered` is called when an answer has come, whose pictures are
+    still to be downloaded and checked. Deadlines are on the running loop's clock. Raises
     `APIConnectionError`, `APIStatusError`, `RateLimitError`, `OutcomeUnknownError`, `APITimeoutError`,
     `InvalidResponseError`, `InvalidImageError`, or `IncompleteError` where only some pictures are good.
     """
@@ -63,15 +65,19 @@ class Http:
         app: App | None = None,
         sleep: Sleep = asyncio.sleep,
         make_preview: PreviewMaker | None = None,
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
         self.endpoint = endpoint
         self.sleep = sleep
         self.make_preview = make_preview
+        self.answered = answered
         self.transport = Transport(endpoint, app=app)
 
     async def __call__(self, request: Request) -> Result:
         deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
-        return await self.understood(request, await self.post(request, deadline), deadline)
+        response = await self.post(request, deadline)
+        self.answered()
+        return await self.understood(request, response, deadline)
 
     async def post(self, request: Request, deadline: float) -> Response:
         """Ask for pictures and return the answer, which may hold some whatever its status.
@@ -130,7 +136,8 @@ class Http:
             return self._answered(request, response)
         failed = response.error or response.broken
         try:
-            parsed = await asyncio.to_thread(_parsed, response)
+            is_small = len(response.content) <= _SMALL
+            parsed = _parsed(response) if is_small else await asyncio.to_thread(_parsed, response)
         except InvalidResponseError as error:
             if error.temporary:
                 raise

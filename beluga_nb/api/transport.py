@@ -143,7 +143,8 @@ class Transport:
         # Raised outside `except`, so that its context has no frames of the libraries, which hold the key.
         if isinstance(ended, asyncio.CancelledError):
             raise ended
-        response = await arrival.unblocked(partial(arrival.response, ended))
+        work = partial(arrival.response, ended)
+        response = work() if arrival.is_joined_picture else await arrival.unblocked(work)
         return response or ended or _broken("there was none")
 
     async def _exchange(self, outgoing: Outgoing, departure: _Departure, arrival: _Arrival) -> None:
@@ -358,6 +359,11 @@ class _Arrival:
         if len(self._chunks) > 1:
             self._chunks = [b"".join(self._chunks)]
         return self._chunks[0] if self._chunks else b""
+
+    @property
+    def is_joined_picture(self) -> bool:
+        """Whether the answer is a picture, of which nothing has to be read or copied any more."""
+        return len(self._chunks) == 1 and begins_with_picture(self.content)
 
     @property
     def limit(self) -> int:

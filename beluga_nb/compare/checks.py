@@ -250,14 +250,14 @@ class _Wanted:
         if self.kind == "score":
             return estimate_of_scores(grid.score(self.given["score"], **options)), ""
         if self.kind == "judge":
-            return estimate_of_scores(grid.judge(self.given["judge"], **options)), ""
+            return estimate_of_scores(grid.judge(self.given["judge"], **options).run()), ""
         by, name = options.pop("by", "model"), str(self.given["win_rate"])
         question = options.pop("judge", None)
         if question is None:
             criterion = options.get("criterion", "")
             votes = [vote for vote in grid.votes(by=by).counted if vote.criterion == criterion]
             return estimate_of_wins(votes, name), ""
-        judged = grid.judge_pairs(question, by=by, **options)
+        judged = grid.judge_pairs(question, by=by, **options).run()
         if judged.errors:
             raise judged.errors[0]
         return estimate_of_wins([row.duel for row in judged], name), str(judged.agreement).rstrip(".")

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from beluga_nb.compare.scores import BatchMetric
 from beluga_nb.errors import RequestError
+from beluga_nb.process.locks import ProcessLock
 from beluga_nb.text import sanitize
 
 PACKAGE = __name__.partition(".")[0]
@@ -31,6 +32,8 @@ LOOK_EVERY = 1.0
 
 EMPTY_FOR = 60.0
 """Seconds that a cluster may be without workers; one that died may be restarted in that time."""
+
+_CONNECTING = ProcessLock()  # Two threads of a worker would both connect, and one connection be lost.
 
 
 @runtime_checkable
@@ -54,9 +57,11 @@ class SchedulerTicket:
 
     name: str
 
-    def issue(self, client: object) -> None:
-        """Give it to the scheduler."""
-        self._queue(client).put(1)
+    def issue(self, client: object) -> Callable[[], None]:
+        """Give it to the scheduler; return a function that removes it when its task has ended."""
+        queue = self._queue(client)
+        queue.put(1)
+        return cast(Callable[[], None], queue.close)
 
     def take(self, client: object = None) -> bool:
         """Take it, on a worker or with a client; return whether it was still there."""
@@ -68,7 +73,9 @@ class SchedulerTicket:
 
     def _queue(self, client: object) -> Any:
         distributed = import_module("distributed")  # Lazy import: a client comes from it.
-        return distributed.Queue(self.name, client=client or distributed.get_client())
+        with _CONNECTING:
+            client = client or distributed.get_client()
+        return distributed.Queue(self.name, client=client)
 
 
 class ClusterWorkers:

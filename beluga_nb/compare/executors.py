@@ -59,9 +59,19 @@ def each(
             beat()
 
         return _under_way(function, calls, executor.get_executor(pure=False), in_flight, look)
+    check_not_within(executor)
     if has_processes(executor):
         function = functools.partial(while_the_parent_lives, function)
     return _under_way(function, calls, executor, in_flight, beat)
+
+
+def check_not_within(executor: Executor) -> None:
+    """Raise `RequestError` in a thread of an executor, where waiting for its other calls may never end."""
+    if threading.current_thread() in getattr(executor, "_threads", ()):
+        raise RequestError(
+            "This thread belongs to the executor, whose calls might wait for this one to end.",
+            "Pass another executor, or call this outside of it.",
+        )
 
 
 def has_processes(executor: Executor) -> bool:

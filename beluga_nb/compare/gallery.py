@@ -8,23 +8,20 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar
 
 from beluga_nb.compare.axes import AXIS_PARAMETERS
-from beluga_nb.compare.cell import Cell, Outcome, check_run
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import NEAR, Duplicates, Leaderboard, Metric, Scores
-from beluga_nb.compare.workspace import Progress, Runner, RunOptions, Workspace
-from beluga_nb.engines.call import Tally
-from beluga_nb.errors import BelugaError, RequestError, UnknownNameError
+from beluga_nb.compare.workspace import Runner, Workspace
+from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.interrupted import explained, showing
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
-from beluga_nb.runtime import Job, awaitable, blocking
-from beluga_nb.signatures import named_methods, named_options
+from beluga_nb.signatures import named_methods
 from beluga_nb.store.votes import (
     LONGEST_REASON,
     LONGEST_VOTER,
@@ -38,15 +35,7 @@ from beluga_nb.text import plural, sanitize
 
 if TYPE_CHECKING:
     from beluga_nb.compare.agreement import Votes
-    from beluga_nb.compare.judge import (
-        Agreement,
-        Choices,
-        Judged,
-        JudgedPairs,
-        PairQuestions,
-        PictureQuestions,
-    )
-    from beluga_nb.compare.plan import Plan
+    from beluga_nb.compare.judge import Agreement, Choices, JudgedPairs, PairQuestions, PictureQuestions
     from beluga_nb.compare.rank import Ranking, Rankings
     from beluga_nb.compare.vote import Duel
     from beluga_nb.compare.voting import Contest
@@ -62,10 +51,6 @@ _STOPPED = (
     "Run it again: only what has no score is measured.",
 )
 _READING = ("stopped; nothing was changed.", "Run it again: it begins anew.")
-
-
-def _watch_judge(judged: Evaluable, tally: Tally | None) -> Progress:
-    return judged._runner.calling(tally or Tally(unit="answer"), label="judge")
 
 
 @named_methods
@@ -292,8 +277,7 @@ class Evaluable(ABC):
         return duels(cast, among, excluded=excluded), notes
 
     @refuses_keys
-    @named_options(RunOptions)
-    def submit_judge(
+    def judge(
         self,
         question: str,
         *,
@@ -302,61 +286,23 @@ class Evaluable(ABC):
         scale: tuple[float, float] | None = None,
         n: int = 1,
         take: str = "",
-        tally: Tally | None = None,
-        **options: Unpack[RunOptions],
-    ) -> Job[Judged]:
-        """Start asking for a vision model's verdict on each picture, with its reason.
+    ) -> PictureQuestions:
+        """Return questions to a vision model about each picture; `run()` asks them, and gives its verdicts.
 
         `model` answers at BelugAPI, or at an endpoint, as in "lab:qwen-vl". `{{name}}` in the question is
         filled with the label of a picture, what its prompt was filled with, or its `prompt`. A verdict is one
         of some `choices`, "yes" or "no" by default: the first counts 1 and the last 0, or each what a mapping
         says. With a `scale` such as (1, 10) it is a number. `n` answers are asked for; their mean counts.
-        What is recorded is not asked again; another `take` asks anew. The other options are as in `Grid.run`,
-        and each answer counts as a picture in `max_images`. An error stays with its picture.
+        What is recorded is not asked again; another `take` asks anew.
         """
-        asked = self._questions(question, model, choices, scale, n, take)
-        return self._submit_questions(asked.cells, asked.judged, tally=tally, **options)
-
-    judge = blocking("judge", submit_judge, watch=_watch_judge)
-    ajudge = awaitable("ajudge", submit_judge)
-
-    @refuses_keys
-    def plan_judge(
-        self,
-        question: str,
-        *,
-        model: str,
-        choices: Choices | None = None,
-        scale: tuple[float, float] | None = None,
-        n: int = 1,
-        take: str = "",
-        mode: str | None = None,
-    ) -> Plan:
-        """Return what `judge` would send beyond what is recorded, and the highest cost; send nothing.
-
-        Raises `RequestError` for arguments that `judge` refuses.
-        """
-        asked = self._questions(question, model, choices, scale, n, take)
-        return self._runner.plan(asked.cells, mode=mode)
-
-    def _questions(
-        self,
-        question: str,
-        model: str,
-        choices: Choices | None,
-        scale: tuple[float, float] | None,
-        n: int,
-        take: str,
-    ) -> PictureQuestions:
         from beluga_nb.compare.judge import Judging, PictureQuestions, Rubric
 
         rubric = Rubric.of(choices, scale)
         judging = Judging(question=question, model=model, rubric=rubric, n=n, take=take)
-        return PictureQuestions(self.samples, judging)
+        return PictureQuestions(self.samples, judging, runner=self._runner)
 
     @refuses_keys
-    @named_options(RunOptions)
-    def submit_judge_pairs(
+    def judge_pairs(
         self,
         question: str,
         *,
@@ -365,65 +311,24 @@ class Evaluable(ABC):
         criterion: str = "",
         n: int = 1,
         take: str = "",
-        tally: Tally | None = None,
-        **options: Unpack[RunOptions],
-    ) -> Job[JudgedPairs]:
-        """Start asking for a vision model's verdict on each two pictures that differ in `by` alone.
+    ) -> PairQuestions:
+        """Return questions to a vision model about each two pictures that differ in `by` alone.
 
         The judge answers "first", "second" or "tie", in both orders: where it names another picture in the
         other order, that counts as a tie. `{{name}}` is filled with what both have in common. People's
         votes on `criterion` are compared with the answers. The rest is as in `judge`.
         """
-        asked = self._pair_questions(question, model, by, n, take)
-
-        def ended(outcomes: Mapping[Cell, Outcome]) -> JudgedPairs:
-            return asked.judged(outcomes, self.votes(by=by).counted, criterion=criterion)
-
-        return self._submit_questions(asked.cells, ended, tally=tally, **options)
-
-    judge_pairs = blocking("judge_pairs", submit_judge_pairs, watch=_watch_judge)
-    ajudge_pairs = awaitable("ajudge_pairs", submit_judge_pairs)
-
-    @refuses_keys
-    def plan_judge_pairs(
-        self,
-        question: str,
-        *,
-        model: str,
-        by: str = "model",
-        n: int = 1,
-        take: str = "",
-        mode: str | None = None,
-    ) -> Plan:
-        """Return what `judge_pairs` would send beyond what is recorded, and the highest cost; send nothing.
-
-        Raises `RequestError` for arguments that `judge_pairs` refuses.
-        """
-        return self._runner.plan(self._pair_questions(question, model, by, n, take).cells, mode=mode)
-
-    def _pair_questions(self, question: str, model: str, by: str, n: int, take: str) -> PairQuestions:
         from beluga_nb.compare.judge import PAIR, Judging, PairQuestions
 
         judging = Judging(question=question, model=model, rubric=PAIR, n=n, take=take)
-        return PairQuestions(self.samples, judging, by=by)
-
-    def _submit_questions(
-        self,
-        cells: Sequence[Cell],
-        judged: Callable[[Mapping[Cell, Outcome]], T],
-        *,
-        tally: Tally | None,
-        **options: Unpack[RunOptions],
-    ) -> Job[T]:
-        outcomes: dict[Cell, Outcome] = {}
-
-        def ended(cause: BelugaError | None) -> T:
-            # In the order of the questions, not of the answers: an error reads the same each time.
-            asked = [outcomes[cell] for cell in cells if cell in outcomes]
-            check_run(cause, asked, of="run", each="question")
-            return judged(outcomes)
-
-        return self._runner.submit(cells, outcomes.__setitem__, ended, tally=tally, **options)
+        return PairQuestions(
+            self.samples,
+            judging,
+            by=by,
+            criterion=criterion,
+            people=lambda: self.votes(by=by).counted,
+            runner=self._runner,
+        )
 
     def agreement(self, judged: Scores | JudgedPairs, *, by: str = "model", criterion: str = "") -> Agreement:
         """Return how far the votes of people agree with a judge, or with any score, on the same pictures.
@@ -434,10 +339,9 @@ class Evaluable(ABC):
         from beluga_nb.compare.judge import JudgedPairs, agreement, duels_of
 
         if isinstance(judged, JudgedPairs):
-            by, duels = judged.by, [row.duel for row in judged]
+            by, name, duels = judged.by, judged.judge, [row.duel for row in judged]
         else:
-            duels = list(duels_of(self.samples, judged, by=by))
-        name = judged.judge if isinstance(judged, JudgedPairs) else judged.version
+            name, duels = _scored(judged).version, list(duels_of(self.samples, judged, by=by))
         return agreement(duels, self.votes(by=by).counted, judge=name, criterion=criterion)
 
     @explained(lambda: _READING)
@@ -511,7 +415,10 @@ class Evaluable(ABC):
         return folder
 
     def _scores(self, metrics: Iterable[str | Scores]) -> list[Scores]:
-        return [self.score(metric, in_flight=1) if isinstance(metric, str) else metric for metric in metrics]
+        return [
+            self.score(metric, in_flight=1) if isinstance(metric, str) else _scored(metric)
+            for metric in metrics
+        ]
 
 
 class Gallery(Evaluable):
@@ -538,6 +445,14 @@ class Gallery(Evaluable):
         from beluga_nb.show.figures import still
 
         return redacted_bundle(still(self._results))
+
+
+def _scored(given: object) -> Scores:
+    if isinstance(given, Scores):
+        return given
+    raise RequestError(
+        f"{type(given).__name__} has no scores.", "Give what score() returned, or what run() of a judge did."
+    )
 
 
 def _writing(workspace: Workspace) -> None:

@@ -8,31 +8,41 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from beluga_nb.compare.agreement import FIRST, SECOND, Share, alpha
-from beluga_nb.compare.cell import Cell, Outcome
+from beluga_nb.compare.cell import Cell, Outcome, check_run
 from beluga_nb.compare.sample import Sample, SampleNotes
 from beluga_nb.compare.scores import Scored, Scores
 from beluga_nb.compare.vote import Duel, Labels, Pair, pairs, prompt_of
+from beluga_nb.compare.workspace import Progress, Runner, RunOptions
+from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError, InvalidVerdictError, RequestError
+from beluga_nb.interrupted import showing
 from beluga_nb.key_check import check_no_key
 from beluga_nb.placeholders import filled
 from beluga_nb.redaction import redact, redacted_bundle
 from beluga_nb.request import Question, check_text
 from beluga_nb.result import Answer, Bundle, whole
+from beluga_nb.runtime import Job, awaitable, blocking
+from beluga_nb.signatures import named_methods, named_options
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
 from beluga_nb.text import plural, sanitize, shown
 from beluga_nb.untrusted import DAMAGE, load_json, members, number, text
 from beluga_nb.untrusted import whole as integer
 
 if TYPE_CHECKING:
+    from beluga_nb.compare.plan import Plan
     from beluga_nb.compare.rank import Ranking
+
+Judgement = TypeVar("Judgement")
+"""What the answers to some questions say."""
 
 YES_OR_NO = ("yes", "no")
 
@@ -214,6 +224,62 @@ def _values(sample: Sample) -> dict[str, str]:
     return {**sample.labels, **recipe.values, "prompt": recipe.request.prompt}
 
 
+def _watch(questions: Questions[Any], tally: Tally | None) -> Progress:
+    return questions._runner.calling(tally or Tally(unit="answer"), label="judge")
+
+
+@named_methods
+class Questions(ABC, Generic[Judgement]):
+    """Questions to a vision model about pictures; nothing is asked before they are run.
+
+    As text, it is its `plan`.
+    """
+
+    def __init__(self, judging: Judging, *, runner: Runner) -> None:
+        self.judging = judging
+        self._runner = runner
+
+    @property
+    @abstractmethod
+    def cells(self) -> Sequence[Cell]:
+        """Every question, one after the other."""
+
+    @abstractmethod
+    def judged(self, outcomes: Mapping[Cell, Outcome]) -> Judgement:
+        """Return what the answers say."""
+
+    def plan(self, *, mode: str | None = None) -> Plan:
+        """Return what `run` would send beyond what is recorded, and the highest cost; send nothing."""
+        return self._runner.plan(self.cells, mode=mode)
+
+    @named_options(RunOptions)
+    def submit(self, *, tally: Tally | None = None, **options: Unpack[RunOptions]) -> Job[Judgement]:
+        """Start asking for what is not recorded.
+
+        Each verdict has its reason, and an error stays with its picture. The options are as in `Grid.run`,
+        and each answer counts as a picture in `max_images`.
+        """
+        outcomes: dict[Cell, Outcome] = {}
+
+        def ended(cause: BelugaError | None) -> Judgement:
+            # In the order of the questions, not of the answers: an error reads the same each time.
+            asked = [outcomes[cell] for cell in self.cells if cell in outcomes]
+            check_run(cause, asked, of="run", each="question")
+            return self.judged(outcomes)
+
+        return self._runner.submit(self.cells, outcomes.__setitem__, ended, tally=tally, **options)
+
+    run = blocking("run", submit, watch=_watch)
+    arun = awaitable("arun", submit)
+
+    def __repr__(self) -> str:
+        return f"<{plural(len(self.cells), 'question')} to {sanitize(self.judging.model, 80)}, not asked yet>"
+
+    @showing
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        return dict(self.plan()._repr_mimebundle_())
+
+
 # --- one picture at a time
 
 
@@ -234,17 +300,23 @@ class Judged(Scores):
         return True
 
 
-class PictureQuestions:
-    """The questions about each of some pictures."""
+@named_methods
+class PictureQuestions(Questions[Judged]):
+    """Questions to a vision model about each of some pictures; nothing is asked before they are run."""
 
-    def __init__(self, samples: Sequence[Sample], judging: Judging) -> None:
-        self.judging = judging
+    def __init__(self, samples: Sequence[Sample], judging: Judging, *, runner: Runner) -> None:
+        super().__init__(judging, runner=runner)
         self.notes = SampleNotes()
         self._numbers: list[int] = []
-        self.cells: list[Cell] = []
+        self._cells: list[Cell] = []
         for place, sample in enumerate(self.notes.reading(samples)):
             self._numbers.append(sample.number)
-            self.cells.append(judging.about([sample], partial(_bytes, samples, [place]), _values(sample)))
+            self._cells.append(judging.about([sample], partial(_bytes, samples, [place]), _values(sample)))
+
+    @property
+    def cells(self) -> Sequence[Cell]:
+        """Every question, one after the other."""
+        return self._cells
 
     def judged(self, outcomes: Mapping[Cell, Outcome]) -> Judged:
         """Return the verdicts as scores."""
@@ -370,11 +442,25 @@ class _Asked:
     orders: tuple[Cell, Cell]
 
 
-class PairQuestions:
-    """The questions about all pairs of some pictures."""
+@named_methods
+class PairQuestions(Questions[JudgedPairs]):
+    """Questions to a vision model about all pairs of some pictures; nothing is asked before they are run.
 
-    def __init__(self, samples: Sequence[Sample], judging: Judging, *, by: str) -> None:
-        self.judging = judging
+    `people` returns the votes of people, of which those on `criterion` are compared with the answers.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        judging: Judging,
+        *,
+        by: str,
+        criterion: str,
+        people: Callable[[], Iterable[Duel]],
+        runner: Runner,
+    ) -> None:
+        super().__init__(judging, runner=runner)
+        self.criterion, self._people = criterion, people
         self.notes = SampleNotes(by)
         self._asked = [self._both(samples, pair) for pair in pairs(self.notes.reading(samples), by=by)]
         if not self._asked:
@@ -384,7 +470,7 @@ class PairQuestions:
             )
 
     @property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> Sequence[Cell]:
         """Every question, one after the other."""
         return [cell for asked in self._asked for cell in asked.orders]
 
@@ -399,9 +485,7 @@ class PairQuestions:
         )
         return _Asked(pair, (first, second))
 
-    def judged(
-        self, outcomes: Mapping[Cell, Outcome], people: Iterable[Duel], *, criterion: str
-    ) -> JudgedPairs:
+    def judged(self, outcomes: Mapping[Cell, Outcome]) -> JudgedPairs:
         """Return what the judge found, beside the votes of people on the same pictures."""
         rows, errors = list[JudgedPair](), list[BelugaError]()
         for asked in self._asked:
@@ -417,7 +501,7 @@ class PairQuestions:
             question=self.judging.question,
             rows=tuple(rows),
             names=tuple(self.notes.labels),
-            agreement=agreement(duels, people, judge=self.judging.model, criterion=criterion),
+            agreement=agreement(duels, self._people(), judge=self.judging.model, criterion=self.criterion),
             errors=tuple(errors),
             caveat=_caveat(self.notes, (each for row in rows for each in row.verdicts)),
         )

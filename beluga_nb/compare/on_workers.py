@@ -27,7 +27,13 @@ from uuid import uuid4
 
 from beluga_nb.api.endpoint import Endpoint
 from beluga_nb.compare.cluster import LOOK_EVERY, Cluster, ClusterWorkers, SchedulerTicket, present_in
-from beluga_nb.compare.executors import Workers, has_processes, submitted, while_the_parent_lives
+from beluga_nb.compare.executors import (
+    Workers,
+    check_not_within,
+    has_processes,
+    submitted,
+    while_the_parent_lives,
+)
 from beluga_nb.engines import worker
 from beluga_nb.engines.backend import Backend
 from beluga_nb.engines.pipeline import Source, engine_endpoint
@@ -115,10 +121,14 @@ class ExecutorPool:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
+        if "InterpreterPoolExecutor" in [each.__name__ for each in type(executor).__mro__]:
+            raise RequestError(
+                "An InterpreterPoolExecutor makes no calls: its interpreters allow no daemon threads.",
+                "Pass a ThreadPoolExecutor or a ProcessPoolExecutor.",
+            )
         threads = getattr(executor, "_max_workers", None)
         self.in_flight = PER_THREAD * threads if isinstance(threads, int) else 0
-        kinds = [each.__name__ for each in type(executor).__mro__]
-        self.is_here = isinstance(executor, ThreadPoolExecutor) and "InterpreterPoolExecutor" not in kinds
+        self.is_here = isinstance(executor, ThreadPoolExecutor)
         self._is_on_this_machine = isinstance(executor, ThreadPoolExecutor) or has_processes(executor)
 
     def submit(self, task: Task, here: tuple[Backend, EngineRoom]) -> Sent:
@@ -139,8 +149,12 @@ class ExecutorPool:
 
     def withdraw(self, sent: Sent) -> bool:
         """Take a task back: cancel it, or take its claim before a worker on this machine does."""
+        if sent.future.cancel():
+            return True
         with suppress(OSError, StoreError):  # A worker has left no claim where nothing can be written.
-            return sent.future.cancel() or (self._is_on_this_machine and worker.claim(sent.task))
+            if self._is_on_this_machine and worker.claim(sent.task):
+                sent.future.add_done_callback(partial(_release, sent.task))
+                return True
         return False
 
     def on_each_worker(self, function: Callable[..., Any], *arguments: object) -> Mapping[str, Any]:
@@ -149,6 +163,13 @@ class ExecutorPool:
 
     def look(self) -> None:
         """Do nothing: a broken pool raises when it is used."""
+
+
+def _release(task: Task, ended: Future[Any]) -> None:
+    """Remove the claim of a task that was taken back, after a worker has found the claim."""
+    # Where an executor breaks, another of its processes may still find the task.
+    if not ended.cancelled() and not ended.exception():
+        worker.release(task)
 
 
 def _taken(executor: Executor, function: Callable[..., Delivery], task: Task) -> Future[Any]:
@@ -191,10 +212,10 @@ class DaskPool:
         task = replace(task, ticket=ticket)
         ended: Future[Any] = Future()
         with _reachable():
-            ticket.issue(self._client)
+            remove = ticket.issue(self._client)
             there = self._client.submit(worker.perform, task, **self._options)
             # Not by Dask's own executor: its futures never end where the scheduler is lost with the result.
-            there.add_done_callback(partial(_end, ended))
+            there.add_done_callback(partial(_end, ended, remove))
         return Sent(task, ended)
 
     def result(self, sent: Sent) -> Delivery:
@@ -235,7 +256,10 @@ def _reachable() -> Iterator[None]:
         ) from error
 
 
-def _end(ended: Future[Any], there: object) -> None:
+def _end(ended: Future[Any], remove: Callable[[], None], there: object) -> None:
+    # Should the scheduler run the task again, it finds no ticket, as if it had been taken.
+    with suppress(Exception):  # The scheduler is gone, or the client was closed.
+        remove()
     with suppress(InvalidStateError):  # The caller has cancelled it.
         ended.set_result(there)
 
@@ -251,6 +275,7 @@ def pool_of(executor: Workers, backends: Sequence[Backend]) -> WorkerPool:
         )
     if isinstance(client, Cluster):
         return DaskPool(client, options, [Assignment.of(each, is_sent=True) for each in backends])
+    check_not_within(client)
     pool = ExecutorPool(client)
     for each in backends:
         Assignment.of(each, is_sent=not pool.is_here)

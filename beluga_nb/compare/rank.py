@@ -17,6 +17,7 @@ import numpy as np
 
 from beluga_nb.compare.axes import PROMPT
 from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, Wins, fit
+from beluga_nb.compare.scores import ALL_PAIRS
 from beluga_nb.compare.vote import NO_VOTES, Duel
 from beluga_nb.errors import UnknownNameError
 from beluga_nb.interrupted import showing
@@ -130,7 +131,7 @@ class Ranking:
 
     def _summary(self) -> str:
         if not self.votes:
-            return NO_VOTES
+            return "Nothing can be said." if self.bad else NO_VOTES
         words = [
             f"Compared on {self._compared} by {plural(self.voters, 'voter')}: {plural(self.votes, 'vote')}."
         ]
@@ -143,12 +144,19 @@ class Ranking:
         elif self.too_few:
             widest = max((each.high - each.low) / 2 for each in self.standings)
             words.append(f"Too few for narrow intervals: up to ±{widest:.0f} Elo points.")
-        if len(self.alike) == math.comb(len(self.standings), 2) > 0:
-            words.append("No two are told apart.")
+        return " ".join([*words, *self._apart(), *self._reach()])
+
+    def _apart(self) -> Iterator[str]:
+        """Yield which names are told apart, and how sure that is; of two names, only if they are not."""
+        count = math.comb(len(self.standings), 2)
+        if len(self.alike) == count > 0:
+            yield "No two are told apart."
         elif self.alike:
             pairs = "; ".join(f"{one} and {other}" for one, other in self.alike[:_NAMED])
-            words.append(f"Not told apart: {pairs}{and_more(len(self.alike) - _NAMED)}.")
-        return " ".join([*words, *self._reach()])
+            yield f"Not told apart: {pairs}{and_more(len(self.alike) - _NAMED)}."
+            yield f"All other pairs are, with {ALL_PAIRS}."
+        elif count > 1:
+            yield f"All are told apart, with {ALL_PAIRS}."
 
     @property
     def _compared(self) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 NEAR = 6
 """Bits of a fingerprint, of 64, in which near-duplicates differ at most."""
 
+ALL_PAIRS = "95 % for all pairs together"
+"""How sure a claim about many pairs of names is."""
+
 Metric = Callable[..., object]
 """A function of a PIL image, or of a PIL image and its `Recipe`.
 
@@ -104,9 +107,10 @@ class Scores(Sequence[float | None]):
         return {label: sum(values) / len(values) for label, values in found.items()}
 
     def differences(self, *, by: str) -> Differences:
-        """Return how much each two labels of an axis differ, on the same prompts, with 95 % intervals.
+        """Return how much each two labels of an axis differ, on the same prompts.
 
-        Raises `UnknownNameError` where a picture has no label of that name.
+        With 95 %, all of the intervals together contain the true differences. Raises `UnknownNameError` where
+        a picture has no label of that name.
         """
         from beluga_nb.compare.differences import differences
 
@@ -181,19 +185,35 @@ class Estimate:
         """The upper end of the interval."""
         return self.mean + self.half
 
+    @property
+    def sure(self) -> str:
+        """How sure the interval is, in words."""
+        return "95 %"
+
     def __str__(self) -> str:
-        interval = f"95 %: {self.low:.3g} to {self.high:.3g}" if math.isfinite(self.half) else "no interval"
+        interval = f"{self.sure}: {self.low:.3g} to {self.high:.3g}"
         if not self.half:  # Equal values have no variance to estimate an interval from.
             interval = "no interval: all alike"
+        elif math.isinf(self.half):
+            interval = "no interval"
         return f"{self.mean:.3g} ({interval}; {plural(self.prompts, 'prompt')})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference(Estimate):
-    """How much higher `one` scores than `other` on the same prompts, as an estimate."""
+    """How much higher `one` scores than `other` on the same prompts, as an estimate.
+
+    It is one of as many `pairs` whose intervals all hold together with 95 %.
+    """
 
     one: str
     other: str
+    pairs: int = 1
+
+    @property
+    def sure(self) -> str:
+        """How sure the interval is, in words."""
+        return ALL_PAIRS if self.pairs > 1 else super().sure
 
     def __str__(self) -> str:
         return f"{self.one} − {self.other}: {super().__str__()}"
@@ -201,7 +221,10 @@ class Difference(Estimate):
 
 @dataclass(frozen=True)
 class Differences(Sequence[Difference]):
-    """How much the labels of an axis differ in the scores of a metric."""
+    """How much the labels of an axis differ in the scores of a metric.
+
+    With 95 %, all of the intervals together contain the true differences.
+    """
 
     name: str
     rows: tuple[Difference, ...]
@@ -227,7 +250,8 @@ class Differences(Sequence[Difference]):
 class Distance:
     """How far apart two sets of pictures are: `kid`, which is about 0 for sets that are alike, or below.
 
-    `chance` is how often sets that differ by chance alone are at least as far apart. `pictures` counts both.
+    `chance` is how often sets that differ by chance alone are at least as far apart; of several pairs it is
+    adjusted, so that they can be read together (Holm). `pictures` counts both.
     """
 
     one: str

@@ -18,7 +18,7 @@ DRIVERS = {"s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs", "memory": "fsspec"}
 INSTALLED_BY = {"s3fs": '"beluga_nb[remote]"', "fsspec": '"beluga_nb[remote]"'}
 """What `pip install` gets for a package, if that is not its name."""
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]")  # not a Windows drive, which has one letter
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:([/\\]|:)")  # not a Windows drive, which has one letter
 # No backslashes, no patterns (they would list other objects), no query, no spaces or control characters.
 _SEGMENT = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+")
 _QUERY = re.compile(r"[?#]")
@@ -52,8 +52,8 @@ class StoreAddress:
 def is_address(store: str) -> bool:
     """Whether a text is an address, and not the path of a folder.
 
-    >>> is_address("s3://bucket/study"), is_address("C:/study")
-    (True, False)
+    >>> is_address("s3://bucket/study"), is_address("simplecache::s3://bucket"), is_address("C:/study")
+    (True, True, False)
     """
     return bool(_SCHEME.match(store))
 
@@ -78,6 +78,11 @@ def parse_address(store: str) -> StoreAddress | Path:
     package for the scheme is not installed.
     """
     shown = shown_store(store)
+    if "::" in store:
+        raise SettingsError(
+            f"The store '{shown}' is a chain of addresses, which beluga_nb cannot use.",
+            "Give its last address alone: this machine keeps copies of it anyway.",
+        )
     scheme, _, rest = store.partition("://")
     if (scheme := scheme.lower()) == "file":
         parts = urlsplit(store)

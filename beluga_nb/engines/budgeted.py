@@ -16,8 +16,8 @@ from beluga_nb.result import CallCancelled, Engine, Result
 class Budgeted:
     """Ask the engine within all of some budgets: reserve before, settle after.
 
-    A ledger may make a reservation wait for another process, so both happen on threads. Calls with the same
-    `turn` reserve one after another, or those that wait could take all threads.
+    A ledger may make a reservation wait for another process, so there both happen on threads. Calls with the
+    same `turn` reserve one after another, or those that wait could take all threads.
     """
 
     def __init__(
@@ -28,6 +28,9 @@ class Budgeted:
         self.turn = turn or ConcurrencyLimit()
 
     async def __call__(self, request: Request) -> Result:
+        if not any(budget.may_wait for budget, _ in self.budgets):
+            with self._reserve(request):
+                return await self.engine(request)
         async with self.turn.place(1):
             reservation = await revocable(partial(self._reserve, request), _withdraw)
         try:

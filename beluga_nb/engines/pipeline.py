@@ -31,7 +31,7 @@ from beluga_nb.engines.claimed import Claimed
 from beluga_nb.engines.counted import Counted
 from beluga_nb.engines.held import Held
 from beluga_nb.engines.in_room import InRoom
-from beluga_nb.engines.limited import ConcurrencyLimit, Limited
+from beluga_nb.engines.limited import ConcurrencyLimit, Limited, answered
 from beluga_nb.engines.recorded import Recorded
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.recovering import Recover, Recovering
@@ -189,7 +189,7 @@ async def _ask_service(
     from beluga_nb.api.http import Http  # Lazy import: a replay needs no HTTP client.
 
     service = shared_service(endpoint, room, faults=faults)
-    http = Http(endpoint, app=service.app, make_preview=make_preview)
+    http = Http(endpoint, app=service.app, make_preview=make_preview, answered=answered)
     return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
 
 

@@ -28,6 +28,9 @@ class Policy:
     spare: int = 10
 
 
+_RANDOM = random.SystemRandom()
+
+
 def may_send_again(error: EngineError) -> bool:
     """Whether the request provably was not executed, and the same may succeed a little later.
 
@@ -74,7 +77,7 @@ class Retrying:
         self.timeout = timeout
         self.policy = policy or Policy()
         self.sleep = sleep
-        self.rng = rng or random.Random()
+        self.rng = rng or _RANDOM
         self.backoff = backoff or Backoff(spare=self.policy.spare)
 
     async def __call__(self, request: Request) -> Result:

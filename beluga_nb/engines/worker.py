@@ -35,6 +35,7 @@ from beluga_nb.paths import read_file
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.request import Request
 from beluga_nb.result import Picture, Result
+from beluga_nb.runtime import GRACE
 from beluga_nb.store import files, pending
 from beluga_nb.store.claims import Claim
 from beluga_nb.store.codec import SCHEMA
@@ -191,7 +192,9 @@ def perform(task: Task, here: tuple[Backend, EngineRoom] | None = None) -> Deliv
     request = replace(task.request, spool=spool_of)
     try:
         backend, room = here or (task.assignment.backend(), _room())
-        response = room.thread.submit(_answer(backend, room, request)).result()
+        # A worker's thread may be a daemon: a process that ends would lose the answer.
+        hold = backend.settings.timeout + GRACE
+        response = room.thread.submit(_answer(backend, room, request), hold=hold).result()
     except BaseException as error:
         with suppress(StoreError):
             if call:  # The next run would wait for a call without an end.
@@ -216,16 +219,25 @@ def claim(task: Task) -> bool:
 
     Raises `OSError` or `StoreError` where nothing can be written, so that it is not known.
     """
-    folder = _journal_of(task).folder
     try:
-        Claim.take(folder / "pending" / f"{_claims_of(task.run)}{task.attempt}", folder)
+        Claim.take(_claim_of(task), _journal_of(task).folder)
     except FileExistsError:
         return False
     return True
 
 
+def release(task: Task) -> None:
+    """Remove the claim of a task that no worker will find any more."""
+    with suppress(OSError):
+        _claim_of(task).unlink()
+
+
 def _journal_of(task: Task) -> Store:
     return Store(task.folder) if task.folder else journal()
+
+
+def _claim_of(task: Task) -> Path:
+    return _journal_of(task).folder / "pending" / f"{_claims_of(task.run)}{task.attempt}"
 
 
 def _claims_of(run: str) -> str:

@@ -54,6 +54,25 @@ def has_end(data: bytes) -> bool:
     return False
 
 
+def with_one_idat(data: bytes) -> bytes:
+    """Return the file with its run of IDAT chunks as a single one, without its checksum.
+
+    Pillow reads chunk by chunk, does not look at their checksums, and takes the GIL between two of them.
+    """
+    run: list[Chunk] = []
+    for chunk in chunks(data):
+        if chunk.name == b"IDAT" and chunk.end <= len(data):
+            run.append(chunk)
+        elif run:
+            break
+    if len(run) < 2:
+        return data
+    view, size = memoryview(data), sum(chunk.end - chunk.start - 12 for chunk in run)
+    contents = (view[chunk.start + 8 : chunk.end - 4] for chunk in run)
+    head = struct.pack(">I", size) + b"IDAT"
+    return b"".join([view[: run[0].start], head, *contents, bytes(4), view[run[-1].end :]])
+
+
 def find(data: bytes) -> bytes | None:
     """Return the XMP packet, or None; raise `MetadataError` for a damaged file."""
     chunk = _xmp(data)

@@ -18,17 +18,29 @@ from PIL import ImageColor
 from beluga_nb.errors import SettingsError
 from beluga_nb.painter.colour import RGB, brightness, dark, light, rgb
 from beluga_nb.painter.marks import Shape
-from beluga_nb.painter.outline import Outline, box, curve, ellipse, moved, polygon, ribbon, ring, rod, turned
-from beluga_nb.painter.stream import Floats, Stream
+from beluga_nb.painter.outline import (
+    Outline,
+    balls,
+    box,
+    curve,
+    ellipse,
+    moved,
+    polygon,
+    ribbon,
+    ring,
+    rod,
+    turned,
+)
+from beluga_nb.painter.stream import Floats, Stream, seed_of
 
 FOLDER = "BELUGA_FIGURES"
 """The environment variable that names a folder of your own figures."""
 BUILT_IN = Path(__file__).parent / "figures"
 ENGLISH, *_ = LANGUAGES = ("words", "de", "fr", "es", "zh", "ja")
-STANCES = ("ground", "floor", "air", "float", "sea")
+STANCES = ("ground", "floor", "air", "float", "sea", "bust")
 KINDS = (
     *("landscape", "forest", "mountain", "desert", "beach", "coast", "lake", "garden", "city"),
-    *("underwater", "studio", "room", "space"),
+    *("underwater", "studio", "room", "space", "portrait"),
 )
 
 
@@ -99,9 +111,11 @@ class Part:
     joint: str
 
     def shows(self, coat: Coat) -> bool:
-        """Return whether the part is drawn in this coat: some are for the night or for a mood."""
+        """Return whether the part is drawn in this coat: some are for the night or for one of some moods."""
         wanted = self.when.removeprefix("not ")
-        met = not wanted or (coat.night if wanted == "night" else wanted in coat.moods)
+        met = not wanted or any(
+            coat.night if mood == "night" else mood in coat.moods for mood in wanted.split(" or ")
+        )
         return met != self.when.startswith("not ")
 
 
@@ -164,9 +178,10 @@ class Gallery(Mapping[str, Figure]):
         return len(self._paths)
 
     def words(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (language, word, name) for all words of all figures."""
+        """Yield (language, word, name) for the names and then for all words of all figures."""
+        yield from ((ENGLISH, name.replace("-", " "), name) for name in self._paths)
         for name, path in self._paths.items():
-            yield from ((language, word, name) for language, word in _words(name, _header_of(path)))
+            yield from ((language, word, name) for language, word in _words(_header_of(path)))
 
 
 def figures(environ: Mapping[str, str] = os.environ) -> Gallery:
@@ -200,8 +215,7 @@ def _header_of(path: str | Path) -> Mapping[str, object]:
     return {name: word or number for name, word, number in found} if plain else _toml(path, top)
 
 
-def _words(name: str, entries: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    yield ENGLISH, name.replace("-", " ")
+def _words(entries: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     for language in LANGUAGES:
         listed = str(entries.get(language, "")).lower().split(",")
         yield from ((language, word.strip()) for word in listed if word.strip())
@@ -387,6 +401,14 @@ def _ring(numbers: Floats, unit: float, _: Floats) -> list[Outline]:
     return [ring(x / unit, -y / unit, r / unit, width / unit)]
 
 
+def _leaves(numbers: Floats, unit: float, _: Floats) -> list[Outline]:
+    x, y, rx, ry, n, r = _fixed(numbers, 6, 6, "leaves: x y rx ry number radius")
+    reach = rx / unit, ry / unit
+    return balls(
+        Stream(seed_of("leaves", str(numbers.tolist()))), x / unit, -y / unit, reach, int(n), r / unit
+    )
+
+
 def _rods(numbers: Floats, unit: float, widths: Floats) -> list[Outline]:
     points = [(float(x), float(y)) for x, y in _points(numbers, unit)]
     return [rod(a, b, float(widths[0])) for a, b in pairwise(points)]
@@ -401,6 +423,7 @@ FORMS: Mapping[str, Callable[[Floats, float, Floats], list[Outline]]] = {
     "ellipse": _ellipse,
     "box": _box,
     "ring": _ring,
+    "leaves": _leaves,
 }
 
 
@@ -422,6 +445,7 @@ def _copies(outlines: list[Outline], entry: Mapping[str, object], unit: float) -
 
 
 SKINS: tuple[RGB, ...] = ((242, 205, 176), (224, 172, 132), (176, 120, 84), (122, 80, 58))
+GREY: RGB = (196, 194, 192)
 HAIRS: tuple[RGB, ...] = ((44, 28, 24), (74, 46, 30), (22, 20, 28), (132, 78, 42))
 ROLES: Mapping[str, Paint] = {
     "base": lambda coat: coat.base,
@@ -430,7 +454,7 @@ ROLES: Mapping[str, Paint] = {
     "deep": lambda coat: coat.deep,
     "accent": lambda coat: coat.accent,
     "skin": lambda coat: coat.stream.pick("skin", SKINS),
-    "hair": lambda coat: coat.stream.pick("hair", HAIRS),
+    "hair": lambda coat: GREY if "aged" in coat.moods else coat.stream.pick("hair", HAIRS),
     "pane": lambda coat: (255, 222, 130) if coat.night else (150, 196, 216),
 }
 NAMED: Mapping[str, RGB] = {

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -12,6 +12,8 @@ from beluga_nb.painter.marks import Sheet, flat, lay
 
 MEASURE = 100  # pixels at which text is measured
 LEADING = 1.08  # from line to line, of the size
+LARGEST = 0.3
+MOST_LETTERS = 140
 SPELLED = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "—": "-", "–": "-"})
 MORE = "©«°±´·»‘’“”…‹›⁄™"
 # Where an accent stands over its letter, as points of a line: x in its width, y above it in the text's size.
@@ -75,10 +77,12 @@ def lines_of(words: Sequence[str], width: float, size: float) -> list[str]:
     return lines
 
 
-def fitted(text: str, width: float, height: float, *, largest: float) -> tuple[list[str], float]:
-    """Return the lines of a text and the largest size at which they fit into a box."""
+@lru_cache(maxsize=8)
+def fitted(text: str, width: float, height: float) -> tuple[list[str], float]:
+    """Return the lines of a text, cut if it is long, and the largest size at which they fit into a box."""
+    text = text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS].rsplit(" ", 1)[0] + " ..."
     words = letters(text).split() or [""]
-    size = largest
+    size = LARGEST
     while size > 0.02:
         lines = lines_of(words, width, size)
         if len(lines) * LEADING * size <= height and max(map(width_of, lines)) * size <= width:

@@ -225,18 +225,18 @@ class Mirror:
                 image.paste(band, (offset, y))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Panes:
     """Many upright rectangles (left, top, right, bottom): such edges need no smoothing."""
 
-    boxes: tuple[tuple[float, float, float, float], ...]
+    boxes: Floats
     colour: RGB
     alpha: float = 1.0
 
     def put(self, sheet: Sheet) -> None:
         """Fill them."""
         draw = ImageDraw.Draw(sheet.image)
-        edges = np.rint(np.asarray(self.boxes).reshape(-1, 4) * sheet.unit).astype(int)
+        edges = np.rint(self.boxes * sheet.unit).astype(int)
         edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:] - 1)
         colour = sheet.tone(self.colour)
         for pane in edges.tolist():

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from beluga_nb.painter.stream import Floats
+from beluga_nb.painter.stream import Floats, Stream
 
 Outline = Floats
 Points = Sequence[tuple[float, float]] | Floats
@@ -57,6 +57,16 @@ def ellipses(
         c, s = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
         points = points @ np.stack([c, s, -s, c], axis=-1).reshape(-1, 2, 2)
     return list(points + centres)
+
+
+def balls(
+    stream: Stream, x: float, y: float, reach: tuple[float, float], n: int, size: float
+) -> list[Outline]:
+    """Return n circles scattered in an ellipse, such as leaves."""
+    angle, far = stream.many("angle", n, 0, 2 * np.pi), np.sqrt(stream.many("reach", n))
+    radius = stream.many("radius", n, 0.6, 1.15) * size
+    across, down = x + reach[0] * far * np.cos(angle), y + reach[1] * far * np.sin(angle)
+    return ellipses(across, down, radius, radius * 0.88, n=16)
 
 
 @cache

@@ -52,7 +52,7 @@ class Register:
                 top = mark.top if isinstance(mark, Wash) else mark.y
                 draw.rectangle((0, top * UNIT, self._map.width, mark.bottom * UNIT), 0)
             elif anyone and isinstance(mark, Panes) and mark.alpha == 1:
-                for left, top, right, bottom in mark.boxes:
+                for left, top, right, bottom in mark.boxes.tolist():
                     draw.rectangle((left * UNIT, top * UNIT, right * UNIT, bottom * UNIT), 0)
 
     def _note(self, draw: ImageDraw.ImageDraw, mark: Shape) -> None:

@@ -6,9 +6,12 @@ backslashes, in LaTeX by commands.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
 from typing import TypeAlias
 
 import pybase64
@@ -183,6 +186,9 @@ _COMMANDS = {
     "−": r"\textminus{}",
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
 _SIGNS = re.compile(r"""[\\^~<>|"`'&%$#_{}−]|-(?=-)|,(?=,)""")  # two dashes or commas would be another sign
+# LaTeX breaks a word of letters by itself; not the name of a file, nor a sentence in Chinese.
+_LONG_WORD = re.compile(r"\S{13,}")
+_PIECE = re.compile(r"[^\W_]{1,20}[\W_]{0,4}|[\W_]{1,4}")
 
 
 def latex(text: str) -> str:
@@ -191,7 +197,16 @@ def latex(text: str) -> str:
     >>> latex("50 % of $x_1$ and \\input{a}")
     '50 \\% of \\$x\\_1\\$ and \\textbackslash{}input\\{a\\}'
     """
-    return _SIGNS.sub(lambda sign: _COMMANDS[sign[0]], sanitize(text, LONGEST))
+    words = sanitize(text, LONGEST)
+    breaks = [
+        word.start() + piece.start()
+        for word in _LONG_WORD.finditer(words)
+        for piece in _PIECE.finditer(word[0])
+        if piece.start()
+    ]
+    places = [0, *breaks, len(words)]
+    pieces = (words[start:end] for start, end in pairwise(places))
+    return r"\allowbreak{}".join(_SIGNS.sub(lambda sign: _COMMANDS[sign[0]], piece) for piece in pieces)
 
 
 def _longtable(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -215,24 +230,36 @@ def _longtable(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]])
     )
 
 
-_BREAKS = 24  # characters of a cell above which its column is broken into lines
+_BREAKS = (24, 16, 10)  # characters of a cell above which its column is broken: fewer where room is short
+_CHARACTER, _GAP = 0.0105, 0.018  # of the width of a line
+_LEAST = 0.09  # of a column that is broken
 
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the columns of a table: numbers at the right, and long texts in lines."""
-    widths = [max(len(line[place]) for line in (head, *rows)) for place in range(len(head))]
-    numbers = _number_columns(head, rows)
-    long = {
-        place: min(width, 3 * _BREAKS)
-        for place, width in enumerate(widths)
-        if width > _BREAKS and not numbers[place]
-    }
-    room = max(0.3, 0.92 - 0.011 * sum(width for place, width in enumerate(widths) if place not in long))
-    broken = ">{{\\raggedright\\arraybackslash}}p{{{:.2f}\\linewidth}}"
+    cells = [[_width(line[place]) for line in (head, *rows)] for place in range(len(head))]
+    for most in _BREAKS:
+        # A long text gets more room than a short one, and not so much that this has none.
+        long = {place: math.sqrt(fmean(each)) for place, each in enumerate(cells) if max(each) > most}
+        taken = sum(max(each) for place, each in enumerate(cells) if place not in long)
+        room = 1 - _GAP * len(cells) - _CHARACTER * taken
+        if room >= 1.5 * _LEAST * len(long):
+            break
+    numbers, total = _number_columns(head, rows), sum(long.values())
+    spare = max(0.0, room - _LEAST * len(long))
+    broken = ">{{\\ragged{}\\arraybackslash}}p{{{:.3f}\\linewidth}}"
     return [
-        broken.format(room * long[place] / sum(long.values())) if place in long else "lr"[is_number]
+        broken.format("left" if is_number else "right", _LEAST + spare * long[place] / total)
+        if place in long
+        else "lr"[is_number]
         for place, is_number in enumerate(numbers)
     ]
+
+
+def _width(text: str) -> int:
+    # Letters that a font lacks are as wide as "[?]", and others are often wide.
+    is_wide = ("\u0250" <= sign < "\u2000" or sign >= "\u2300" for sign in sanitize(text, LONGEST))
+    return sum(3 if wide else 1 for wide in is_wide)
 
 
 def _number_columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[bool]:

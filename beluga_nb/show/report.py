@@ -296,7 +296,8 @@ _METHOD = Paragraph(
     "Strengths are those of a Bradley–Terry model with a Gaussian prior of one logit; a tie counts as half a"
     f" win for each. Intervals are those of a jackknife with Student’s t: over prompts (with fewer than"
     f" {MIN_PROMPTS} prompts, over their samples), and with {MIN_VOTERS} voters or more over voters too."
-    " Names that are told apart are so at a familywise level of 5 % (Holm)."
+    " Each holds with 95 % for its own name. Names that are told apart are so with 95 % for all pairs of one"
+    " ranking together (Holm). Several rankings are not corrected for being several."
 )
 
 
@@ -333,13 +334,24 @@ def _scores(study: Study, pictures: Sequence[_Known]) -> Iterator[Block]:
     for scores in study.scores:
         if notes := _unmeasured(study, scores, len(pictures)):
             yield Paragraph(notes)
-    for scores in study.scores:
-        found = scores.differences(by=study.by)
+    tables = [scores.differences(by=study.by) for scores in study.scores]
+    for scores, found in zip(study.scores, tables, strict=True):
         yield TableBlock(
             f"Differences in {sanitize(scores.name, 80)} on the same prompts.",
             differences_head(found),
             differences_rows(found),
         )
+    if any(tables):
+        yield _OF_DIFFERENCES
+
+
+_OF_DIFFERENCES = Paragraph(
+    "Differences are means over prompts, each of which counts once (with fewer than"
+    f" {MIN_PROMPTS} prompts they are means over samples, and hold for these prompts alone). Their intervals"
+    " are those of Student’s t. In each table they hold with 95 % for all pairs together (Bonferroni): two"
+    " names whose interval does not contain 0 are told apart. Several scores are not corrected for being"
+    " several."
+)
 
 
 def _unmeasured(study: Study, scores: Scores, pictures: int) -> str:

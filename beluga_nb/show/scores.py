@@ -118,7 +118,8 @@ def differences_bundle(differences: Differences) -> Bundle:
 
 def differences_head(differences: Differences) -> tuple[str, ...]:
     """Return the heads of the columns of `differences_rows`."""
-    return ("difference", f"mean {sanitize(differences.name, _LONGEST)}", "95 %", "prompts", "samples")
+    sure = next((each.sure for each in differences), "95 %")
+    return ("difference", f"mean {sanitize(differences.name, _LONGEST)}", sure, "prompts", "samples")
 
 
 def differences_rows(differences: Differences) -> list[tuple[str, ...]]:
@@ -154,7 +155,8 @@ def distances_bundle(distances: Distances) -> Bundle:
         )
         for each in distances
     ]
-    head = ("sets", f"KID of {sanitize(distances.name, _LONGEST)}", "by chance", "pictures")
+    chance = "by chance, for all pairs together" if len(distances) > 1 else "by chance"
+    head = ("sets", f"KID of {sanitize(distances.name, _LONGEST)}", chance, "pictures")
     return noted(table(lines, head, "Distances"), distances.caveat)
 
 

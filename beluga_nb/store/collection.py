@@ -121,6 +121,8 @@ class Collection(FileKind, Generic[T]):
     The rest ties a value to recordings. It is forgotten with the pictures that it `references`, and keeps
     its `blobs`. Where two values of one name are `conflicts`, unpacking raises an error instead of
     overwriting one. One that `is_private` is packed only if the notebook holds its blobs.
+
+    If `never_changes`, a file is not written again with another content, so a copy of it is not compared.
     """
 
     parse: Callable[[Mapping[str, Any]], T]
@@ -131,6 +133,7 @@ class Collection(FileKind, Generic[T]):
     suffix: str = ".json"
     depth: int = 2  # folders from the store's own to a file: 2 where names begin a folder of their own
     largest: int = files.LARGEST_JSON
+    never_changes: bool = False
     references: Callable[[T], References] = _no_references
     blobs: Callable[[T], Iterable[Blob]] = _no_blobs
     conflicts: Callable[[T, T], bool] = _never

@@ -22,13 +22,13 @@ a reader for each older one stays.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import APIStatusError
-from beluga_nb.request import PARAMETERS, Request
+from beluga_nb.request import PARAMETERS, Request, request_of
 from beluga_nb.result import Picture, Preview, Recipe, Usage
 from beluga_nb.store.codec import SCHEMA, canonical_json
 from beluga_nb.store.collection import Blob, Collection, References
@@ -144,16 +144,24 @@ def references_of(entries: Iterable[Entry]) -> References:
     )
 
 
-def _parse(record: Mapping[str, Any]) -> Entry:
-    image, preview, response = record["image"], record["preview"], untrusted.members(record["response"])
+def parse_request(record: Mapping[str, Any], *, inputs: Sequence[str] = ()) -> tuple[Request, str]:
+    """Return the request of the one sample of a record, about some `inputs`, and its provider."""
     provider, asked = untrusted.text(record["provider"]), untrusted.members(record["request"])
     # Otherwise a record from outside could set the file that an answer is written to.
-    if "n" in asked or not asked.keys() <= set(PARAMETERS):
-        raise ValueError("a record is of one picture, and sets no field of a call")
+    if "n" in asked or not asked.keys() <= {*PARAMETERS, *(["schema"] if inputs else [])}:
+        raise ValueError("a record is of one sample, and sets no field of a call")
     sample = untrusted.whole(record["sample"], least=0, most=untrusted.MOST)
-    request = Request(**asked, take=record["take"], sample=sample)
-    entry = Entry(
-        key=key(request, provider=provider),
+    request = request_of(asked, inputs, take=record["take"], sample=sample)
+    if key(request, provider=provider) != record["key"]:
+        raise ValueError("the answer to another request")
+    return request, provider
+
+
+def _parse(record: Mapping[str, Any]) -> Entry:
+    image, preview, response = record["image"], record["preview"], untrusted.members(record["response"])
+    request, provider = parse_request(record)
+    return Entry(
+        key=record["key"],
         provider=provider,
         recipe=Recipe(
             request=request,
@@ -167,9 +175,6 @@ def _parse(record: Mapping[str, Any]) -> Entry:
         size=(0, 0) if image is None else (_edge(image["width"]), _edge(image["height"])),
         refusal=parse_refusal(record["refusal"]) if image is None else None,
     )
-    if entry.key != record["key"]:
-        raise ValueError("the answer to another request")
-    return entry
 
 
 def _usage(response: Mapping[str, Any]) -> Usage:
@@ -183,6 +188,7 @@ RECORDS = Collection(
     folder="records",
     parse=_parse,
     name=lambda entry: entry.key,
+    never_changes=True,
     first_fields={"image"},
     blobs=lambda entry: entry.blobs,
     # When it came, and how its preview was made, may differ.

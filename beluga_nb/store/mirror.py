@@ -25,9 +25,11 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.config.addresses import StoreAddress
 from beluga_nb.paths import read_file
-from beluga_nb.store import files
+from beluga_nb.store import files, registry
 from beluga_nb.store.claims import await_claim
 from beluga_nb.store.codec import SCHEMA
+from beluga_nb.store.collection import Collection, FileKind
+from beluga_nb.store.folder import BLOBS
 from beluga_nb.store.object_claims import ObjectWatch
 from beluga_nb.store.objects import Objects, RemoteError
 from beluga_nb.text import sanitize
@@ -51,26 +53,37 @@ EDITING_ABANDONED_AFTER = 20.0
 READ_AT_ONCE = 200
 """Objects that are read at once; to find more records than these, all of them are listed first."""
 
-LISTED_FOLDERS = ("records", "sheets", "scores", "verdicts", "marks", "votes", "pending")
-
-# Nothing else is read or written, whatever the names of other objects are.
-_SHARED = re.compile(
-    r"(?:records|sheets|scores|verdicts|marks)/[0-9a-f]{2}/[0-9a-f]{64}\.json"
-    r"|blobs/[0-9a-f]{2}/[0-9a-f]{64}\.[a-z]{3,4}"
-    r"|votes/(?:\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ-[0-9a-f]{8}|[0-9a-f]{64})\.jsonl"
-    rf"|pending/{files.CALL}\.json"
-)
-_CHANGING = ("marks/", "votes/", "pending/")  # Files in the other folders never change.
+# Objects may have any names. This excludes other folders, and "con.jsonl", which is a device on Windows.
+_SAFE = re.compile(r"[0-9A-Za-z-]{16,64}\.[a-z]{3,5}")
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
 def is_shared(name: str) -> bool:
-    """Whether an object of this name belongs to a store.
+    """Whether an object of this name belongs to a store; nothing else is read or written."""
+    return kind_of(name) is not None
+
+
+def kind_of(name: str) -> FileKind | None:
+    """Return the kind of an object by its name, or None for one that belongs to no store.
 
     A file named by its hash is in the folder of the first two digits.
     """
-    folder, _, file = name.partition("/")[2].rpartition("/")
-    return bool(_SHARED.fullmatch(name)) and file.startswith(folder)
+    folder, _, place = name.partition("/")
+    kind = _shared_kinds().get(folder)
+    file = place.rpartition("/")[2]
+    if not kind or not _SAFE.fullmatch(file) or not kind.pattern.fullmatch(file):
+        return None
+    return kind if place == (f"{file[:2]}/{file}" if _depth(kind) > 1 else file) else None
+
+
+def _shared_kinds() -> dict[str, FileKind]:
+    """Return the kinds of files that have objects, by their folders."""
+    kinds = {each.folder: each for each in registry.KINDS if isinstance(each, Collection)}
+    return {**kinds, BLOBS.folder: BLOBS}
+
+
+def _depth(kind: FileKind) -> int:
+    return kind.depth if isinstance(kind, Collection) else 2
 
 
 class Mirror:
@@ -127,7 +140,7 @@ class Mirror:
 
         Of the objects that are new or changed, only those with wanted names are downloaded.
         """
-        if folder not in {*LISTED_FOLDERS, "blobs"}:
+        if folder not in _shared_kinds():
             return
         if folder == "pending":
             if time.monotonic() - self._listed < LISTED_FOR:
@@ -162,7 +175,8 @@ class Mirror:
 
     def _differs(self, name: str, size: int, version: str) -> bool:
         """Whether the copy of an object is missing or out of date."""
-        if name.startswith(_CHANGING) and self._versions.get(name) != version:
+        kind = kind_of(name)
+        if isinstance(kind, Collection) and not kind.never_changes and self._versions.get(name) != version:
             return True
         try:
             return (self.folder / name).stat().st_size != size
@@ -291,8 +305,7 @@ class Mirror:
             ) from None
 
     def _files(self, folder: str) -> list[Path]:
-        depth = 1 if folder in {"votes", "pending"} else 2
-        return files.listed(self.folder / folder, depth)
+        return files.listed(self.folder / folder, _depth(_shared_kinds()[folder]))
 
 
 def _batches(names: list[str]) -> Iterator[list[str]]:
@@ -334,6 +347,6 @@ def downloaded(store: Store) -> Iterator[Store]:
     assert store.mirror
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         mirror = Mirror(store.mirror.address, Path(place) / "store")
-        for folder in (*LISTED_FOLDERS, "blobs"):
+        for folder in _shared_kinds():
             mirror.refresh(folder)
         yield type(store)(mirror.folder, mirror=mirror)

@@ -13,6 +13,7 @@ from typing import Any
 
 from beluga_nb.config.addresses import StoreAddress
 from beluga_nb.errors import StoreError
+from beluga_nb.store import files
 from beluga_nb.text import sanitize
 
 AT_ONCE = 16
@@ -67,17 +68,19 @@ class Objects:
         self._counting = threading.Lock()
 
     def read(self, name: str) -> bytes:
-        """Return an object; raise `FileNotFoundError` where there is none."""
+        """Return an object; raise `FileNotFoundError` where there is none, `RemoteError` for a huge one."""
         with self._errors("read", FileNotFoundError):
             [found] = self._read([name])
-            return _bytes(found)
+            data = _bytes(found)
+        return self._limited(name, data)
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         """Return the objects that exist, of some names; all are read at once."""
         names = list(names)
         with self._errors("read"):
-            found = zip(names, self._read(names), strict=True)
-            return {name: _bytes(each) for name, each in found if not isinstance(each, FileNotFoundError)}
+            read = zip(names, self._read(names), strict=True)
+            found = {name: _bytes(each) for name, each in read if not isinstance(each, FileNotFoundError)}
+        return {name: self._limited(name, data) for name, data in found.items()}
 
     def write(self, objects: Mapping[str, bytes]) -> None:
         """Write objects, all at once; those with the same names are replaced."""
@@ -135,9 +138,17 @@ class Objects:
             return isinstance(found, FileNotFoundError) or not _raised(found)
 
     def _read(self, names: Sequence[str]) -> list[Any]:
-        # Without `start`, s3fs sends another request first, for the size.
-        start = {"start": 0} if self.address.scheme == "s3" else {}
-        return self._call("cat_file", [(name,) for name in names], **start)
+        # One byte more shows that an object is too long. Without `start`, s3fs would first ask for the size.
+        return self._call("cat_file", [(name,) for name in names], start=0, end=files.LARGEST_BLOB + 1)
+
+    def _limited(self, name: str, data: bytes) -> bytes:
+        """Return the bytes of an object; raise `RemoteError` if they are more than any that is written."""
+        if len(data) > files.LARGEST_BLOB:
+            raise RemoteError(
+                f"The object {name} in {sanitize(self.address.url, 120)} is larger than any of beluga_nb.",
+                f"Nothing was sent. Remove that object; at most {files.LARGEST_BLOB:,} bytes are read.",
+            )
+        return data
 
     def _path(self, name: str) -> str:
         root = str(self._files._strip_protocol(self.address.url)).rstrip("/")

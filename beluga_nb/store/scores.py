@@ -105,6 +105,7 @@ SCORES = Collection(
     folder="scores",
     parse=_parse,
     name=lambda score: score.name,
+    never_changes=True,
     first_fields={"asked"},
     to_fields=_fields,
     references=lambda score: References({score.image}),

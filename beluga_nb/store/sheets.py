@@ -61,6 +61,7 @@ SHEETS = Collection(
     parse=_parse,
     to_fields=_fields,
     name=lambda sheet: sheet.name,
+    never_changes=True,
     first_fields={"of"},
     references=lambda sheet: References(previews=set(sheet.of)),
     blobs=lambda sheet: [sheet.blob],

@@ -18,11 +18,11 @@ from typing import Any
 import beluga_nb.chat as chat
 import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import APIStatusError
-from beluga_nb.request import Request, request_of
+from beluga_nb.request import Request
 from beluga_nb.result import Answer, Picture, Preview, Recipe
 from beluga_nb.store.codec import sha256_text
 from beluga_nb.store.collection import Collection, References
-from beluga_nb.store.format import key, parse_refusal, refusal_fields, request_fields
+from beluga_nb.store.format import key, parse_refusal, parse_request, refusal_fields, request_fields
 from beluga_nb.store.records import Store
 from beluga_nb.store.scores import naming
 
@@ -49,14 +49,12 @@ class Verdict:
 
 def _parse(fields: Mapping[str, Any]) -> Verdict:
     inputs = list(map(sha256_text, untrusted.items(fields["inputs"])))
-    sample = untrusted.whole(fields["sample"], least=0, most=untrusted.MOST)
-    asked, response = untrusted.members(fields["request"]), untrusted.members(fields["response"])
-    if not inputs or "n" in asked:
-        raise ValueError("a verdict is one answer about pictures")
-    request = request_of(asked, inputs, take=fields["take"], sample=sample)
-    provider, answer = untrusted.text(fields["provider"]), fields["answer"]
-    verdict = Verdict(
-        key=key(request, provider=provider),
+    if not inputs:
+        raise ValueError("a verdict is about pictures")
+    request, provider = parse_request(fields, inputs=inputs)
+    answer, response = fields["answer"], untrusted.members(fields["response"])
+    return Verdict(
+        key=fields["key"],
         provider=provider,
         recipe=Recipe(
             request=request,
@@ -66,9 +64,6 @@ def _parse(fields: Mapping[str, Any]) -> Verdict:
         answer=None if answer is None else chat.checked_answer(answer),
         refusal=parse_refusal(fields["refusal"]) if answer is None else None,
     )
-    if verdict.key != fields["key"]:
-        raise ValueError("the answer to another question")
-    return verdict
 
 
 VERDICTS = Collection(
@@ -76,6 +71,7 @@ VERDICTS = Collection(
     parse=_parse,
     to_fields=Verdict.to_fields,
     name=lambda verdict: verdict.key,
+    never_changes=True,
     first_fields={"answer"},
     references=lambda verdict: References(set(verdict.recipe.request.inputs)),
     conflicts=lambda here, packed: here.answer != packed.answer,

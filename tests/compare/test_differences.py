@@ -1,6 +1,7 @@
 """Differences of scores on the same prompts."""
 
 import math
+from random import Random
 from statistics import fmean, stdev
 
 import pytest
@@ -34,6 +35,56 @@ def test_a_difference_is_that_of_pairs_with_the_interval_of_student():
     half = 2.776445 * stdev(HIGHER) / math.sqrt(5)
     assert (found.one, found.other, found.prompts, found.samples) == ("a", "b", 5, 5)
     assert (found.mean, found.low, found.high) == pytest.approx((2, 2 - half, 2 + half), abs=1e-5)
+
+
+def three(*names):
+    """Scores on five prompts, where each name is higher on some."""
+    values = {
+        "a": (1.0, 2.0, 2.0, 4.0, 1.0),
+        "b": (0.0, 0.0, 0.0, 0.0, 0.0),
+        "c": (0.0, 0.5, 1.0, -1.0, 0.0),
+    }
+    return scores(
+        *(
+            scored(name, animal, value)
+            for name in names
+            for animal, value in zip(ANIMALS, values[name], strict=True)
+        )
+    )
+
+
+def test_the_intervals_of_all_pairs_hold_together():
+    """Three intervals of 98.3 % each: t is 3.961 with 4 degrees."""
+    [alone] = three("a", "b").differences(by="model")
+    found = three("a", "b", "c").differences(by="model")
+    assert {each.pairs for each in found} == {3}
+    assert found[0].half == pytest.approx(alone.half * 3.96081 / 2.776445, rel=1e-5)
+    assert str(alone) == "a − b: 2 (95 %: 0.479 to 3.52; 5 prompts)"
+    assert str(found[0]) == "a − b: 2 (95 % for all pairs together: -0.169 to 4.17; 5 prompts)"
+    assert found._repr_mimebundle_()["text/plain"].splitlines()[:2] == [
+        "difference  mean sharpness  95 % for all pairs together  prompts  samples",
+        "a − b       2               -0.1694 to 4.169             5        5",
+    ]
+
+
+def test_pairs_without_an_interval_are_not_corrected_for():
+    rows = [*three("a", "b").rows, scored("c", "fox", 1.0), scored("c", "cat", 2.0)]
+    found = {(each.one, each.other): each for each in scores(*rows).differences(by="model")}
+    [alone] = three("a", "b").differences(by="model")
+    assert found["a", "b"] == alone
+    assert math.isinf(found["a", "c"].half)
+
+
+@pytest.mark.parametrize("names", [3, 12])
+def test_names_of_the_same_mean_are_told_apart_in_about_5_of_100_studies(names):
+    """Each interval alone would tell names apart in 12 % of the studies of 3, and in 70 % of those of 12."""
+    rng, wrong, studies = Random(20261130), 0, 300
+    for _ in range(studies):
+        found = scores(
+            *(scored(str(name), animal, rng.gauss(0, 1)) for name in range(names) for animal in ANIMALS)
+        ).differences(by="model")
+        wrong += any(abs(each.mean) > each.half for each in found)
+    assert wrong / studies <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / studies)
 
 
 def test_many_samples_of_a_prompt_are_no_more_prompts():

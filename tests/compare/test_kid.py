@@ -60,6 +60,22 @@ def test_chance_is_claimed_as_often_as_it_is_there_even_if_pictures_of_a_prompt_
     assert sum(each <= 0.1 for each in chances) <= 14  # 6 are expected, and more than 14 come once in 1,000
 
 
+def test_chance_is_adjusted_for_the_number_of_pairs():
+    """Holm: the smallest p-value is multiplied by 3, the next by 2."""
+    third = [
+        scored("c", each.labels["animal"], 2 * np.random.default_rng(9).normal(size=8)) for each in sets(0)
+    ]
+    rows = [*sets(2), *third]
+    alone = sorted(
+        distances([row for row in rows if row.labels["model"] in pair], by="model")[0].chance
+        for pair in ("ab", "bc", "ac")
+    )
+    found = sorted(each.chance for each in distances(rows, by="model"))
+    assert found == pytest.approx([3 * alone[0], max(3 * alone[0], 2 * alone[1]), max(found[1], alone[2])])
+    many = [scored(str(name), str(prompt), [name, 1]) for name in range(12) for prompt in range(14)]
+    assert min(each.chance for each in distances(many, by="model")) <= 0.05
+
+
 def test_a_set_of_one_picture_has_no_distance():
     [found] = distances(sets(0, prompts=1), by="model")
     assert math.isnan(found.kid)
@@ -79,3 +95,5 @@ def test_distances_are_a_table():
     assert shown.splitlines()[0].split("  ") == ["sets", " KID of features", "by chance", "pictures"]
     assert "a – b" in shown
     assert "12 and 12" in shown
+    three = Scores("features", "1", (*sets(2), *(scored("c", str(each), np.ones(8)) for each in range(3))))
+    assert "by chance, for all pairs together" in three.kid(by="model")._repr_mimebundle_()["text/plain"]

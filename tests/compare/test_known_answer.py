@@ -20,8 +20,12 @@ def test_what_a_report_says_is_read_from_its_words():
     head = "**Ranking by model.**\n\n| rank | model | Elo |\n|---|---|---|\n"
     rows = ["| 1 | low | −10 |", "| 1 | high | +30 |", "| 1 | twin | +25 |"]
     for words, apart in {
-        "Compared on 9 prompts.": {("high", "twin"), ("high", "low"), ("twin", "low")},
-        "Not told apart: low and twin; twin and high. This holds.": {("high", "low")},
+        "All are told apart, with 95 % for all pairs together.": {
+            ("high", "twin"),
+            ("high", "low"),
+            ("twin", "low"),
+        },
+        "Not told apart: low and twin; twin and high. All other pairs are, with 95 %.": {("high", "low")},
         "No two are told apart.": set(),
     }.items():
         report = f"# A study\n\n{head}{chr(10).join(rows)}\n\n{words}\n\nMore."

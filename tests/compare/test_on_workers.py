@@ -1,6 +1,7 @@
 """A grid on workers equals the grid at home, to the byte, also where some of them are killed."""
 
 import asyncio
+import concurrent.futures
 import gzip
 import json
 import multiprocessing
@@ -20,7 +21,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 import remote_engines
-from clusters import ROOT, Cluster, Scheduler
+from clusters import IDLE, ROOT, Cluster, Scheduler
 from conftest import CALL_ID, KEY, drawing, on_a_port, service, with_call_ids
 from kernels import clean_environment
 from leaks import holds, leaks
@@ -29,6 +30,7 @@ from sampling import rounds
 
 from beluga_nb import __version__
 from beluga_nb.compare.cluster import ClusterWorkers
+from beluga_nb.compare.executors import each
 from beluga_nb.engines import worker
 from beluga_nb.errors import BelugaError, NotRecordedError, OverBudgetError, RequestError, SettingsError
 from beluga_nb.server.app import create_app
@@ -160,6 +162,21 @@ def test_a_grid_on_a_cluster_equals_the_grid_at_home(tmp_path, cluster):
     assert list(cluster.folder.rglob("*.answer*")) == list(cluster.folder.rglob("*.claim.*")) == []
 
 
+def test_an_engine_of_batches_equals_one_that_is_asked_for_each_cell(tmp_path, cluster):
+    """Also where a model declines, fails, or draws nothing, and on workers, which ask it in two threads."""
+    home = grid_of(session_at(tmp_path / "home", engine=ENGINE)).run()
+    how = {"engine": "remote_engines:batched", "provider": "mixed"}
+    with ThreadPoolExecutor(4) as threads:
+        for number, executor in enumerate([None, threads, cluster.client]):
+            there = grid_of(session_at(tmp_path / str(number), **how)).run(executor=executor)
+            check_same(there, home, executor)
+    for batch in remote_engines.BATCHES:
+        assert len({(each.model, each.size) for each in batch}) == 1
+    sizes = [len(batch) for batch in remote_engines.BATCHES]
+    assert sum(sizes) == 2 * len(home)
+    assert max(sizes) == 4
+
+
 def asked_of(executor, folder, **how):
     with pytest.raises((RequestError, SettingsError)) as caught:
         grid_of(session_at(folder, **how)).run(executor=executor)
@@ -267,11 +284,13 @@ def test_the_commands_of_the_page_are_dasks():
     assert dask_worker.main.make_context("dask worker", workers).params["n_workers"] == "2"
 
 
-def test_the_engine_of_the_page_is_made_by_its_name(tmp_path, monkeypatch, started):
-    (tmp_path / "engines.py").write_text(block_of_page("import asyncio"))
+def test_the_engines_of_the_page_are_made_by_their_names(tmp_path, monkeypatch, started):
+    code = block_of_page("import asyncio") + block_of_page("from beluga_nb import BatchEngine")
+    (tmp_path / "engines.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    grid = grid_of(session_at(tmp_path / "s", engine="engines:painter"))
-    assert grid.run(executor=started("threads")).counts["done"] == len(grid)
+    for engine in ("painter", "batches"):
+        grid = grid_of(session_at(tmp_path / engine, engine=f"engines:{engine}"))
+        assert grid.run(executor=started("threads")).counts["done"] == len(grid)
 
 
 def test_the_job_script_is_what_dask_jobqueue_prints(capsys):
@@ -285,10 +304,11 @@ def test_the_job_script_is_what_dask_jobqueue_prints(capsys):
     ]
 
 
-def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypatch, started, state):
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypatch, started, state, kind):
     monkeypatch.setenv("REMOTE_ENGINES", str(tmp_path))
     session = session_at(tmp_path / "s", engine="remote_engines:waiting", max_in_flight=4)
-    grid, executor = grid_of(session), started("threads")
+    grid, executor = grid_of(session, ["fox", "owl", "hen"]), started(kind)
     job = grid.submit(executor=executor)
     store = grid._runner.workspace().store
     until(lambda: len(list(tmp_path.glob("asked-*"))) == 2)
@@ -304,6 +324,35 @@ def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypa
     assert len(list(tmp_path.glob("asked-*"))) == len(grid), "what was under way was asked for again"
     assert pending.calls(store) == []
     assert list(state.glob("*.answer*")) == []
+    # A process had been handed some of the calls that were taken back.
+    until(lambda: not list(state.glob("*.claim*")))
+
+
+def test_a_run_in_a_thread_of_its_own_executor_is_refused_and_does_not_wait_for_itself(tmp_path):
+    grid = grid_of(session_at(tmp_path / "s", engine=ENGINE))
+    with ThreadPoolExecutor(1) as executor:
+        for ask in (lambda: grid.run(executor=executor), lambda: list(each(len, [], executor=executor))):
+            error = executor.submit(ask).exception(60)
+            assert isinstance(error, RequestError)
+            assert (
+                error.message
+                == "This thread belongs to the executor, whose calls might wait for this one to end."
+            )
+            assert error.hint == "Pass another executor, or call this outside of it."
+    assert not (tmp_path / "s" / "beluga_store").exists(), "something was begun"
+
+
+class InterpreterPoolExecutor(ThreadPoolExecutor):
+    """Has the name of the class that Python has since 3.14."""
+
+
+def test_an_executor_of_interpreters_is_two_lines(tmp_path):
+    made = getattr(concurrent.futures, "InterpreterPoolExecutor", InterpreterPoolExecutor)
+    with made(1) as executor:
+        assert asked_of(executor, tmp_path / "s", engine=ENGINE) == (
+            "An InterpreterPoolExecutor makes no calls: its interpreters allow no daemon threads.",
+            "Pass a ThreadPoolExecutor or a ProcessPoolExecutor.",
+        )
 
 
 def until(claim):
@@ -504,6 +553,57 @@ def test_beside_a_late_worker_that_is_refused_the_others_end_what_they_have_begu
     assert 1 <= grid.counts["done"] == len(list(folder.glob("asked-*")))
 
 
+STOPPED = """
+import sys
+from pathlib import Path
+from distributed import Client
+from test_on_workers import hunted
+client = Client(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
+try:
+    hunted(Path(sys.argv[1]), sys.argv[2]).run(executor=client)
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+def test_a_scheduler_keeps_nothing_of_calls_that_have_ended(tmp_path, cluster):
+    scheduler = cluster.client.cluster.scheduler
+    grid = grid_of(session_at(tmp_path / "s", engine=ENGINE)).run(executor=cluster.client)
+    assert grid.counts["done"] == 6
+    until(lambda: not scheduler.tasks)
+    until(lambda: not scheduler.extensions["queues"].queues)
+
+
+@pytest.mark.posix
+def test_a_process_with_its_own_workers_that_is_ended_by_ctrl_c_first_keeps_their_answers(tmp_path):
+    pytest.importorskip("distributed")
+    posts, go = Counter(), threading.Event()
+
+    async def held(request):
+        posts[CALL_ID.get()] += 1
+        if not go.is_set():
+            await asyncio.to_thread(go.wait)
+            await asyncio.sleep(1)  # Without what is tested, the process has ended by then.
+        return await drawing(request)
+
+    with on_a_port(with_call_ids(create_app(held, key=KEY))) as base_url:
+        path = os.pathsep.join(map(str, [ROOT, ROOT / "tests", ROOT / "tests" / "compare"]))
+        environ = clean_environment(PYTHONPATH=path, BELUGA_API_KEY=KEY, **IDLE)
+        environ[worker.STATE] = os.environ[worker.STATE]
+        words = [sys.executable, "-c", STOPPED, str(tmp_path), base_url]
+        with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            until(lambda: len(posts) == 2)
+            child.send_signal(signal.SIGINT)
+            assert child.stdout.readline() == b"stopped\n"
+            go.set()
+            child.wait(60)
+        grid = hunted(tmp_path, base_url)
+        with ThreadPoolExecutor(2) as executor:
+            grid.run(executor=executor)
+    assert grid.counts["done"] == CELLS
+    assert set(posts.values()) == {1}, "a call was made a second time"
+
+
 HUNTED = ["cat", "fox", "owl", "hen", "dog", "cow", "elk", "bat"]
 CELLS = 2 * len(HUNTED)
 
@@ -550,17 +650,17 @@ class Striking:
         self.struck.set()
 
 
-def hunted(folder, base_url):
+def hunted(folder, base_url, animals=HUNTED, style=("oil", "ink"), max_images=CAP):
     session = Session(
         folder=folder,
         environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url},
         confirm=lambda _: True,
         notify=lambda _: None,
         budget="store",
-        max_images=CAP,
+        max_images=max_images,
         progress=False,
     )
-    return grid_of(session, HUNTED, model="flux-2.0")
+    return grid_of(session, animals, style, model="flux-2.0")
 
 
 def kill(pids):
@@ -609,6 +709,57 @@ def test_a_worker_that_is_killed_makes_no_second_purchase(number, cluster, tmp_p
         assert engine.struck.is_set()
         cluster.client.wait_for_workers(2, timeout=60)
         check_end(engine, tmp_path, base_url, cluster.client, in_flight=2)
+
+
+SHARED_CAP = 18
+
+
+class Gated(Striking):
+    """Answers when it may."""
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.may = threading.Event()
+
+    async def __call__(self, request):
+        while not self.may.is_set():
+            await asyncio.sleep(0.02)
+        return await super().__call__(request)
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", rounds_of("worker at the cap"))
+def test_a_cap_that_two_grids_reach_while_a_worker_is_killed_is_exact(number, cluster, tmp_path):
+    engine = Gated(400 + number)
+    with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
+        pids = list(cluster.client.run(os.getpid).values())
+        engine.arm(lambda: kill([engine.random.choice(pids)]))
+
+        def grid_in(*styles, animals=HUNTED[:5]):
+            return hunted(tmp_path, base_url, animals, styles, max_images=SHARED_CAP)
+
+        # Each would fit alone, also beside the calls of the other that are under way.
+        first, second = grid_in("oil", "ink"), grid_in("chalk", "lead")
+        jobs = [grid.submit(executor=cluster.client) for grid in (first, second)]
+        engine.may.set()
+        errors = []
+        for job in jobs:
+            try:
+                job.result()
+            except BelugaError as error:
+                errors.append(error)
+        assert [error for error in errors if isinstance(error, OverBudgetError)]
+        assert engine.struck.wait(60)
+        budget = first._runner.resources.budget_of(first._runner.workspace().settings)
+        assert engine.posts.total() <= budget.spent.images <= SHARED_CAP
+        assert set(engine.posts.values()) == {1}
+        cluster.client.wait_for_workers(2, timeout=60)
+        if left := SHARED_CAP - budget.spent.images:
+            others = grid_in("pen", animals=[f"bee {each}" for each in range(left)])
+            assert others.run(executor=cluster.client).counts["done"] == left
+        with pytest.raises(OverBudgetError):
+            grid_in("pen", animals=["ant"]).run(executor=cluster.client)
+        assert engine.posts.total() <= budget.spent.images == SHARED_CAP
 
 
 @pytest.mark.posix

@@ -66,10 +66,12 @@ def test_a_judge_is_asked_once_about_the_same_picture(max_in_flight, failing, tm
     one, two = (pictures.generate(f"{count} foxes", model="m") for count in ("one", "two"))
     session = session_at(failing, tmp_path, max_in_flight=max_in_flight)
     with pytest.raises(BelugaError):
-        session.gallery(one, one).judge("Is it a fox?", model="lab:vlm")
+        session.gallery(one, one).judge("Is it a fox?", model="lab:vlm").run()
     assert sent(failing) == [1]
     with pytest.raises(BelugaError):
-        session.gallery(one, two, one, two).judge_pairs("Which is better?", model="lab:vlm", by="prompt")
+        session.gallery(one, two, one, two).judge_pairs(
+            "Which is better?", model="lab:vlm", by="prompt"
+        ).run()
     assert sent(failing) == [1, 1, 1]
 
 

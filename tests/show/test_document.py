@@ -84,7 +84,7 @@ COMMANDS = {
     "textquotesingle": "'",
     "textminus": "−",
 }
-TOKEN = re.compile(r"\\(text\w+)\{\}|\\([&%$#_{}])|([-,])\{\}|([^\\{}$&#_^~%<>|\"`'])")
+TOKEN = re.compile(r"\\(text\w+)\{\}|\\([&%$#_{}])|([-,])\{\}|([^\\{}$&#_^~%<>|\"`'])|\\allowbreak\{\}")
 
 
 def read_latex(written):
@@ -93,7 +93,7 @@ def read_latex(written):
     while place < len(written):
         token = TOKEN.match(written, place)
         assert token, written[place:]
-        said += COMMANDS[token[1]] if token[1] else token[2] or token[3] or token[4]
+        said += COMMANDS[token[1]] if token[1] else token[2] or token[3] or token[4] or ""
         place = token.end()
     return said
 
@@ -110,6 +110,22 @@ def test_any_signs_are_text_in_latex(text):
     assert read_latex(written) == sanitize(text)
     assert "--" not in written
     assert ",," not in written
+
+
+def test_a_long_word_may_be_broken_and_columns_fit_the_page():
+    word = "a_b_c/path/to/very_long_file_name_without_any_space.png"
+    assert latex("photographically") == "photographically"
+    for text in (word, "水墨画，狐狸在雪中" * 9, "-" * 60, "," * 60):
+        pieces = latex(text).split(r"\allowbreak{}")
+        assert max(map(len, map(read_latex, pieces))) <= 24
+        assert read_latex(latex(text)) == text
+    assert "allowbreak" not in latex("a fox in the snow of 2026-11-30")
+    heads = [f"Does it show {number}, and is it good?" for number in range(8)]
+    for rows in ([["1.5"] * 8], [[word] * 8], [[word, *["1"] * 7]], [["水墨画"] * 8], [["一"] * 8]):
+        written = Document("t", [TableBlock("a table", heads, rows)]).latex()
+        shares = [float(each) for each in re.findall(r"p\{([\d.]+)\\linewidth\}", written)]
+        assert len(shares) == 8
+        assert sum(shares) + 8 * 0.017 < 1.01
 
 
 def test_no_sign_at_the_start_of_a_row_is_read_by_the_command_before_it():

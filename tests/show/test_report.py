@@ -68,6 +68,7 @@ def test_a_report_says_what_was_made_how_it_was_judged_and_how_to_see_it_again(s
         "| asleep |",
         "| model | contrast (built-in 1) |",
         "Differences in contrast on the same prompts.",
+        "In each table they hold with 95 % for all pairs together (Bonferroni)",
         "| 5 | a \\<b\\>\\&\\_\\# | 2 |",
         "10 of 10 pictures are recorded",
         "BELUGA\\_MODE\\=replay",
@@ -125,10 +126,11 @@ def test_a_report_of_local_previews_says_so(tmp_path):
 def test_a_report_has_the_verdicts_of_judges_with_reasons_and_how_far_people_agree(tmp_path):
     session = Session(environ={}, folder=tmp_path)
     study = session.grid("{{count}} foxes", count=["two", "five"], model=MODELS, size="64x64").run()
-    compared = study.judge_pairs("Which shows five foxes?", model="any", by="count", criterion="fits")
-    verdicts = study.judge("Does it show five foxes?", model="any")
+    compared = study.judge_pairs("Which shows five foxes?", model="any", by="count", criterion="fits").run()
+    verdicts = study.judge("Does it show five foxes?", model="any").run()
     text = study.report(tmp_path / "out", compared, by="count").with_suffix(".md").read_text("utf-8")
     assert "## Rankings" not in text
+    assert "with 95 % for all pairs of one ranking together (Holm)" in text
     for words in (
         "**Ranking by count, by the judge any: Which shows five foxes?**",
         "Ranked by the judge any, not by people.",
@@ -180,7 +182,7 @@ def test_scores_and_verdicts_of_other_pictures_are_in_no_report(tmp_path):
     session = Session(environ={}, folder=tmp_path)
     study = session.grid("{{count}} foxes", count=["two", "five"], model=MODELS, size="64x64").run()
     part = study.where(count="two")
-    of_all = (study.score("contrast"), study.judge_pairs("Which shows two foxes?", model="any"))
+    of_all = (study.score("contrast"), study.judge_pairs("Which shows two foxes?", model="any").run())
     for each in of_all:
         with pytest.raises(RequestError, match="is about other pictures too"):
             part.report(tmp_path / "out", each)

@@ -1,5 +1,6 @@
 """What tables, plots and reports claim, as a referee would read it: of any votes, by any names."""
 
+import math
 import re
 from html.parser import HTMLParser
 from random import Random
@@ -9,11 +10,12 @@ from sampling import rounds
 
 from beluga_nb.compare.inference import MIN_PROMPTS
 from beluga_nb.compare.rank import ranking
-from beluga_nb.compare.scores import Difference, Differences
-from beluga_nb.compare.vote import Duel
+from beluga_nb.compare.scores import ALL_PAIRS, Difference, Differences, Scored, Scores
+from beluga_nb.compare.vote import NO_VOTES, Duel
 from beluga_nb.show.document import Document, Paragraph, TableBlock
 from beluga_nb.show.labels import cut_labels
 from beluga_nb.show.ranking import ranking_head, ranking_rows, ranking_svg
+from beluga_nb.show.scores import differences_head, differences_rows
 from beluga_nb.store.votes import ANSWERS, BOTH_BAD
 
 PIECES = (
@@ -98,10 +100,14 @@ def test_a_ranking_claims_no_more_than_its_votes_bear(count):
             if not standing.has_interval:
                 assert sum(standing.name in pair for pair in found.alike) == count - 1
         if not counted:
-            assert "nothing can be said" in found.note
+            assert ("Nothing can be said." if found.bad else NO_VOTES) in found.note
         else:
             assert f"by {found.voters} voter{'s' * (found.voters > 1)}: " in found.note
-            assert ("No two are told apart." in found.note) <= (len(found.alike) == count * (count - 1) // 2)
+            pairs = count * (count - 1) // 2
+            assert ("No two are told apart" in found.note) <= (len(found.alike) == pairs)
+            assert ("All are told apart" in found.note) == (pairs > 1 and not found.alike)
+            # A claim that pairs are apart says that it is one about all of them; that none are is no claim.
+            assert (ALL_PAIRS in found.note) == (pairs > 1 and len(found.alike) < pairs)
         if all(vote.answer not in ANSWERS[:2] for vote in counted):
             assert len(found.alike) == count * (count - 1) // 2
             assert {standing.elo for standing in found.standings} == {0.0}
@@ -109,6 +115,51 @@ def test_a_ranking_claims_no_more_than_its_votes_bear(count):
             stronger = sum(each.elo > standing.elo for each in found.standings)
             assert 1 <= best <= stronger + 1 <= worst <= count
         shown_alike(found)
+
+
+def scores_of(rng, names):
+    """Return scores of a study that may lack anything, on any number of prompts."""
+    prompts, samples = rng.choice([1, 2, 3, 4, 9]), rng.choice([1, 1, 3])
+    value = rng.choice([lambda: rng.gauss(0, 1), lambda: 1.0, lambda: float(rng.random() < 0.5)])
+    there = rng.choice([1, 0.7])
+    return Scores(
+        rng.choice(PIECES).strip() or "ink",
+        "1",
+        tuple(
+            Scored(
+                labels={"style": name, "subject": str(prompt)},
+                number=sample,
+                sha256="",
+                value=value() if rng.random() < there else None,
+            )
+            for name in names
+            for prompt in range(prompts)
+            for sample in range(samples)
+        ),
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 12])
+def test_differences_claim_no_more_than_their_scores_bear(count):
+    rng = Random(count)
+    for _ in range(rounds(30, 200) if count < 12 else 4):
+        found = scores_of(rng, labels(rng, count)).differences(by="style")
+        with_interval = [each for each in found if math.isfinite(each.half)]
+        [sure] = {each.sure for each in found} or {"95 %"}
+        assert (sure == ALL_PAIRS) == (len(with_interval) > 1)
+        assert differences_head(found)[2] == sure
+        for each, row in zip(found, differences_rows(found), strict=True):
+            units = each.prompts if each.prompts >= MIN_PROMPTS else each.samples
+            assert math.isfinite(each.half) == (units >= MIN_PROMPTS)
+            assert math.isnan(each.mean) == (not each.samples)
+            # All intervals hold together: each at least as wide as one that misses in 5 % / pairs.
+            if each in with_interval and each.half:
+                assert " to " in row[2]
+                assert sure in str(each)
+                assert each.pairs == len(with_interval)
+            else:
+                assert row[2] in {"none", "none: all alike"}
+                assert "no interval" in str(each)
 
 
 def shown_alike(found):

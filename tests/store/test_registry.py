@@ -1,14 +1,16 @@
 """The registry of a store's collections: a new one is handled without another change."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from stores import notebook, record
 
+from beluga_nb.config.addresses import parse_address
 from beluga_nb.errors import StoreError
 from beluga_nb.store import files, registry
 from beluga_nb.store.collection import Collection, References
 from beluga_nb.store.forget import choose, forget
+from beluga_nb.store.opened import open_store
 from beluga_nb.store.pack import pack
 from beluga_nb.store.records import Store
 from beluga_nb.store.unpack import unpack
@@ -60,6 +62,19 @@ def test_a_new_collection_is_written_and_read_as_all_others(store):
     )
     assert TAGS.read(store, tag.picture) == tag
     assert list(TAGS.values(store)) == [tag]
+
+
+def test_a_new_collection_is_kept_at_an_address():
+    fsspec = pytest.importorskip("fsspec")
+    one, other = (open_store(parse_address("memory://tags")) for _ in range(2))
+    _, tag = tagged(one, "a fox", "red")
+    assert list(TAGS.values(other)) == [tag]
+    TAGS.write(one, replace(tag, word="sky"))  # as long as before
+    assert list(TAGS.values(other)) == [replace(tag, word="sky")]
+    assert verify(other).fine
+    TAGS.write(one, replace(tag, picture="ab" * 32))
+    assert verify(other).unnamed == (TAGS.place("ab" * 32),)
+    fsspec.filesystem("memory").store.clear()
 
 
 def test_a_new_collection_is_verified(store):

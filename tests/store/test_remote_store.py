@@ -475,6 +475,20 @@ def test_what_was_forgotten_elsewhere_is_looked_for_again_after_its_bytes_are_mi
             reader.generate("a fox")
 
 
+def test_an_object_that_is_too_long_is_not_read_whole_and_nothing_is_bought(s3, machine, monkeypatch):
+    machine().generate("a fox")
+    [name] = [name for name in s3.objects if "records" in name]
+    longest = max(map(len, s3.objects.values()))
+    monkeypatch.setattr("beluga_nb.store.files.LARGEST_BLOB", longest)
+    assert len(machine(never).generate("a fox")) == 1
+    s3.objects[name] = b"{}" + b" " * longest
+    with pytest.raises(StoreError, match="is larger than any of beluga_nb") as failed:
+        machine(never).generate("a fox")
+    assert failed.value.hint == f"Nothing was sent. Remove that object; at most {longest:,} bytes are read."
+    with pytest.raises(StoreError, match="is larger than any of beluga_nb"):
+        Objects(StoreAddress(STUDY)).read(name.removeprefix("study/"))
+
+
 def test_names_of_objects_lead_nowhere(s3, machine, tmp_path):
     machine().generate("a fox")
     for name in (
@@ -708,6 +722,19 @@ def test_an_address_that_is_not_safe_or_not_known_is_refused(store):
     assert failed.value.hint
 
 
+def test_a_chain_of_addresses_is_no_folder_and_is_refused_in_two_lines():
+    for store in (
+        "simplecache::s3://me:a-secret@bucket/study",
+        "zip://a.zip::s3://bucket",
+        "filecache::memory:",
+    ):
+        with pytest.raises(SettingsError) as failed:
+            Settings(store=store)
+        assert "is a chain of addresses, which beluga_nb cannot use." in failed.value.message
+        assert failed.value.hint == "Give its last address alone: this machine keeps copies of it anyway."
+        assert "a-secret" not in str(failed.value)
+
+
 @pytest.mark.parametrize(
     "store",
     [
@@ -758,7 +785,6 @@ def test_every_collection_is_kept_at_an_address_and_claims_ledgers_and_copies_ar
     name = "2026-11-24T12-05-00Z-1f0c9b2e"
     for collection in registry.packable():
         place = collection.place(name if collection is votes.VOTES else "a" * 64)
-        assert collection.folder in mirror.LISTED_FOLDERS
         assert mirror.is_shared(place), place
     for place in (
         "pending/spent.jsonl",

@@ -1,0 +1,343 @@
+"""The functions that formulas of scenery may use: chance, arrays, colours, and the lie of the land."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from beluga_nb.painter.colour import RGB, dark, light, mix, under, vivid
+from beluga_nb.painter.layers.frame import Frame
+from beluga_nb.painter.lettering import LEADING, covered, fitted
+from beluga_nb.painter.noise import ridge
+from beluga_nb.painter.outline import Outline, balls, box, curve, ellipse, moved, polygon, rod
+from beluga_nb.painter.scene import Scene
+from beluga_nb.painter.stream import Floats, Stream
+
+Names = Mapping[str, Any]
+"""What a formula's names stand for: numbers, colours, NumPy arrays, truth values, words."""
+SNOW: RGB = (244, 248, 255)
+
+
+def _ground(names: Names, depth: float) -> RGB:
+    """Return the ground's colour, 0 near to 1 far: hazier, in the hour's light, white under snow."""
+    scene: Scene = names["scene"]
+    p = scene.palette
+    tone = mix(p.near, p.far, min(1.0, depth * 1.2))
+    if scene.weather == "snow" or "arctic" in scene.settings:
+        tone = mix(tone, SNOW, 0.8)
+    return mix(under(tone, p.lamp), p.haze, min(0.86, 0.04 + 0.8 * depth**1.1))
+
+
+def _count(names: Names, per_unit: float) -> int:
+    """Return how many small things the frame holds."""
+    frame: Frame = names["frame"]
+    return frame.many(per_unit)
+
+
+# --- chance: from the stream of the group in which a formula stands, by a label
+
+
+def _stream(names: Names, label: str) -> Stream:
+    stream: Stream = names["stream"]
+    return stream.child(label) if label else stream
+
+
+def _one(names: Names, label: str, low: float = 0.0, high: float = 1.0) -> float:
+    stream: Stream = names["stream"]
+    return stream.one(label.format_map(names), low, high)
+
+
+def _many(names: Names, label: str, n: int, low: float = 0.0, high: float = 1.0) -> Floats:
+    stream: Stream = names["stream"]
+    return stream.many(label.format_map(names), n, low, high)
+
+
+def _pick(names: Names, label: str, *options: object) -> object:
+    stream: Stream = names["stream"]
+    return stream.pick(label.format_map(names), options)
+
+
+def _profile(
+    names: Names, label: str, y: float, height: float, cells: float, octaves: int, rough: float = 0.5
+) -> Outline:
+    """Return the upper edge of a ridge as points from left to right."""
+    n = round(70 * names["w"] * (1 + octaves / 4))
+    x = np.linspace(-0.02, names["w"] + 0.02, n)
+    stream = _stream(names, label.format_map(names))
+    return np.column_stack([x, y - height * ridge(stream, n, cells * names["w"], octaves, rough)])
+
+
+def _rough(names: Names, label: str, n: int, cells: float, octaves: int, rough: float = 0.5) -> Floats:
+    """Return the heights of a ridge, in about -1 to 1."""
+    return ridge(_stream(names, label), n, cells, octaves, rough)
+
+
+def _bushes(
+    names: Names, numbers: Floats, x: Floats, y: Floats, reach: tuple[float, float], n: int, size: float
+) -> list[Outline]:
+    """Return the leaves of bushes at these places; each has a stream by its number."""
+    places = zip(numbers.tolist(), x.tolist(), y.tolist(), strict=True)
+    every = (balls(names["stream"].child(k), left, top, reach, n, size) for k, left, top in places)
+    return [ball for bush in every for ball in bush]
+
+
+def _foliage(
+    names: Names,
+    layer: str,
+    away: tuple[float, float],
+    reach: tuple[float, float],
+    n: int,
+    size: float,
+    places: Sequence[tuple[str, float, float, float]],
+) -> list[Outline]:
+    """Return one layer of the leaves of heads of foliage: label, middle and radius of each."""
+    found: list[Outline] = []
+    for label, x, y, r in places:
+        stream = _stream(names, label.format_map(names)).child(layer)
+        middle = x + r * away[0], y + r * away[1]
+        found += balls(stream, *middle, (r * reach[0], r * reach[1]), n, r * size)
+    return found
+
+
+def _peaks(names: Names, horizon: float, height: float) -> Outline:
+    """Return the skyline of a mountain range."""
+    stream: Stream = names["stream"]
+    w = names["w"]
+    n = round(4.2 * w) + 2
+    x = (np.arange(n) + stream.many("x", n, -0.28, 0.28)) / (n - 1) * (w + 0.3) - 0.15
+    tall = stream.many("tall", n, 0.45, 1.0) * np.where(np.arange(n) % 2, 1.0, 0.42) * height
+    dense = np.linspace(-0.05, w + 0.05, round(120 * w))
+    rough = ridge(stream.child("rough"), len(dense), 9 * w, 3) * height * 0.045
+    return np.column_stack([dense, horizon - np.interp(dense, x, tall) - rough])
+
+
+def _facets(names: Names, peaks: Outline, horizon: float) -> list[Outline]:
+    """Return the flank of every summit that lies in shade: from a jagged spine to the next valley."""
+    stream: Stream = names["stream"]
+    x, y = peaks[:, 0], peaks[:, 1]
+    tops = [i for i in range(5, len(y) - 5) if y[i] == y[i - 5 : i + 6].min()]
+    found = []
+    for at, i in enumerate(tops):
+        following = tops[at + 1] if at + 1 < len(tops) else len(y) - 1
+        stop = following if names["sun"] <= 0 else tops[at - 1] if at else 0
+        lowest = min(i, stop) + int(np.argmax(y[min(i, stop) : max(i, stop) + 1]))
+        deep, reach = horizon + 0.1 - y[i], x[lowest] - x[i]
+        jag = stream.many(f"jag{i}", 5, -0.06, 0.1) * reach
+        spine = [
+            (x[i] + jag[k] * (k + 1) / 2 + reach * 0.05 * k, y[i] + deep * (k + 1) / 5) for k in range(5)
+        ]
+        found.append(
+            polygon([(x[i], y[i] - 0.03), *spine, (x[lowest], horizon + 0.1), (x[lowest], y[i] - 0.03)])
+        )
+    return found
+
+
+# --- cities
+
+
+def _towers(names: Names, street: float, k: int, rows: int) -> Floats:
+    """Return left, top, right, bottom of the towers in a row, the nearest row last."""
+    stream: Stream = names["stream"]
+    w = names["w"]
+    n = max(4, round(w * (12 - 2.9 * k)))
+    edges = np.linspace(-0.06, w + 0.06, n + 1)
+    edges[1:-1] += stream.many("edge", n - 1, -0.25, 0.25) * (edges[1] - edges[0])
+    tall = stream.many("tall", n) ** 1.6 * 0.5 + 0.28 - 0.05 * k
+    middle = (edges[:-1] + edges[1:]) / 2 / w
+    # Between the nearest towers one sees the others.
+    dip = 1 - (0.62 * np.exp(-(((middle - 0.5) / 0.2) ** 2)) if k == rows - 1 else 0)
+    tops = street - tall * dip * street * (1.0 - 0.05 * k)
+    gap = 0.1 * (edges[1] - edges[0]) * (k > 0)
+    return np.column_stack([edges[:-1] + gap, tops, edges[1:] - gap, np.full(n, street)])
+
+
+def _skyline(names: Names, towers: Floats, domed: bool) -> list[Outline]:
+    """Return the towers and their roofs."""
+    stream: Stream = names["stream"]
+    roofs: list[Outline] = []
+    for left, top, right, _ in towers.tolist():
+        x, half = (left + right) / 2, (right - left) / 2
+        style = stream.whole(f"roof{left:.4f}", 0, 4)
+        if style == 0:
+            roofs += [
+                rod((x, top), (x, top - 0.09), 0.004),
+                box(x - half * 0.4, top - 0.02, x + half * 0.4, top),
+            ]
+        elif style == 1 and half < 0.07:
+            low, high = half * 0.1, top - half * 1.5
+            roofs.append(polygon([(x - half, top), (x - low, high), (x + low, high), (x + half, top)]))
+        elif style == 2 and domed:
+            roofs += [ellipse(x, top, half, half * 0.8), rod((x, top), (x, top - half * 2), 0.003)]
+        elif style == 3:
+            roofs.append(polygon([(left, top), (right, top - half * 0.8), (right, top)]))
+        else:
+            roofs.append(box(x - half * 0.62, top - half * 0.5, x + half * 0.62, top))
+    return [*(box(*tower) for tower in towers.tolist()), *roofs]
+
+
+def _windows(names: Names, towers: Floats, width: float, height: float, lit: float) -> list[Floats]:
+    """Return the boxes of three kinds of windows; lit is the share of windows that have any light."""
+    found: list[list[Floats]] = [[], [], []]
+    for left, top, right, bottom in towers.tolist():
+        columns, rows = int((right - left) / width) - 1, int((bottom - top) / height) - 1
+        if columns < 1 or rows < 1:
+            continue
+        on = names["stream"].many(f"on{left:.4f}", columns * rows)
+        at = np.flatnonzero(on < lit)
+        x = left + ((right - left) - columns * width) / 2 + at % columns * width + width * 0.2
+        y = top + (at // columns + 0.7) * height
+        panes = np.column_stack([x, y, x + width * 0.6, y + height * 0.5])
+        kind = np.searchsorted([lit * 0.6, lit * 0.85], on[at], side="right")
+        for each in range(3):
+            found[each].append(panes[kind == each])
+    return [np.concatenate(each) if each else np.empty((0, 4)) for each in found]
+
+
+# --- lines, arrays, outlines
+
+
+def _conifer(x: float, foot: float, height: float) -> Outline:
+    """Return the outline of a spruce: four skirts and a tip."""
+    half = height * 0.2
+    left: list[tuple[float, float]] = []
+    for tier in range(4):
+        top, wide = 1 - (tier + 1) / 4.6, half * (0.36 + 0.21 * tier)
+        left += [(-wide * 0.45, -height * (top + 0.1)), (-wide, -height * top)]
+    stem = [(-half * 0.1, -height * 0.12), (-half * 0.1, 0.0)]
+    side = [(0.0, -height), *left, *stem]
+    right = [(-px, py) for px, py in reversed(side[1:])]
+    return moved(polygon([*side, *right]), x, foot)
+
+
+def _conifers(x: Floats, foot: Floats, height: Floats | float) -> list[Outline]:
+    every = np.broadcast_arrays(x, foot, height)
+    return [_conifer(*place) for place in zip(*(each.tolist() for each in every), strict=True)]
+
+
+def _below(edge: Outline, bottom: float) -> Outline:
+    """Return the land under an edge."""
+    return np.vstack([edge, [(edge[-1, 0], bottom), (edge[0, 0], bottom)]])
+
+
+def _strip(x: Floats, top: Floats, bottom: Floats) -> Outline:
+    """Return what lies between two lines over the same places."""
+    return np.vstack([np.column_stack([x, top]), np.column_stack([x, bottom])[::-1]])
+
+
+def _bent(*coordinates: float) -> Outline:
+    """Return a smooth open line through points."""
+    return curve(np.reshape(coordinates, (-1, 2)), closed=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy number as Python's own, which Pillow expects."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "abs": np.abs,
+    "min": lambda a, b: _plain(np.minimum(a, b)),
+    "max": lambda a, b: _plain(np.maximum(a, b)),
+    "round": round,
+    "sin": np.sin,
+    "cos": np.cos,
+    "clip": np.clip,
+    "total": np.cumsum,
+    "least": lambda items: _plain(np.min(items)),
+    "upto": np.arange,
+    "lin": np.linspace,
+    "size": len,
+    "nth": lambda k, *items: items[k % len(items)],
+    "item": lambda items, k: _plain(items[k]),
+    "kept": lambda items, wanted: items[np.asarray(wanted, dtype=bool)],
+    "at": lambda edge, places: edge[(places * (len(edge) - 1)).astype(int)],
+    "xs": lambda edge: edge[:, 0],
+    "ys": lambda edge: edge[:, 1],
+    "column": lambda table, k: table[:, k],
+    "these": lambda *items: np.array(items),
+    "line": lambda *columns: np.column_stack(columns),
+    "shifted": lambda edge, y: moved(edge, 0, y),
+    "every": lambda edge, n: edge[::n],
+    "inner": lambda edge, n: edge[n:-n],
+    "summit": lambda edge: edge[int(np.argmin(edge[:, 1]))],
+    "above": lambda outline, y: outline[outline[:, 1] < y],
+    "joined": lambda *lines: np.vstack(lines),
+    "bent": _bent,
+    "arch": lambda *coordinates: curve(np.reshape(coordinates, (-1, 2))),
+    "below": _below,
+    "strip": _strip,
+    "conifers": _conifers,
+    "lines_of": lambda text, width, height: fitted(text, width, height)[0],
+    "size_of": lambda text, width, height: fitted(text, width, height)[1],
+    "covered": covered,
+    "mix": mix,
+    "light": light,
+    "dark": dark,
+    "under": under,
+    "vivid": vivid,
+}
+"""Functions of what they are given."""
+
+BOUND: Mapping[str, Callable[..., Any]] = {
+    "ground": _ground,
+    "count": _count,
+    "one": _one,
+    "many": _many,
+    "pick": _pick,
+    "profile": _profile,
+    "rough": _rough,
+    "bushes": _bushes,
+    "foliage": _foliage,
+    "peaks": _peaks,
+    "facets": _facets,
+    "towers": _towers,
+    "skyline": _skyline,
+    "windows": _windows,
+}
+"""Functions that also look at the scene, and draw on the stream of the group in which a formula stands."""
+
+
+def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
+    """Return what the names in formulas mean for a scene."""
+    p = scene.palette
+    top, mid, low = p.sky
+    hours = {hour: scene.time == hour for hour in ("day", "night", "dawn", "dusk")}
+    weathers = {w: scene.weather == w for w in ("clear", "rain", "storm", "snow", "fog", "cloudy")}
+    return {
+        **hours,
+        **weathers,
+        "scene": scene,
+        "frame": frame,
+        "w": frame.w,
+        "h": frame.h,
+        "kind": scene.kind,
+        "subject": scene.subject,
+        "stance": scene.stance,
+        "medium": scene.medium,
+        "moods": scene.moods,
+        "settings": scene.settings,
+        "colour": scene.colour,
+        "text": scene.text,
+        "side": scene.side,
+        "sun": scene.sun,
+        "zoom": scene.zoom,
+        "rise": scene.rise,
+        "depth": scene.depth,
+        "flip": scene.flip,
+        "stream": scene.stream,
+        "sky_top": top,
+        "sky_mid": mid,
+        "sky_low": low,
+        "haze": p.haze,
+        "lamp": p.lamp,
+        "glow": p.glow,
+        "far": p.far,
+        "near": p.near,
+        "accent": p.accent,
+        "white": (255, 255, 255),
+        "snowy": SNOW,
+        "leading": LEADING,
+        "pi": np.pi,
+        "k": 0,
+        "n": 1,
+    }
