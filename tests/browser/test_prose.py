@@ -246,6 +246,13 @@ def test_each_suggestion_of_an_error_has_a_button_that_copies_it(lab):
     assert buttons[0].last.get_attribute("title") == "Copy %beluga models"
 
 
+@desk.needs_axe
+def test_the_buttons_of_an_error_can_be_used_by_all(lab):
+    lab.open(failed(BelugaError("It is closed.", Hint("Run ", Code("open()"), "."))), "usable.ipynb")
+    lab.cell(0).locator(".jp-OutputArea button").wait_for()
+    assert desk.violations(lab.page, "errors", where=".jp-OutputArea-output") == []
+
+
 def test_a_card_opens_a_study_that_runs_without_a_key(lab):
     lab.page.evaluate("() => [...window.jupyterapp.shell.widgets('main')].forEach(each => each.dispose())")
     lab.page.locator(".jp-LauncherCard", has_text="New prompt study").click()
