@@ -11,9 +11,10 @@ import pytest
 from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons, voted
 
 import beluga_nb
-from beluga_nb.budget import Prices
+from beluga_nb.budget import Caps, Prices
 from beluga_nb.catalog import Listing, models
 from beluga_nb.commands.table import CommandCall
+from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.scores import Duplicates, Leaderboard, Scores
 from beluga_nb.compare.vote_plan import plan_votes
 from beluga_nb.session.session import Session
@@ -274,6 +275,11 @@ def test_the_state_of_a_session_is_a_table_and_examples():
     assert "<code>%beluga a &lt;b&gt;fox&lt;/b&gt;</code>" in shown["text/html"]
     assert shown["text/plain"].startswith("model  flux-2.0\nmode ")
     assert shown["text/plain"].endswith("\n\nTry\n  %beluga a <b>fox</b>")
+
+
+def test_a_plan_of_nothing_says_so_in_words():
+    shown = plan_bundle(Plan(posts=(), recorded=0, caps=Caps()))
+    assert shown["text/html"] == "<p>Dry run, nothing was sent: nothing is missing.</p>"
 
 
 def test_a_plan_shows_its_requests_word_for_word():
