@@ -209,6 +209,7 @@ RUN_BY = {
     "g = beluga_nb.grid": "the_pages_of_the_documentation_run_as_they_stand",
     'pip install "beluga_nb[remote]"': "the_address_of_the_documentation_is_one",
     "from distributed import Client": "the_page_on_clusters_runs_as_it_stands",
+    "[desert]": "the_documented_place_stands_in_its_file",
     "dask scheduler": "the_commands_of_the_page_are_dasks",
     "import asyncio\n\nfrom beluga_nb import Result": "the_engines_of_the_page_are_made_by_their_names",
     "from beluga_nb import BatchEngine": "the_engines_of_the_page_are_made_by_their_names",

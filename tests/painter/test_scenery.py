@@ -60,6 +60,13 @@ def test_a_place_is_painted_from_its_file(places: Path) -> None:
     assert len({left + right for left, _, right, _ in ends}) == 3
 
 
+def test_the_documented_place_stands_in_its_file() -> None:
+    docs = (Path(__file__).parents[2] / "docs/figures.md").read_text("utf-8")
+    [block] = re.findall(r"^(\[desert\]\n.*?)^```$", docs, re.MULTILINE | re.DOTALL)
+    desert = (scenery.FOLDER / "desert.toml").read_text("utf-8").splitlines()
+    assert set(block.splitlines()) <= set(desert)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "why"),
     [
