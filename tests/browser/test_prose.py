@@ -235,6 +235,8 @@ def test_each_suggestion_of_an_error_has_a_button_that_copies_it(lab):
     for number, error in enumerate([unknown, lost]):
         shown = lab.cell(number).locator("pre").inner_text()
         assert shown.splitlines() == [COLOUR.sub("", line) for line in error._coloured()]
+    breaks = "each => getComputedStyle(each).wordBreak"
+    assert [lab.cell(number).locator("pre").evaluate(breaks) for number in (2, 3)] == ["normal", "break-all"]
     lab.page.context.grant_permissions(["clipboard-read"])
     buttons[1].click()
     assert lab.page.evaluate("navigator.clipboard.readText()") == "<b>x</b> & y"
