@@ -249,6 +249,14 @@ def test_what_workers_lack_is_two_lines_before_the_first_cell(tmp_path, cluster,
         cluster.client.run(remote_engines.set_variable, "BELUGA_API_KEY", KEY, workers=first)
 
 
+def test_resources_that_no_worker_has_are_two_lines_and_are_not_waited_for(tmp_path, cluster):
+    executor = cluster.client.get_executor(resources={"GPU": 1})
+    assert asked_of(executor, tmp_path / "s", engine=ENGINE) == (
+        "No worker of the cluster has the resources GPU=1.",
+        'Start workers that have them: dask worker … --resources "GPU=1".',
+    )
+
+
 def test_a_table_shows_what_each_worker_has(tmp_path, cluster, started):
     grid = grid_of(session_at(tmp_path / "s", environ={"BELUGA_API_KEY": KEY}))
     rows = grid.workers(cluster.client).rows
