@@ -49,10 +49,10 @@ needs_axe = pytest.mark.skipif(
 )
 
 
-def violations(page, what):
+def violations(page, what, where=".beluga-panel"):
     if not page.evaluate("'axe' in window"):
         page.add_script_tag(path=str(AXE))
-    found = page.evaluate("async () => (await axe.run('.beluga-panel')).violations")
+    found = page.evaluate("async where => (await axe.run(where)).violations", where)
     return [(what, each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
 
 

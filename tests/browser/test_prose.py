@@ -235,6 +235,8 @@ def test_each_suggestion_of_an_error_has_a_button_that_copies_it(lab):
     for number, error in enumerate([unknown, lost]):
         shown = lab.cell(number).locator("pre").inner_text()
         assert shown.splitlines() == [COLOUR.sub("", line) for line in error._coloured()]
+    breaks = "each => getComputedStyle(each).wordBreak"
+    assert [lab.cell(number).locator("pre").evaluate(breaks) for number in (2, 3)] == ["normal", "break-all"]
     lab.page.context.grant_permissions(["clipboard-read"])
     buttons[1].click()
     assert lab.page.evaluate("navigator.clipboard.readText()") == "<b>x</b> & y"
@@ -244,6 +246,13 @@ def test_each_suggestion_of_an_error_has_a_button_that_copies_it(lab):
     assert lab.page.evaluate("navigator.clipboard.readText()") == "%beluga models"
     lab.page.keyboard.press("Tab")
     assert buttons[0].last.get_attribute("title") == "Copy %beluga models"
+
+
+@desk.needs_axe
+def test_the_buttons_of_an_error_can_be_used_by_all(lab):
+    lab.open(failed(BelugaError("It is closed.", Hint("Run ", Code("open()"), "."))), "usable.ipynb")
+    lab.cell(0).locator(".jp-OutputArea button").wait_for()
+    assert desk.violations(lab.page, "errors", where=".jp-OutputArea-output") == []
 
 
 def test_a_card_opens_a_study_that_runs_without_a_key(lab):
