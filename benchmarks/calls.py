@@ -146,7 +146,7 @@ def beluga(mode: str, job: Job, load: Load) -> Work:
 
         return await asyncio.to_thread(image)
 
-    return gathering(job, job.size, ask)  # The session limits the requests.
+    return gathering(job, 2 * load.at_once, ask)  # Of these, the session sends half.
 
 
 def beluga_grid(mode: str, job: Job, load: Load) -> Work:
