@@ -71,11 +71,16 @@ def _is_asked_by_tb(frame: FrameType | None) -> bool:
     return False
 
 
-def _is_coloured() -> bool:
-    """Whether the error is shown by a kernel, whose front ends all render colours."""
+def is_coloured() -> bool:
+    """Whether an error is shown by a kernel, whose front ends all render colours."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return hasattr(shell, "kernel") and str(getattr(shell, "colors", "")).lower() != "nocolor"
+
+
+def bold(text: str) -> str:
+    """Return a text that stands out in an error of a notebook."""
+    return f"{_BOLD}{text}{_PLAIN}"
 
 
 class BelugaError(Exception):
@@ -92,7 +97,9 @@ class BelugaError(Exception):
     which JupyterLab, Notebook, Colab, VS Code, GitHub and nbconvert render in this output. An HTML output
     beside it would show the same text twice in each of them, since none hides an error output. So there
     is one output, the cell has failed for every tool, and `ename` and `evalue` hold no colour. Tools that
-    write text remove colours; a terminal, and a shell without colours, gets the two lines alone.
+    write text remove colours; a terminal, and a shell without colours, gets the two lines alone. The
+    extension of JupyterLab (`lab/src/errors.js`) recognises the card by its first line, and adds a button
+    that copies what stands out; elsewhere nothing can be added, since front ends escape this text.
     """
 
     may_be_billed: bool = False
@@ -127,7 +134,7 @@ class BelugaError(Exception):
         # IPython asks for this before it builds a traceback, for %tb too.
         if self.traced or _is_asked_by_tb(inspect.currentframe()):
             return redact("".join(traceback.format_exception(self))).splitlines()
-        return self._coloured() if _is_coloured() else self.lines()
+        return self._coloured() if is_coloured() else self.lines()
 
     def lines(self) -> list[str]:
         """Return the lines that are shown: what happened, and what to do."""
@@ -144,11 +151,11 @@ class BelugaError(Exception):
 
     def _coloured(self) -> list[str]:
         title, *details = self.lines()[0].split("\n")
-        hint = on(self.hint, self.surface, code=lambda text: f"{_BOLD}{redact(text)}{_PLAIN}", words=redact)
+        hint = on(self.hint, self.surface, code=lambda text: bold(redact(text)), words=redact)
         # At the beginning of its line: JupyterLab breaks lines between any two letters.
         badge = f"{_BADGES[self.outcome]} {self.billing} {_PLAIN}" if self.billing else ""
         second = " ".join(filter(None, [badge, hint]))
-        return ["\n".join([f"{_BOLD}{title}{_PLAIN}", *details]), *([second] if second else [])]
+        return ["\n".join([bold(title), *details]), *([second] if second else [])]
 
 
 def _clean(text: str) -> str:

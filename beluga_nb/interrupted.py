@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from beluga_nb.errors import bold, is_coloured
 from beluga_nb.redaction import redact
 
 Left = Callable[[], Sequence[str]]
@@ -52,7 +53,8 @@ class _Shown:
 
     def __call__(self) -> list[str]:
         first, *more = map(redact, self.left())
-        return [f"{self.name}: {first}", *more]
+        title = f"{self.name}: {first}"
+        return [bold(title) if is_coloured() else title, *more]
 
     def __reduce__(self) -> tuple[object, ...]:
         # A copy in another process has the lines, and not the call that they are about.

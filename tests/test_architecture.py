@@ -23,10 +23,10 @@ PACKAGE = Path(beluga_nb.__file__).parent
 LAYERS = [
     {"process", "money"},
     {"redaction"},
-    {"text", "interrupted"},
+    {"text"},
     {"hints"},
     {"errors", "untrusted"},
-    {"paths", "placeholders", "signatures"},
+    {"paths", "placeholders", "signatures", "interrupted"},
     {"commands"},
     {"metadata", "key_check"},
     {"images"},

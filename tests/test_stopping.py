@@ -198,7 +198,9 @@ def test_r41_an_interrupted_post_is_closed_and_marked(kernel, service, call):
     ],
 )
 def test_a_stopped_call_says_what_is_left_and_how_to_go_on(kernel, service, cell):
-    first, second = stopped(kernel, cell, service.reached).error
+    shown = stopped(kernel, cell, service.reached)
+    first, second = shown.error
+    assert shown.coloured[0] == f"\x1b[1m{first}\x1b[0m", "as in any error of beluga_nb"
     name, _, words = first.partition(": ")
     # An awaited call is cancelled; with the bridge "nested" it is interrupted like any other.
     assert name == "KeyboardInterrupt" or (name == "CancelledError" and cell.startswith("await"))

@@ -12,12 +12,13 @@ from beluga_nb.hints import Surface
 
 PROGRAM = "python -m beluga_nb"
 
-_USAGE = (
-    "%beluga [options] prompt       a picture of the prompt, which goes to the end of the line",
-    "%%beluga [options]             a picture of the prompt in the lines below",
-    "result = %beluga [options] …   the same, kept and not shown",
-    "%%beluga compare [options]     a grid of pictures of the prompts in the lines below",
-    "",
+USAGE = (
+    ("%beluga [options] prompt", "a picture of the prompt, which goes to the end of the line"),
+    ("%%beluga [options]", "a picture of the prompt in the lines below"),
+    ("result = %beluga [options] …", "the same, kept and not shown"),
+    ("%%beluga compare [options]", "a grid of pictures of the prompts in the lines below"),
+)
+NOTES = (
     "A prompt is sent as it is typed; only {{name}} is replaced, by the variable of that name.",
     "The result is a sequence of PIL images with .pictures, .recipe and .save().",
     "A line is a command only if nothing else follows: %beluga open sea at night is a prompt.",
@@ -42,16 +43,20 @@ Rows = list[tuple[str, str]]
 
 def help_text(command: str = "") -> str:
     """Return the help of `%beluga`, or of one of its commands."""
+    sections = help_sections(command)
+    width = max(len(what) for _, rows in sections for what, _ in rows)
+    lines = [line for title, rows in sections for line in ["", f"{title}:", *_columns(rows, width)]]
     if command:
-        rows = list(_rows_of(command, commands_on(Surface.MAGIC)[command]))
-        return "\n".join(_columns(rows, max(len(what) for what, _ in rows)))
-    options, commands = _option_rows(), list(_command_rows())
-    width = max(len(what) for what, _ in [*options, *commands])
-    sections = [
-        ["", heading, *_columns(rows, width)]
-        for heading, rows in (("Options, before the prompt:", options), ("Commands:", commands))
-    ]
-    return "\n".join([*_USAGE, *sections[0], *sections[1]])
+        return "\n".join(lines[2:])
+    first = max(len(what) for what, _ in USAGE)
+    return "\n".join([*(f"{what:{first}}   {about}" for what, about in USAGE), "", *NOTES, *lines])
+
+
+def help_sections(command: str = "") -> list[tuple[str, Rows]]:
+    """Return what can be typed and what it does, by section: of `%beluga`, or of one of its commands."""
+    if command:
+        return [(f"%beluga {command}", list(_rows_of(command, commands_on(Surface.MAGIC)[command])))]
+    return [("Options, before the prompt", _option_rows()), ("Commands", list(_command_rows()))]
 
 
 def reference() -> str:

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from beluga_nb.commands.table import CommandCall
-from beluga_nb.commands.usage import help_text
 from beluga_nb.console import shown_on
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface
 from beluga_nb.magics.parse import Comparison, Help, Prompt, Values, parse
-from beluga_nb.magics.shown import display, print_text, shown, silent
+from beluga_nb.magics.shown import display, shown, silent
 from beluga_nb.magics.typed import check_no_key
 from beluga_nb.placeholders import filled
 from beluga_nb.result import IncompleteError, Result
@@ -31,7 +30,9 @@ def answer(shell: InteractiveShell, line: str, cell: str | None, local_ns: Mappi
         call = parse(line, cell, fill=lambda text: filled(text, values))
         match call:
             case Help():
-                print_text(help_text(call.command))
+                from beluga_nb.show.cheatsheet import help_bundle  # Lazy import: few cells show it.
+
+                display(help_bundle(call.command), raw=True)
                 return None
             case CommandCall():
                 from beluga_nb.magics.commands import run  # Lazy import: a picture needs none of it.

@@ -1,12 +1,14 @@
-"""The cheat sheet: all commands on one card."""
+"""The cheat sheet, which is all commands on one card, and the help."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from beluga_nb.commands.table import COMMANDS, PICTURE_EXAMPLES, commands_on
+from beluga_nb.commands.usage import NOTES, USAGE, help_sections, help_text
 from beluga_nb.hints import Surface
 from beluga_nb.result import Bundle
+from beluga_nb.show.markup import outside
 from beluga_nb.show.tables import Cell, Column, Kind, table_html
 
 Section = tuple[str, tuple[tuple[str, str], ...]]
@@ -51,14 +53,22 @@ def cheatsheet() -> Bundle:
         "\n".join([title, *(f"  {code.ljust(width)}  {effect}" for code, effect in lines)])
         for title, lines in sections
     )
-    return {
-        "text/html": "".join(map(_section, *zip(*sections, strict=True))),
-        "text/plain": text,
-    }
+    return {"text/html": _tables(sections), "text/plain": text}
 
 
-def _section(title: str, lines: tuple[tuple[str, str], ...]) -> str:
-    rows = [(Cell(code), Cell(effect)) for code, effect in lines]
-    return (
-        f'<div style="margin:0 0 12px">{table_html(rows, (Column("", Kind.CODE), Column("")), title)}</div>'
+def help_bundle(command: str = "") -> Bundle:
+    """Return the help of `%beluga`, or of one of its commands."""
+    html = _tables(help_sections(command))
+    if not command:
+        notes = "".join(f"<div>{outside(note)}</div>" for note in NOTES)
+        html = f'{_tables([("Usage", USAGE)])}<div style="margin:0 0 12px">{notes}</div>{html}'
+    return {"text/html": html, "text/plain": help_text(command)}
+
+
+def _tables(sections: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> str:
+    columns = (Column("", Kind.ID), Column(""))
+    return "".join(
+        f'<div style="margin:0 0 12px">'
+        f"{table_html([(Cell(code), Cell(effect)) for code, effect in lines], columns, title)}</div>"
+        for title, lines in sections
     )

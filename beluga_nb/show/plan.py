@@ -14,6 +14,8 @@ _SENT = "white-space:pre-wrap;overflow-wrap:anywhere;margin:.4em 0;font-size:90%
 
 def plan_bundle(plan: Plan) -> Bundle:
     """Return how many pictures would be made, what they cost, and the requests word for word."""
+    if not any(plan.counts.values()):
+        return {"text/html": f"<p>{outside(str(plan))}</p>", "text/plain": str(plan)}
     sent = plan.sent()
     summary = f"<summary>{outside(plural(len(plan.posts), 'request'))}, word for word</summary>"
     requests = "".join(f'<pre style="{_SENT}">{outside(each, _LONGEST)}</pre>' for each in sent)

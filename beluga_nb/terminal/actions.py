@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from beluga_nb.commands.table import CommandCall
-from beluga_nb.commands.usage import EXAMPLES, help_text
+from beluga_nb.commands.usage import EXAMPLES
 from beluga_nb.errors import RequestError
 from beluga_nb.hints import Code, Hint, Surface, on
 from beluga_nb.result import Bundle
@@ -176,6 +176,8 @@ def cheatsheet(_: Session, __: CommandCall) -> Bundle:
     return cheatsheet()
 
 
-def help(_: Session, __: CommandCall) -> str:  # noqa: A001  the command's name
+def help(_: Session, __: CommandCall) -> Bundle:  # noqa: A001  the command's name
     """Return every option and command."""
-    return help_text()
+    from beluga_nb.show.cheatsheet import help_bundle  # Lazy import, for the same reason.
+
+    return help_bundle()

@@ -11,7 +11,7 @@ import desk
 import nbformat
 import pytest
 from kernels import COLOUR
-from lab import IN_A_BROWSER, Lab, Notebook7
+from lab import IN_A_BROWSER, Lab, LabInFirefox, Notebook7, needs_firefox
 
 from beluga_nb.errors import BelugaError, OutcomeUnknownError, UnknownNameError
 from beluga_nb.hints import Code, Hint, Remedy, Surface
@@ -55,7 +55,7 @@ def jupyter_path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lab(jupyter_path, request):
-    """One JupyterLab for all of these tests but the last two, which name another front end."""
+    """One JupyterLab for all of these tests but the last three, which name another front end."""
     app = getattr(request, "param", Lab)
     whole = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
     with app(notebook(), settings=whole, JUPYTER_PATH=str(jupyter_path)) as lab:
@@ -235,6 +235,8 @@ def test_each_suggestion_of_an_error_has_a_button_that_copies_it(lab):
     for number, error in enumerate([unknown, lost]):
         shown = lab.cell(number).locator("pre").inner_text()
         assert shown.splitlines() == [COLOUR.sub("", line) for line in error._coloured()]
+    breaks = "each => getComputedStyle(each).wordBreak"
+    assert [lab.cell(number).locator("pre").evaluate(breaks) for number in (2, 3)] == ["normal", "break-all"]
     lab.page.context.grant_permissions(["clipboard-read"])
     buttons[1].click()
     assert lab.page.evaluate("navigator.clipboard.readText()") == "<b>x</b> & y"
@@ -244,6 +246,13 @@ def test_each_suggestion_of_an_error_has_a_button_that_copies_it(lab):
     assert lab.page.evaluate("navigator.clipboard.readText()") == "%beluga models"
     lab.page.keyboard.press("Tab")
     assert buttons[0].last.get_attribute("title") == "Copy %beluga models"
+
+
+@desk.needs_axe
+def test_the_buttons_of_an_error_can_be_used_by_all(lab):
+    lab.open(failed(BelugaError("It is closed.", Hint("Run ", Code("open()"), "."))), "usable.ipynb")
+    lab.cell(0).locator(".jp-OutputArea button").wait_for()
+    assert desk.violations(lab.page, "errors", where=".jp-OutputArea-output") == []
 
 
 def test_a_card_opens_a_study_that_runs_without_a_key(lab):
@@ -298,3 +307,13 @@ def test_in_notebook_7_a_panel_generates_and_its_pictures_are_kept_in_the_notebo
     pictures = "document.querySelectorAll('.jp-OutputArea figure img[alt^=\"a fox\"]')"
     lab.page.wait_for_function(f"{pictures}.length == 2")
     assert str(lab.save().cells[0].outputs).count('alt="a fox') == 2
+
+
+@pytest.mark.everywhere
+@needs_firefox
+@pytest.mark.parametrize("lab", [LabInFirefox], indirect=True)
+def test_in_firefox_a_prompt_is_prose_in_the_colours_of_the_theme(lab, tmp_path):
+    language_of(lab, 1, "beluga")
+    assert spans(lab, 2)[2] == ["{{animal}}", "{{ style }}"]
+    assert len(set(colours(lab, 1).values())) > 2
+    lab.picture(tmp_path / "prose.png")

@@ -139,11 +139,17 @@ def test_models_and_sizes_are_listed(kernel):
     assert len(sizes.splitlines()) == 1 + 13 + 1
 
 
-def test_help_is_printed_and_is_what_the_question_mark_shows(kernel):
-    shown = kernel.run("%beluga --help")
-    assert shown.stdout.startswith("%beluga [options] prompt")
-    assert kernel.run("print(get_ipython().find_line_magic('beluga').__doc__)").stdout == shown.stdout
-    assert kernel.run("%beluga help").stdout == shown.stdout
+def test_help_is_a_table_and_its_text_is_what_the_question_mark_shows(kernel):
+    [bundle] = kernel.run("%beluga --help").bundles
+    assert bundle["text/plain"].startswith("%beluga [options] prompt")
+    assert '<code style="white-space:normal">%beluga [options] prompt</code>' in bundle["text/html"]
+    assert kernel.run("print(get_ipython().find_line_magic('beluga').__doc__)").stdout == (
+        f"{bundle['text/plain']}\n"
+    )
+    assert kernel.run("%beluga help").bundles == [bundle]
+    [models] = kernel.run("%beluga models --help").bundles
+    assert models["text/plain"].splitlines()[0].split()[:2] == ["%beluga", "models"]
+    assert models["text/html"].count("<tr ") == len(models["text/plain"].splitlines()) - 1
 
 
 def test_reloading_and_unloading_leave_nothing_behind(tmp_path):

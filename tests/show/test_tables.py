@@ -11,14 +11,15 @@ import pytest
 from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons, voted
 
 import beluga_nb
-from beluga_nb.budget import Prices
+from beluga_nb.budget import Caps, Prices
 from beluga_nb.catalog import Listing, models
 from beluga_nb.commands.table import CommandCall
+from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.scores import Duplicates, Leaderboard, Scores
 from beluga_nb.compare.vote_plan import plan_votes
 from beluga_nb.session.session import Session
 from beluga_nb.show.catalogue import models_table, sizes_table
-from beluga_nb.show.cheatsheet import cheatsheet
+from beluga_nb.show.cheatsheet import cheatsheet, help_bundle
 from beluga_nb.show.history import history_html
 from beluga_nb.show.plan import plan_bundle
 from beluga_nb.show.ranking import ranking_bundle, rankings_bundle, vote_plan_bundle, votes_bundle
@@ -57,6 +58,7 @@ TABLES = {
     "a check": lambda: reports_bundle([checked(say)]),
     "a plan": lambda: plan_bundle(planned(say)),
     "the cheatsheet": cheatsheet,
+    "the help": help_bundle,
     "scores": lambda: scores_bundle(Scores(say("name"), "1", scored(say), say("caveat"))),
     "scores with reasons": lambda: scores_bundle(Scores(say("name"), "1", tuple(scored_with_reasons(say)))),
     "distances": lambda: distances_bundle(distances(say)),
@@ -273,6 +275,11 @@ def test_the_state_of_a_session_is_a_table_and_examples():
     assert "<code>%beluga a &lt;b&gt;fox&lt;/b&gt;</code>" in shown["text/html"]
     assert shown["text/plain"].startswith("model  flux-2.0\nmode ")
     assert shown["text/plain"].endswith("\n\nTry\n  %beluga a <b>fox</b>")
+
+
+def test_a_plan_of_nothing_says_so_in_words():
+    shown = plan_bundle(Plan(posts=(), recorded=0, caps=Caps()))
+    assert shown["text/html"] == "<p>Dry run, nothing was sent: nothing is missing.</p>"
 
 
 def test_a_plan_shows_its_requests_word_for_word():

@@ -4,7 +4,7 @@ import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ILauncher } from '@jupyterlab/launcher';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
-import { addCopyButtons } from './errors';
+import { adornErrors } from './errors';
 import { prompts } from './prompts';
 import { COMMAND, addStudy } from './study';
 import svg from './study.svg';
@@ -44,7 +44,7 @@ const errors = {
   description: 'Adds a button to each suggestion of an error of beluga_nb, which copies it.',
   autoStart: true,
   requires: [IRenderMimeRegistry],
-  activate: (app, registry) => addCopyButtons(registry),
+  activate: (app, registry) => adornErrors(registry),
 };
 
 export default [colours, study, errors];
