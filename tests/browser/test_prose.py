@@ -55,7 +55,7 @@ def jupyter_path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lab(jupyter_path, request):
-    """One JupyterLab for all of these tests but the last two, which name another front end."""
+    """One JupyterLab for all of these tests but the last three, which name another front end."""
     app = getattr(request, "param", Lab)
     whole = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
     with app(notebook(), settings=whole, JUPYTER_PATH=str(jupyter_path)) as lab:
@@ -296,6 +296,13 @@ def test_in_notebook_7_a_prompt_is_prose_and_the_palette_opens_a_study(lab):
         lab.page.keyboard.press("Enter")
     popup.value.locator("h1", has_text="A prompt study").wait_for()
     popup.value.close()
+
+
+@pytest.mark.parametrize("lab", [Notebook7], indirect=True)
+def test_in_notebook_7_a_suggestion_of_an_error_has_its_button(lab):
+    lab.open(failed(BelugaError("It is closed.", Hint("Run ", Code("open()"), "."))), "failed.ipynb")
+    lab.cell(0).locator(".jp-OutputArea").get_by_role("button", name="Copy open()").click()
+    lab.cell(0).get_by_role("button", name="Copied").wait_for()
 
 
 @pytest.mark.parametrize("lab", [Notebook7], indirect=True)
