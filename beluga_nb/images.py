@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from beluga_nb.errors import InvalidImageError, MetadataError, RequestError
 from beluga_nb.metadata import excess, jpeg, png, webp
@@ -35,9 +35,6 @@ MAX_PIXELS = 40_000_000
 MAX_SIDE = 16_384
 """Most pixels of a side of a picture that is decoded (S25)."""
 
-
-MAX_IN_ONE_PIECE = 32 * 2**20
-"""Bytes of a picture that a decoder gets at once; this takes as much memory again."""
 
 MAX_DECODED = 256 * 2**20
 """Bytes of decoded pictures that are held for the next who asks for them."""
@@ -143,6 +140,9 @@ class _Decoded:
         return held
 
 
+_BLOCK = 256 * 2**10
+"""Bytes of a picture that a decoder gets at once."""
+
 _REFUSED = 16
 """The number of images that were offered last without being held."""
 
@@ -171,18 +171,14 @@ def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:
 
 
 def _decoded(data: bytes) -> Image:
-    in_one_piece = len(data) <= MAX_IN_ONE_PIECE
-    image = _opened(
-        data, png.with_one_idat(data) if in_one_piece and data.startswith(png.SIGNATURE) else data
-    )
+    image = _opened(data, png.with_one_idat(data) if data.startswith(png.SIGNATURE) else None)
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(data)
     if max(image.size) > MAX_SIDE:
         raise _too_large(data, f"a side above {MAX_SIDE:,} pixels")
-    if in_one_piece:
-        # Pillow's decoders release the GIL for each block that they read. A busy thread would keep it between
-        # two of them for up to 5 ms, and there may be hundreds.
-        image.decodermaxblock = len(data)
+    # Pillow's decoders release the GIL for each block that they read. A busy thread keeps it between two of
+    # them for up to 5 ms.
+    image.decodermaxblock = _BLOCK
     try:
         image.load()
     except Exception as error:  # Pillow raises at least six classes for damaged data
@@ -190,12 +186,12 @@ def _decoded(data: bytes) -> Image:
     return image
 
 
-def _opened(data: bytes, read: bytes = b"") -> ImageFile:
-    """Open a picture; of its bytes, `read` may be another form that gives the same image."""
+def _opened(data: bytes, file: IO[bytes] | None = None) -> ImageFile:
+    """Open a picture from a `file`, which may hold its bytes in another form that gives the same image."""
     from PIL import Image
 
     try:
-        return Image.open(io.BytesIO(read or data), formats=tuple(FORMATS))
+        return Image.open(file or io.BytesIO(data), formats=tuple(FORMATS))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         # Under -W error the warning is raised.
         raise _too_large(data) from None

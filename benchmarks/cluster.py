@@ -5,7 +5,8 @@ and no processor time for a picture, so the figures show what it costs to send c
 answers back. 0 workers stands for a run without an executor, with one call at once.
 
 The processor time of a cell, in milliseconds, is that of the notebook, of the scheduler and of all workers.
-Where one of these keeps a processor busy, more workers do not make a grid faster.
+Where one of these keeps a processor busy, more workers do not make a grid faster. Messages are those that the
+scheduler has read and written for a cell.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -64,25 +65,47 @@ def cluster(folder: Path, workers: int) -> Iterator[Any]:
         yield client
 
 
-class Measured(NamedTuple):
-    """The seconds that a grid takes, and the processor time of a cell in notebook, scheduler and workers."""
+def count_messages() -> None:
+    """Let this process count the messages of Dask that it reads and writes."""
+    connection = import_module("distributed.comm.tcp").TCP
+    connection.messages = 0
 
-    seconds: float
+    def counted(method: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*arguments: Any, **options: Any) -> Any:
+            connection.messages += 1
+            return method(*arguments, **options)
+
+        return count
+
+    for name in ("read", "write"):
+        setattr(connection, name, counted(getattr(connection, name)))
+
+
+def messages() -> int:
+    """Return the messages that were counted in this process."""
+    counted: int = import_module("distributed.comm.tcp").TCP.messages
+    return counted
+
+
+class Used(NamedTuple):
+    """Processor time of the notebook, the scheduler and all workers, in seconds, and messages."""
+
     notebook: float
-    scheduler: float
-    workers: float
+    scheduler: float = 0.0
+    workers: float = 0.0
+    messages: float = 0.0
+
+    @classmethod
+    def by(cls, client: Any) -> Used:
+        """Return what was used until now."""
+        if client is None:
+            return cls(time.process_time())
+        scheduler, sent = (client.run_on_scheduler(each) for each in (time.process_time, messages))
+        return cls(time.process_time(), scheduler, sum(client.run(time.process_time).values()), sent)
 
 
-def busy(client: Any) -> tuple[float, float, float]:
-    """Return the processor time that the notebook, the scheduler and all workers have used, in seconds."""
-    if client is None:
-        return time.process_time(), 0.0, 0.0
-    workers = sum(client.run(time.process_time).values())
-    return time.process_time(), client.run_on_scheduler(time.process_time), workers
-
-
-def measured(cells: int, workers: int) -> Measured:
-    """Run a grid."""
+def measured(cells: int, workers: int) -> tuple[float, Used]:
+    """Return the seconds that a grid takes, and what a cell of it uses."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         client = stack.enter_context(cluster(folder, workers)) if workers else None
@@ -94,11 +117,13 @@ def measured(cells: int, workers: int) -> Measured:
         session.grid("an owl, {{number}}", number=range(2 * max(workers, 1))).run(
             assume_yes=True, executor=client
         )
+        if client:
+            client.run_on_scheduler(count_messages)
         grid = session.grid("a fox, {{number}}", number=range(cells))
-        before, began = busy(client), time.perf_counter()
+        before, began = Used.by(client), time.perf_counter()
         grid.run(assume_yes=True, executor=client)
-        seconds, after = time.perf_counter() - began, busy(client)
-        return Measured(seconds, *[(end - start) / cells for start, end in zip(before, after, strict=True)])
+        seconds, after = time.perf_counter() - began, Used.by(client)
+        return seconds, Used(*[(end - start) / cells for start, end in zip(before, after, strict=True)])
 
 
 def main() -> None:
@@ -109,15 +134,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="for a picture")
     options = parser.parse_args()
     os.environ[SECONDS] = str(options.seconds)
-    names = "seconds", "cells per second", "of what the engine allows", "notebook", "scheduler", "workers"
+    names = "seconds", "cells per second", "of what the engine allows", *Used._fields
     print("| where", *names, sep=" | ", end=f" |\n|---{'|--:' * len(names)}|\n")
     for workers in options.workers:
-        found = measured(options.cells, workers)
-        share = options.cells * options.seconds / max(workers, 1) / found.seconds
+        seconds, used = measured(options.cells, workers)
+        share = options.cells * options.seconds / max(workers, 1) / seconds
         where = f"{workers} workers" if workers else "without workers, one call at once"
-        figures = f"{found.seconds:.0f}", f"{options.cells / found.seconds:.1f}", f"{share:.0%}"
-        used = [f"{1000 * each:.1f} ms" for each in found[1:]]
-        print("| " + " | ".join([where, *figures, *used]) + " |", flush=True)
+        figures = f"{seconds:.0f}", f"{options.cells / seconds:.1f}", f"{share:.0%}"
+        times = [f"{1000 * each:.1f} ms" for each in used[:-1]]
+        print("| " + " | ".join([where, *figures, *times, f"{used.messages:.1f}"]) + " |", flush=True)
 
 
 if __name__ == "__main__":

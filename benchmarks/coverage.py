@@ -2,6 +2,7 @@
 
     python -m benchmarks.coverage            # the table: about a minute
     python -m benchmarks.coverage --plan     # how good `plan_votes` is
+    python -m benchmarks.coverage --many     # rankings of twelve equal names
     python -m benchmarks.coverage --scores   # differences of scores
 
 In each study every voter compares every pair of three names once on every prompt. Each picture has an effect
@@ -156,6 +157,19 @@ def table() -> Iterator[str]:
         )
 
 
+def many() -> Iterator[str]:
+    """Yield how often rankings of twelve equal names tell any of their 66 pairs apart."""
+    yield "| prompts | voters | pictures | tastes | covered | any two told apart |"
+    yield "|--:" * 6 + "|"
+    for prompts, voters, pictures, tastes in product((4, 8, 16), (1, 5, 30), (0.5, 1.0), (0.0, 0.5)):
+        if voters >= MIN_VOTERS or not tastes:
+            equal = (0.0,) * 12
+            design = Design(prompts=prompts, voters=voters, pictures=pictures, tastes=tastes, strengths=equal)
+            _, after = simulated(design)
+            figures = f"{np.mean(after.covered):.1%} | {np.mean(after.apart):.1%}"
+            yield f"| {prompts} | {voters} | {pictures:g} | {tastes:g} | {figures} |"
+
+
 def plans() -> Iterator[str]:
     """Yield how often studies of the planned size tell two names apart."""
     yield "| effect | voters | pictures | tastes | prompts planned | told apart |"
@@ -273,6 +287,6 @@ def score_table(studies: int = 1000) -> Iterator[str]:
 
 if __name__ == "__main__":
     assert LEVEL == 0.05
-    found = score_table() if "--scores" in sys.argv else plans() if "--plan" in sys.argv else table()
-    for line in found:
+    tables = {"--plan": plans, "--many": many, "--scores": score_table}
+    for line in next((tables[each] for each in sys.argv[1:] if each in tables), table)():
         print(line, flush=True)

@@ -133,10 +133,10 @@ EVERYWHERE = {
         f"--basetemp={LEFT}",
         "-m",
         "environment or everywhere",
-        "tests/test_environments.py",
+        *marked("everywhere"),
     ),
 }
-"""All of `tests/environments`, by `python -m tests environments`; every check tries the oldest."""
+"""All of `tests/environments`, and NbClassic and Firefox; every check tries the oldest of everything."""
 
 KINDS = {"": CHECKS, "quick": QUICK, "whole": CHECKS, "environments": EVERYWHERE}
 

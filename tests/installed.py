@@ -1,6 +1,8 @@
 """Environments of their own, for what must be tried beside other libraries than those that are here."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -8,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from kernels import clean_environment
+from pins import interpreter
+
+FOLDER = Path(__file__).parent / "environments"
 
 PATIENCE = 600  # seconds for one installation, or for the tests that run in one
 
@@ -52,3 +57,20 @@ class Environment:
     def environ(self, **more: str) -> dict[str, str]:
         kept = {name: value for name, value in clean_environment().items() if name != "PYTHONPATH"}
         return kept | {"PATH": f"{self.bin}{os.pathsep}{kept['PATH']}"} | more
+
+
+def pinned(name: str, folder: Path) -> Environment:
+    """Install what a file of `tests/environments` says; the folder TESTS_ENVIRONMENTS keeps it for later."""
+    pins = FOLDER / f"{name}.txt"
+    version = re.match(r"# Python (3\.\d+)\n", pins.read_text())[1]
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"There is no Python {version} here.")
+    kept = Path(os.environ.get("TESTS_ENVIRONMENTS", folder)) / f"{name}-kept"
+    if not (kept / "pins.txt").exists() or (kept / "pins.txt").read_text() != pins.read_text():
+        shutil.rmtree(kept, ignore_errors=True)
+        Environment(kept, "--no-deps", "--only-binary=:all:", "-r", str(pins), python=python)
+        shutil.copy2(pins, kept / "pins.txt")
+    # pip never writes into a file, so that links to them are as good as copies.
+    shutil.copytree(kept, folder / "env", symlinks=True, copy_function=os.link)
+    return Environment(folder / "env", python=python)

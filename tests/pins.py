@@ -3,8 +3,8 @@
 Each is what its makers publish of a hosted notebook, as far as it concerns us: the kernel, its front end and
 what shares a dependency with us. The rest is what pip takes beside those. `FOLDER` holds clones of the
 repositories below, and `databricks.txt`, downloaded from the address below. Without FOLDER only the oldest
-and the newest of everything, and what a diffusers pipeline or a learned metric needs, are written, which
-need no list. A later run reads what is published by then.
+and the newest of everything, and what NbClassic, a diffusers pipeline or a learned metric needs, are written,
+which need no list. A later run reads what is published by then.
 """
 
 import json
@@ -187,9 +187,14 @@ def asked() -> list[str]:
     return [each for each in every if not each.startswith("beluga_nb[")]
 
 
-def floors() -> list[str]:
+def floors(wanted: Iterable[str]) -> list[str]:
     """Return the same, each in the oldest version that will do."""
-    return [re.sub(r">=([\w.]+)[^;]*", r"==\1", each) for each in asked()]
+    return [re.sub(r">=([\w.]+)[^;]*", r"==\1", each) for each in wanted]
+
+
+CLASSIC = floors([*PROJECT["dependencies"], *(each for each in asked() if each.startswith("ipykernel"))])
+CLASSIC += ["nbclassic>=1.3.3"]
+"""What opens NbClassic, the page of Notebook 6, with ipywidgets 7."""
 
 
 def without_cuda(pins: dict[str, str]) -> dict[str, str]:
@@ -211,7 +216,11 @@ def write(name: str, python: str, source: str, pins: dict[str, str], published: 
 def main(words: list[str]) -> None:
     (ROOT / "tests/environments").mkdir(exist_ok=True)
     today = datetime.now(UTC).date().isoformat()
-    for name, python, wanted in (("oldest", "3.11", floors()), ("newest", "3.13", asked())):
+    for name, python, wanted in (
+        ("oldest", "3.11", floors(asked())),
+        ("nbclassic", "3.11", CLASSIC),
+        ("newest", "3.13", asked()),
+    ):
         pins = resolved(interpreter(python) or sys.executable, wanted, {})
         write(
             name,

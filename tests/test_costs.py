@@ -100,13 +100,20 @@ def test_a_recorded_picture_is_written_once_and_not_read_again(noise, tmp_path, 
     assert len(noise) not in read
 
 
-def test_calls_that_are_made_at_once_do_not_read_what_is_written_down_of_each_other(tmp_path, monkeypatch):
+@pytest.mark.parametrize("in_grid", [True, False])
+def test_calls_that_are_made_at_once_do_not_read_what_is_written_down_of_each_other(
+    in_grid, tmp_path, monkeypatch
+):
     read = counted(monkeypatch, files, "read", lambda path: path.parent.name == "pending")
     written = counted(monkeypatch, files, "write", lambda path, _: path.parent.name == "pending")
     with Faulty(images(b64(SMALL))) as server:
         session = session_at(server, tmp_path, max_in_flight=12)
         names = list("abcdefghijkl")
-        session.grid("a fox called {{name}}", name=names, model="flux-2.0").run(assume_yes=True)
+        if in_grid:
+            session.grid("a fox called {{name}}", name=names, model="flux-2.0").run(assume_yes=True)
+        else:
+            for job in [session.submit(f"a fox called {name}", model="flux-2.0") for name in names]:
+                job.result()
     assert (sum(written), sum(read)) == (12, 0)
 
 

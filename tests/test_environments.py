@@ -16,9 +16,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from installed import Environment
+from installed import FOLDER, Environment, pinned
 from kernels import Kernel
-from pins import interpreter
 
 from beluga_nb.config.versions import BUGS
 from beluga_nb.learned import CLIPScore, Features
@@ -26,7 +25,6 @@ from beluga_nb.session.session import Session
 from tests.badges import NOTEBOOKS, WITH_VOTES, notebook_with_badges
 
 ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / "tests/environments"
 MARKS = {
     "oldest": [pytest.mark.environment],
     "binder": [pytest.mark.environment, pytest.mark.whole],
@@ -34,7 +32,7 @@ MARKS = {
 NAMES = [
     pytest.param(path.stem, marks=MARKS.get(path.stem, [pytest.mark.everywhere]))
     for path in sorted(FOLDER.glob("*.txt"))
-    if path.stem not in {"diffusers", "metrics"}  # no notebook of anyone's: each runs one test below
+    if path.stem not in {"diffusers", "metrics", "nbclassic"}  # these have tests of their own
 ]
 
 SUITES = ("magics", "widgets", "show", "compare", "store", "session")
@@ -94,21 +92,8 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(name, tmp_path_factory):
-    """What the file says, installed; TESTS_ENVIRONMENTS is a folder that keeps it for the next time."""
-    pins = FOLDER / f"{name}.txt"
-    version = re.match(r"# Python (3\.\d+)\n", pins.read_text())[1]
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"There is no Python {version} here.")
-    folder = tmp_path_factory.mktemp(name) / "env"
-    kept = Path(os.environ.get("TESTS_ENVIRONMENTS", folder.parent)) / f"{name}-kept"
-    if not (kept / "pins.txt").exists() or (kept / "pins.txt").read_text() != pins.read_text():
-        shutil.rmtree(kept, ignore_errors=True)
-        Environment(kept, "--no-deps", "--only-binary=:all:", "-r", str(pins), python=python)
-        shutil.copy2(pins, kept / "pins.txt")
-    # pip never writes into a file, so that links to them are as good as copies.
-    shutil.copytree(kept, folder, symlinks=True, copy_function=os.link)
-    return Environment(folder, python=python)
+    """What the file says, installed."""
+    return pinned(name, tmp_path_factory.mktemp(name))
 
 
 def frozen(environment, folder):

@@ -2,9 +2,9 @@
 
 For every request and engine, the client in front of the server in front of the engine, in process and over a
 real port, a server that wants another dialect, a service that is polled, a server that fails on demand and
-was not asked to, and what `engines/pipeline.py` builds for a session (in every mode, with and without caps,
-around an engine and around a service, in whole and in parts, and its recording) all give what the engine
-gives, to the byte.
+was not asked to, an engine that is asked in batches, and what `engines/pipeline.py` builds for a session (in
+every mode, with and without caps, around an engine and around a service, in whole and in parts, and its
+recording) all give what the engine gives, to the byte.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from beluga_nb.config.keys import Secret
 from beluga_nb.config.settings import Settings
 from beluga_nb.engines import pipeline
 from beluga_nb.engines.backend import Backend
+from beluga_nb.engines.batch_engine import BatchEngine
 from beluga_nb.engines.call import Call
 from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.per_loop import PerLoop
@@ -166,7 +167,15 @@ def on_each_loop(make):
     return ask_it
 
 
+def in_batches(engine):
+    async def answers(requests):
+        return [await result_or_error(engine, request) for request in requests]
+
+    return BatchEngine(answers, size=2, wait=0)
+
+
 SERVERS = {
+    "in batches": in_batches,
     "in process, url": lambda engine: in_process(engine, "url"),
     "in process, b64_json": lambda engine: in_process(engine, "b64_json"),
     "in OpenAI's words": in_openais_words,

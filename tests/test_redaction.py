@@ -296,7 +296,8 @@ def test_a_run_of_backslashes_is_looked_through_once_when_its_end_is_known(monke
     )
     stream, piece = redaction.RedactedStream(), b"\\" * redaction._BLOCK
     passed = b"".join(stream.feed(piece) for _ in range(8)) + stream.finish()
-    assert (passed, sizes) == (8 * piece, [len(passed)]), key
+    large = [size for size in sizes if size > 2**10]  # Other threads may pass something on, too.
+    assert (passed, large) == (8 * piece, [len(passed)]), key
 
 
 def test_a_key_behind_a_run_of_signs_is_found():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -53,9 +54,10 @@ class Http:
 
     It sends each request once. With `app`, that ASGI application answers in this process; `make_preview`
     makes the small copies of its pictures. `answered` is called when an answer has come, whose pictures are
-    still to be downloaded and checked. Deadlines are on the running loop's clock. Raises
-    `APIConnectionError`, `APIStatusError`, `RateLimitError`, `OutcomeUnknownError`, `APITimeoutError`,
-    `InvalidResponseError`, `InvalidImageError`, or `IncompleteError` where only some pictures are good.
+    still to be downloaded and checked, each in a block of `checking`. Deadlines are on the running loop's
+    clock. Raises `APIConnectionError`, `APIStatusError`, `RateLimitError`, `OutcomeUnknownError`,
+    `APITimeoutError`, `InvalidResponseError`, `InvalidImageError`, or `IncompleteError` where only some
+    pictures are good.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Http:
         sleep: Sleep = asyncio.sleep,
         make_preview: PreviewMaker | None = None,
         answered: Callable[[], None] = lambda: None,
+        checking: Callable[[], AbstractAsyncContextManager[object]] = contextlib.nullcontext,
     ) -> None:
         self.endpoint = endpoint
         self.sleep = sleep
         self.make_preview = make_preview
         self.answered = answered
+        self.checking = checking
         self.transport = Transport(endpoint, app=app)
 
     async def __call__(self, request: Request) -> Result:
@@ -188,7 +192,8 @@ class Http:
             place = part.sample - request.sample
             here[place] = item = await _with_bytes(items[place], download)
             try:
-                return await asyncio.to_thread(self._checked, part, item, origin)
+                async with self.checking():
+                    return await asyncio.to_thread(self._checked, part, item, origin)
             except InvalidResponseError:
                 here[place] = items[place]  # its address may give an undamaged one later
                 raise

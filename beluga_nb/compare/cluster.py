@@ -59,23 +59,21 @@ class SchedulerTicket:
 
     def issue(self, client: object) -> Callable[[], None]:
         """Give it to the scheduler; return a function that removes it when its task has ended."""
-        queue = self._queue(client)
+        queue = import_module("distributed").Queue(self.name, client=client)  # The client comes from it.
         queue.put(1)
         return cast(Callable[[], None], queue.close)
 
-    def take(self, client: object = None) -> bool:
+    def take(self, client: Any = None) -> bool:
         """Take it, on a worker or with a client; return whether it was still there."""
-        queue = self._queue(client)
-        try:
-            return bool(queue.get(batch=True))  # returns what is there, and does not wait
-        finally:
-            queue.close()
-
-    def _queue(self, client: object) -> Any:
-        distributed = import_module("distributed")  # Lazy import: a client comes from it.
         with _CONNECTING:
-            client = client or distributed.get_client()
-        return distributed.Queue(self.name, client=client)
+            client = client or import_module("distributed").get_client()
+        try:
+            # As `Queue.get`, which would first ask the scheduler for a queue. This returns what is there, and
+            # does not wait.
+            found = client.sync(client.scheduler.queue_get, name=self.name, batch=True)
+        except KeyError:  # It was removed.
+            return False
+        return bool(found)
 
 
 class ClusterWorkers:
@@ -100,6 +98,7 @@ class ClusterWorkers:
         self._known: set[str] = set()
         self.has_unfit = False
         self._looked = self._seen = time.monotonic()
+        _check_not_in_task()
         if not self._ask(present_in(cluster)):
             raise RequestError(
                 "The cluster has no workers.", "Start some first: cluster.scale(2), or adapt(minimum=1)."
@@ -184,6 +183,16 @@ class ClusterWorkers:
                 "The function cannot be read",
                 "Install what it uses where the workers run, or define it in a module that they have.",
             )
+
+
+def _check_not_in_task() -> None:
+    """Raise `RequestError` in a task that occupies a thread of a worker, for which its own tasks may wait."""
+    threads = sys.modules.get("distributed.threadpoolexecutor")
+    if threads and getattr(threads.thread_state, "proceed", False):
+        raise RequestError(
+            "This task occupies a thread of the cluster, for which its own calls might wait.",
+            "Get the client by `with distributed.worker_client() as client:`, which frees the thread.",
+        )
 
 
 def present_in(cluster: Cluster) -> set[str]:

@@ -277,7 +277,7 @@ class Questions(ABC, Generic[Judgement]):
 
     @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:
-        return dict(self.plan()._repr_mimebundle_())
+        return redacted_bundle(self.plan()._repr_mimebundle_())
 
 
 # --- one picture at a time

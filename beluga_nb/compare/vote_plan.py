@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import NormalDist, fmean, pvariance
 
-from beluga_nb.compare.inference import LEVEL, MIN_PROMPTS, MIN_VOTERS, t_quantile
+from beluga_nb.compare.inference import LEVEL, MIN_PROMPTS, MIN_VOTERS, quantile_for_many, t_quantile
 from beluga_nb.errors import RequestError
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle
@@ -138,14 +138,16 @@ class _Spread:
         # Other names are compared with both, which is as good as more votes on the two.
         votes = self.vote * 2 / names / (prompts * voters)
         of_prompts, of_voters = self.prompt / prompts + votes, self.voter / voters + votes
-        variance, degrees = of_prompts, prompts - 1
+        variance = of_prompts
+        degrees = least = prompts - 1
         if voters >= MIN_VOTERS:
             variance = of_prompts + of_voters - votes
             divisor = of_prompts**2 / (prompts - 1) + of_voters**2 / (voters - 1)
-            degrees = max(int(variance**2 / divisor), min(prompts, voters) - 1)
+            least = min(prompts, voters) - 1
+            degrees = max(int(variance**2 / divisor), least)
         # The hardest of all pairs: see `inference.Fit.apart`.
-        reach = t_quantile(degrees, LEVEL / math.comb(names, 2)) + _beyond(power, degrees)
-        return reach * math.sqrt(variance)
+        reach = quantile_for_many(degrees, least, LEVEL / math.comb(names, 2))
+        return (reach + _beyond(power, degrees)) * math.sqrt(variance)
 
 
 _NORMAL = [NormalDist().inv_cdf((number + 0.5) / 40) for number in range(40)]

@@ -189,7 +189,9 @@ async def _ask_service(
     from beluga_nb.api.http import Http  # Lazy import: a replay needs no HTTP client.
 
     service = shared_service(endpoint, room, faults=faults)
-    http = Http(endpoint, app=service.app, make_preview=make_preview, answered=answered)
+    http = Http(
+        endpoint, app=service.app, make_preview=make_preview, answered=answered, checking=room.checking
+    )
     return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar, cast
 from weakref import WeakSet, WeakValueDictionary
 
@@ -31,6 +33,7 @@ class EngineRoom:
         self.flights = KeyedLocks()
         self.taking = ProcessLock()
         self.under_way: set[str] = set()  # the ids of recorded calls without an end
+        self._checks = ConcurrencyLimit()
         self._takes: dict[Hashable, set[Request]] = {}
         self._limits: WeakValueDictionary[Hashable, ConcurrencyLimit] = WeakValueDictionary()
         self._services: dict[Hashable, PerLoop[object]] = {}
@@ -54,6 +57,10 @@ class EngineRoom:
     def limit(self, service: Hashable) -> ConcurrencyLimit:
         """Return the limit of all calls to a service."""
         return self._limits.setdefault(service, ConcurrencyLimit())
+
+    def checking(self) -> AbstractAsyncContextManager[object]:
+        """Wait for a turn to check a picture in a block: more at once than cores delay the event loop."""
+        return self._checks.place((os.cpu_count() or 1) + 1)
 
     def service(self, name: Hashable, make: Callable[[], T]) -> T:
         """Return what all calls to a service share on the running loop; `make` makes it, for each loop anew.

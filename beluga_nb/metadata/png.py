@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
-from itertools import islice
-from typing import NamedTuple
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, islice
+from typing import IO, NamedTuple
 
 from beluga_nb.errors import MetadataError
 from beluga_nb.metadata.parts import MOST_SEARCHED, bounded
@@ -54,8 +57,8 @@ def has_end(data: bytes) -> bool:
     return False
 
 
-def with_one_idat(data: bytes) -> bytes:
-    """Return the file with its run of IDAT chunks as a single one, without its checksum.
+def with_one_idat(data: bytes) -> IO[bytes]:
+    """Return a file whose run of IDAT chunks is a single one, without its checksum; nothing is copied.
 
     Pillow reads chunk by chunk, does not look at their checksums, and takes the GIL between two of them.
     """
@@ -66,11 +69,44 @@ def with_one_idat(data: bytes) -> bytes:
         elif run:
             break
     if len(run) < 2:
-        return data
+        return io.BytesIO(data)
     view, size = memoryview(data), sum(chunk.end - chunk.start - 12 for chunk in run)
+    head = memoryview(struct.pack(">I", size) + b"IDAT")
     contents = (view[chunk.start + 8 : chunk.end - 4] for chunk in run)
-    head = struct.pack(">I", size) + b"IDAT"
-    return b"".join([view[: run[0].start], head, *contents, bytes(4), view[run[-1].end :]])
+    return _Pieces([view[: run[0].start], head, *contents, memoryview(bytes(4)), view[run[-1].end :]])
+
+
+class _Pieces(io.BytesIO):
+    """A file for reading that consists of several pieces, of which only what is read is copied."""
+
+    def __init__(self, pieces: Sequence[memoryview]) -> None:
+        super().__init__()
+        self._pieces = pieces
+        self._starts = [0, *accumulate(map(len, pieces))]
+        self._at = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes."""
+        start, end = self._at, self._starts[-1]
+        if size is not None and size >= 0:
+            end = min(end, start + size)
+        found, number = [], bisect_right(self._starts, start) - 1
+        while self._at < end:
+            first = self._starts[number]
+            found.append(self._pieces[number][self._at - first : end - first])
+            self._at += len(found[-1])
+            number += 1
+        return b"".join(found)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go on elsewhere, as any file."""
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._starts[-1]}[whence]
+        self._at = max(0, origin + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """Return where the next byte is read."""
+        return self._at
 
 
 def find(data: bytes) -> bytes | None:

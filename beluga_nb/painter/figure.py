@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +16,10 @@ from PIL import ImageColor
 
 from beluga_nb.errors import SettingsError
 from beluga_nb.painter.colour import RGB, brightness, dark, light, rgb
+from beluga_nb.painter.forms import FORMS, Groups
 from beluga_nb.painter.marks import Shape
-from beluga_nb.painter.outline import (
-    Outline,
-    balls,
-    box,
-    curve,
-    ellipse,
-    moved,
-    polygon,
-    ribbon,
-    ring,
-    rod,
-    turned,
-)
-from beluga_nb.painter.stream import Floats, Stream, seed_of
+from beluga_nb.painter.outline import Outline, moved, turned
+from beluga_nb.painter.stream import Floats, Stream
 
 FOLDER = "BELUGA_FIGURES"
 """The environment variable that names a folder of your own figures."""
@@ -57,7 +45,6 @@ class Coat:
     night: bool
     moods: tuple[str, ...]
     stream: Stream
-    pose: str = ""
 
     @property
     def lit(self) -> RGB:
@@ -83,6 +70,7 @@ class Figure:
     """What a file says of a figure before its parts: how it is asked for, where it lives, how large it is.
 
     The anchors are (x, y) in the figure's height: where it sits, holds, looks from, and how wide its head is.
+    What is worn has a width, of the wearer's head's, and how far its lower edge is above the head's middle.
     """
 
     name: str
@@ -93,6 +81,8 @@ class Figure:
     colour: RGB
     front: bool
     like: str
+    holds: bool
+    worn: tuple[float, ...]
     anchors: Mapping[str, tuple[float, ...]]
 
 
@@ -121,7 +111,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """The parts of a figure, the joints that bend them, and how far each pose bends which joint."""
+    """The parts of a figure, the joints that bend them, and how far a mood bends which joint."""
 
     parts: tuple[Part, ...]
     joints: Mapping[str, tuple[float, float, float]]
@@ -132,7 +122,8 @@ class Drawing:
         bends = {
             name: coat.stream.one(f"joint {name}", -sway, sway) for name, (_, _, sway) in self.joints.items()
         }
-        bends |= self.poses.get(coat.pose, {})
+        for mood in coat.moods:
+            bends |= self.poses.get(mood, {})
         placed = [tuple(self._bent(o, p.joint, bends) for o in p.outlines) for p in self.parts]
         return tuple(
             Shape(
@@ -177,11 +168,15 @@ class Gallery(Mapping[str, Figure]):
         """Return how many figures there are."""
         return len(self._paths)
 
-    def words(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (language, word, name) for the names and then for all words of all figures."""
-        yield from ((ENGLISH, name.replace("-", " "), name) for name in self._paths)
+    def words(self) -> list[tuple[str, str, str]]:
+        """Return (language, word, name) for the names and then for all words of all figures."""
+        found = [(ENGLISH, name.replace("-", " "), name) for name in self._paths]
         for name, path in self._paths.items():
-            yield from ((language, word, name) for language, word in _words(_header_of(path)))
+            entries = _header_of(path)
+            for language in LANGUAGES:
+                listed = str(entries.get(language, "")).lower().split(",")
+                found += [(language, word, name) for word in map(str.strip, listed) if word]
+        return found
 
 
 def figures(environ: Mapping[str, str] = os.environ) -> Gallery:
@@ -215,19 +210,13 @@ def _header_of(path: str | Path) -> Mapping[str, object]:
     return {name: word or number for name, word, number in found} if plain else _toml(path, top)
 
 
-def _words(entries: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for language in LANGUAGES:
-        listed = str(entries.get(language, "")).lower().split(",")
-        yield from ((language, word.strip()) for word in listed if word.strip())
-
-
 @cache
 def header(path: Path) -> Figure:
     """Return what stands before a figure's parts; raises `FigureError` where that is not right."""
     entries = _header_of(path)
     known = {
         *LANGUAGES,
-        *("kind", "stance", "size", "colour", "facing", "like", "unit", "joints", "poses"),
+        *("kind", "stance", "size", "colour", "facing", "like", "unit", "joints", "poses", "worn", "holds"),
         *ANCHORS,
     }
     if strange := sorted({*entries} - known):
@@ -241,6 +230,7 @@ def header(path: Path) -> Figure:
     try:
         colour, size = rgb(str(entries.get("colour", "#b0a89c"))), float(str(entries.get("size", 0.5)))
         unit = float(str(entries.get("unit", 100)))
+        worn = tuple(_numbers(str(entries.get("worn", "")))[0].tolist())
         anchors = {
             a: tuple(float(n) / unit for n in _numbers(str(entries[a]))[0]) for a in ANCHORS if a in entries
         }
@@ -255,6 +245,8 @@ def header(path: Path) -> Figure:
         colour,
         entries.get("facing") == "front",
         str(entries.get("like", "")),
+        bool(entries.get("holds")),
+        worn,
         anchors,
     )
 
@@ -347,12 +339,12 @@ def _part(
         raise ValueError(f"no {strange[0]!r} in a part. It may have: {', '.join((*FORMS, *KEYS))}.")
     if not forms:
         raise ValueError(f"it needs one of {', '.join(FORMS)}.")
-    widths = _numbers(str(entry.get("widths", "4")))
+    widths = [(w / unit).tolist() for w in _numbers(str(entry.get("widths", "4")))]
     outlines = [
         outline
         for form in forms
         for k, numbers in enumerate(_numbers(str(entry[form])))
-        for outline in FORMS[form](numbers, unit, widths[min(k, len(widths) - 1)] / unit)
+        for outline in FORMS[form](_group(form, numbers, unit), widths[min(k, len(widths) - 1)], 0)
     ]
     outlines = list(_copies(outlines, entry, unit))
     within, joint = str(entry.get("within", "")), str(entry.get("joint", ""))
@@ -373,71 +365,43 @@ def _part(
     )
 
 
-def _points(numbers: Floats, unit: float) -> Floats:
-    if len(numbers) % 2 or len(numbers) < 4:
-        raise ValueError(f"{len(numbers)} numbers are no list of points x,y.")
-    return numbers.reshape(-1, 2) * (1 / unit, -1 / unit)
-
-
-def _fixed(numbers: Floats, least: int, most: int, form: str) -> list[float]:
-    if not least <= len(numbers) <= most:
-        raise ValueError(f"{len(numbers)} numbers do not make {form}.")
-    return [float(number) for number in numbers]
-
-
-def _ellipse(numbers: Floats, unit: float, _: Floats) -> list[Outline]:
-    x, y, rx, *more = _fixed(numbers, 3, 5, "an ellipse: x y rx [ry [tilt]]")
-    ry, tilt = (*more, *(rx, 0.0)[len(more) :])
-    return [ellipse(x / unit, -y / unit, rx / unit, ry / unit, tilt)]
-
-
-def _box(numbers: Floats, unit: float, _: Floats) -> list[Outline]:
-    left, top, right, bottom, *r = _fixed(numbers, 4, 5, "a box: left top right bottom [rounding]")
-    return [box(left / unit, -top / unit, right / unit, -bottom / unit, *(each / unit for each in r))]
-
-
-def _ring(numbers: Floats, unit: float, _: Floats) -> list[Outline]:
-    x, y, r, width = _fixed(numbers, 4, 4, "a ring: x y radius width")
-    return [ring(x / unit, -y / unit, r / unit, width / unit)]
-
-
-def _leaves(numbers: Floats, unit: float, _: Floats) -> list[Outline]:
-    x, y, rx, ry, n, r = _fixed(numbers, 6, 6, "leaves: x y rx ry number radius")
-    reach = rx / unit, ry / unit
-    return balls(
-        Stream(seed_of("leaves", str(numbers.tolist()))), x / unit, -y / unit, reach, int(n), r / unit
-    )
-
-
-def _rods(numbers: Floats, unit: float, widths: Floats) -> list[Outline]:
-    points = [(float(x), float(y)) for x, y in _points(numbers, unit)]
-    return [rod(a, b, float(widths[0])) for a, b in pairwise(points)]
-
-
-# A form takes a group of numbers, the unit, and widths; each group makes one outline or several.
-FORMS: Mapping[str, Callable[[Floats, float, Floats], list[Outline]]] = {
-    "curve": lambda numbers, unit, _: [curve(_points(numbers, unit))],
-    "polygon": lambda numbers, unit, _: [polygon(_points(numbers, unit))],
-    "ribbon": lambda numbers, unit, widths: [ribbon(_points(numbers, unit), widths.tolist())],
-    "line": _rods,
-    "ellipse": _ellipse,
-    "box": _box,
-    "ring": _ring,
-    "leaves": _leaves,
+NUMBERS: Mapping[str, tuple[str, int]] = {
+    "ellipse": ("x y radius radius tilt", 3),
+    "box": ("x y x y rounding", 4),
+    "ring": ("x y radius width", 4),
+    "leaves": ("x y radius radius number size", 6),
 }
+"""What the numbers of a form are that is not made of points, and how many it needs."""
+
+
+def _group(form: str, numbers: Floats, unit: float) -> Groups:
+    """Return the numbers of an outline in the figure's height, y down."""
+    if form not in NUMBERS:
+        if len(numbers) % 2 or len(numbers) < 4:
+            raise ValueError(f"{len(numbers)} numbers are no list of points x,y.")
+        return [(x / unit, -y / unit) for x, y in numbers.reshape(-1, 2).tolist()]
+    meaning, least = NUMBERS[form]
+    kinds = meaning.split()
+    if not least <= len(numbers) <= len(kinds):
+        raise ValueError(f"{len(numbers)} numbers do not make {form} = {meaning!r}.")
+    scales = {"y": -unit, "tilt": 1.0, "number": 1.0}
+    return [tuple(n / scales.get(kind, unit) for n, kind in zip(numbers.tolist(), kinds, strict=False))]
+
+
+def _three(text: str) -> tuple[int, float, float]:
+    n, x, y = _numbers(text)[0].tolist()
+    return int(n), x, y
 
 
 def _copies(outlines: list[Outline], entry: Mapping[str, object], unit: float) -> Iterator[Outline]:
     """Yield the outlines, repeated along a line, round a centre, and mirrored, as a part asks for."""
     if "repeat" in entry:
-        n, dx, dy = _fixed(_numbers(str(entry["repeat"]))[0], 3, 3, "a repetition: n dx dy")
-        outlines = [moved(o, k * dx / unit, -k * dy / unit) for k in range(int(n)) for o in outlines]
+        n, dx, dy = _three(str(entry["repeat"]))
+        outlines = [moved(o, k * dx / unit, -k * dy / unit) for k in range(n) for o in outlines]
     if "spin" in entry:
-        n, x, y = _fixed(_numbers(str(entry["spin"]))[0], 3, 3, "a spin: n x y")
+        n, x, y = _three(str(entry["spin"]))
         x, y = x / unit, -y / unit
-        outlines = [
-            moved(turned(moved(o, -x, -y), 360 / n * k), x, y) for k in range(int(n)) for o in outlines
-        ]
+        outlines = [moved(turned(moved(o, -x, -y), 360 / n * k), x, y) for k in range(n) for o in outlines]
     yield from outlines
     if entry.get("mirror") is not None and entry["mirror"] is not False:
         axis = 0.0 if entry["mirror"] is True else float(str(entry["mirror"])) / unit

@@ -311,7 +311,7 @@ class Shape:
     def _scattered(self, sheet: Sheet, box: Box) -> bool:
         """Return whether this is many small equal things, far apart, in one colour: drops, flakes, stars."""
         many, area = len(self.outlines), (box[2] - box[0]) * (box[3] - box[1])
-        if many < 5 or self.within or len(self.fill) > 1 or area < 8_000 * many:
+        if many < 5 or self.within or len(self.fill) > 1 or area < 2_000 * many:
             return False
         if len({len(outline) for outline in self.outlines}) > 1:
             return False

@@ -125,7 +125,7 @@ def setting_kinds() -> Mapping[str, str]:
 
 def _entries() -> Iterator[tuple[str, str, str]]:
     """Yield (phrase, tag, value); a later one wins."""
-    spoken = [*figures().words()]
+    spoken = figures().words()
     yield from _foreign_entries()
     yield from ((word, "subject", name) for language, word, name in spoken if language != ENGLISH)
     # English, which the lexicon is made for, wins where a word means something else in another language.

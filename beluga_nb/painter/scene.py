@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from beluga_nb.painter.colour import RGB, mix, rgb, turned
+from beluga_nb.painter.figure import figures
 from beluga_nb.painter.look import Look
 from beluga_nb.painter.reading import (
     EAST_ASIAN,
@@ -151,7 +152,7 @@ def moods_of(reading: Reading) -> tuple[str, ...]:
     """Return the moods; a princess is royal, a samurai is not."""
     words = " ".join(t.text for t in reading.all("subject")).split()
     royal = ("royal",) if any(word.startswith("prince") for word in words) else ()
-    people = {PEOPLE.get(t.text, ("man",))[-1] for t in reading.all("subject") if t.value == "bust"}
+    people = {_people().get(t.text, ("man",))[-1] for t in reading.all("subject") if t.value == "bust"}
     worn = ("spectacled",) if any(t.value == "spectacles" for t in reading.all("subject")) else ()
     grey = any(t.text.startswith(("old ", "elderly", "grand")) for t in reading.all("subject"))
     aged = ("aged",) if grey else ()
@@ -258,9 +259,11 @@ def _actors(
     terms = reading.terms
     many = 1 if count is None else min(12, int(terms[count].value))
     how = "beside" if relation is None else terms[relation].value
-    worn, thing = how in ("in", "wearing") and terms[at].value in CLOTHES, terms[at].value
     if how in ("in", "wearing"):
-        how = "wearing" if worn else "in" if how == "in" and thing in CONTAINERS else "beside"
+        thing = figures()[terms[at].value]
+        how = "wearing" if thing.worn else "in" if how == "in" and thing.holds else "beside"
+    if how in TURNED and relation is not None and terms[relation].text.startswith("の"):
+        how += "<"  # Japanese says "box, on, cat" of a cat on a box.
     actor = Actor(
         terms[at].value, many, (), how, terms=tuple(n for n in (at, count, relation) if n is not None)
     )
@@ -273,29 +276,17 @@ def _actors(
         yield _coloured(actor, colours if many > 1 else colours[-1:], reading)
 
 
-CONTAINERS = (
-    *("bowl", "cup", "glass", "vase", "backpack", "trash-bin", "canoe", "car", "bus", "truck", "pickup"),
-    *("gift", "cube", "tent", "bed", "balloon", "hat", "shoe", "bottle", "airplane", "ship", "teapot"),
-)
+TURNED = ("on", "under", "behind", "front", "left", "right")
 LIMBS = ("ear", "nose", "mouth", "head", "foot", "tooth")
 BODY = ("face", "faces", "eyes", "eye", "hand", "hands", "fingers", "palm", "skull", "brain")
 OF_A_BODY = ("beside", "holding", "in", "wearing")  # "a girl with blue eyes": no eye of its own
-CLOTHES = ("shirt", "dress", "hat", "crown", "spectacles", "headphones", "trousers", "shoe")
 
 
-PEOPLE: Mapping[str, tuple[str, ...]] = {
-    "people": ("man", "woman"),
-    "couple": ("man", "woman"),
-    "family": ("man", "woman", "child"),
-    **dict.fromkeys(("girl", "boy", "child", "kid", "baby", "children", "student"), ("child",)),
-    **dict.fromkeys(
-        (
-            *("woman", "old woman", "young woman", "women", "queen", "lady", "grandmother", "nurse"),
-            *("actress", "businesswoman", "mona lisa"),
-        ),
-        ("woman",),
-    ),
-}
+@cache
+def _people() -> Mapping[str, tuple[str, ...]]:
+    """Return the figures that show a person, or several, from head to foot: word -> figures."""
+    listed = table("lexicon.toml", "people").items()
+    return {word: tuple(names.split()) for names, words in listed for word in str(words).split(", ")}
 
 
 def in_full(actor: Actor, reading: Reading) -> Iterator[Actor]:
@@ -304,7 +295,7 @@ def in_full(actor: Actor, reading: Reading) -> Iterator[Actor]:
         yield actor
         return
     text = reading.terms[actor.terms[0]].text
-    people = PEOPLE.get(text) or PEOPLE.get(text.removesuffix("s")) or ("man",)
+    people = _people().get(text) or _people().get(text.removesuffix("s")) or ("man",)
     share = [(actor.count + k) // len(people) for k in range(len(people))][::-1]
     for k, subject in enumerate(people):
         count = max(1, share[k])
@@ -391,21 +382,13 @@ def _skies(time: str) -> tuple[Mapping[str, object], ...]:
     return tuple(rows)
 
 
-WEATHER_GREY: Mapping[str, tuple[str, float]] = {
-    "rain": ("#76828f", 0.5),
-    "storm": ("#4a5260", 0.66),
-    "snow": ("#c9d4e0", 0.42),
-    "fog": ("#d9dddd", 0.95),
-    "cloudy": ("#a9b1bb", 0.46),
-}
-
-
 def palette_of(kind: str, time: str, weather: str, tint: RGB | None, stream: Stream, turn: float) -> Palette:
     """Return the colours of a kind of place at an hour in a weather; tint colours the ground."""
     sky = stream.pick("palette", _skies(time))
     place = table("palettes.toml", "place", kind)
     lamp, turn = rgb(str(sky["lamp"])), turn + stream.one("turn", -5, 5)
-    grey, much = WEATHER_GREY.get(weather, ("#000000", 0.0))
+    grey, amount = texts(table("palettes.toml", "weather").get(weather, ["#000000", 0]))
+    much = float(amount)
     # Grey weather takes the hour's own light: a rainy night stays night.
     cover = mix(mix((0, 0, 0), rgb(grey), sum(lamp) / 765), rgb(str(sky["haze"])), 0.25)
     veil = cover if much else lamp

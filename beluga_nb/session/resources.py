@@ -322,7 +322,9 @@ class Resources:
         Raises `BelugaError` where it must not be asked for as things stand.
         """
         # Many calls share one store, whose lost calls are read from the disk.
-        left, check_ours = cache(pending.left), cache(Store.check_ours)
+        # Those that this process has under way are not lost.
+        left = cache(partial(pending.left, excluding=set(self.room.under_way)))
+        check_ours = cache(Store.check_ours)
         if len(calls) > 1:
             _prefetch(calls)
         found = [call.missing(left) for call in calls]

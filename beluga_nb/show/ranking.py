@@ -42,6 +42,9 @@ INK, BAR = "#767676", "#3b82c4"
 SCALE = "Elo points from the mean, 95 % intervals"
 """What the axis of the plot shows."""
 
+SEVERAL = "Several rankings are not corrected for being several."
+"""What all rankings of a page together do not claim."""
+
 Columns = Mapping[str, Mapping[str, str]]
 """Further columns of a ranking: their heads, and what each says of a name."""
 
@@ -94,6 +97,7 @@ def rankings_bundle(rankings: Rankings) -> Bundle:
     rows = [(group_name(name), *row) for name, ranking in rankings.items() for row in ranking_rows(ranking)]
     notes = [f"{group_name(name)}: {ranking.note}" for name, ranking in rankings.items()]
     head = (sanitize(rankings.per, _LONGEST_NAME), *ranking_head(rankings.by))
+    notes += [SEVERAL] if len(notes) > 1 else []
     note = " ".join([*notes, rankings.caveat]).strip() if notes else NO_VOTES
     return table(rows, head, "Rankings", note)
 

@@ -297,7 +297,7 @@ _METHOD = Paragraph(
     f" win for each. Intervals are those of a jackknife with Student’s t: over prompts (with fewer than"
     f" {MIN_PROMPTS} prompts, over their samples), and with {MIN_VOTERS} voters or more over voters too."
     " Each holds with 95 % for its own name. Names that are told apart are so with 95 % for all pairs of one"
-    " ranking together (Holm). Several rankings are not corrected for being several."
+    f" ranking together (Holm). {ranking.SEVERAL}"
 )
 
 

@@ -171,12 +171,12 @@ def repeatable(
     return None
 
 
-def left(store: Store) -> dict[tuple[str, Request], list[Pending]]:
-    """Return the calls that have left an answer, or an address, the oldest first.
+def left(store: Store, *, excluding: Set[str] = frozenset()) -> dict[tuple[str, Request], list[Pending]]:
+    """Return the calls that have left an answer, or an address, the oldest first, not those in `excluding`.
 
     By provider and request, as `request.slice(0)`; reads the whole folder.
     """
-    found = calls(store)
+    found = calls(store, excluding=excluding)
     answered = {path.name[:_ID_LENGTH] for path in _answers(store)} if found else set()
     by_request: dict[tuple[str, Request], list[Pending]] = {}
     for call in found:

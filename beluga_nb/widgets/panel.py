@@ -101,7 +101,7 @@ class Panel:
         shown = dict(self.state.snapshot) or {"text/plain": NO_PICTURE}
         lines = "<br>".join(map(outside, shown["text/plain"].splitlines()))
         html = shown.get("text/html") or f"<pre>{lines}</pre>"
-        # Its style hides "Error displaying widget", which JupyterLab shows above it if the kernel is gone.
+        # Its style hides the error that JupyterLab and NbClassic show above it if the kernel is gone.
         return {**shown, "text/html": fill("widgets/still.html", html=html)}
 
 

@@ -36,6 +36,11 @@ LOADED = """() => [...document.querySelectorAll('.beluga-panel .beluga-tile')]
     .map(tile => tile.querySelector('button').title)"""
 """The words of the tiles that are seen with their pictures."""
 
+ICONS = """() => [...document.querySelectorAll('.beluga-panel, .beluga-panel *')].filter(it =>
+    it.matches('.jupyter-widgets-disconnected:not(img)')
+    && !['none', 'normal'].includes(getComputedStyle(it, '::before').content)).length"""
+"""How many widgets of a panel show the icon of a lost connection; a picture has no room for one."""
+
 AXE = Path(__file__).parents[1] / "node" / "node_modules" / "axe-core" / "axe.min.js"
 
 needs_axe = pytest.mark.skipif(
@@ -115,7 +120,9 @@ class Desk:
         return self.panel.locator(".beluga-sizes label:has(input):visible").all_inner_texts()
 
     def count(self, n):
-        self.panel.get_by_role("spinbutton", name="Pictures").fill(str(n))
+        self.panel.get_by_role("spinbutton", name="Pictures").focus()
+        self.page.keyboard.press("Control+a")  # `fill` replaces no number in Firefox
+        self.page.keyboard.type(str(n))
         self.page.keyboard.press("Tab")
 
     def generate(self, prompt, *, n=1):

@@ -1,4 +1,4 @@
-"""JupyterLab in a headless Chromium, for a with-block: `with Lab(notebook) as lab: lab.run_all()`.
+"""JupyterLab in a headless browser, for a with-block: `with Lab(notebook) as lab: lab.run_all()`.
 
 Nothing of the user's own configuration takes part: every Jupyter folder is a temporary one.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from firefox import FIREFOX
 from kernels import clean_environment
 from nbformat.reader import NotJSONError
 from playwright.sync_api import sync_playwright
@@ -32,6 +33,8 @@ IN_A_BROWSER = [
 ]
 """The marks of what is tested in a browser."""
 
+needs_firefox = pytest.mark.skipif(FIREFOX is None, reason="no Firefox on this machine")
+
 # Chromium calls home at start otherwise, which a closed network refuses many times a second.
 _QUIET = [
     "--no-sandbox",
@@ -42,6 +45,18 @@ _QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def launch(playwright, browser="chromium"):
+    """Start the Chromium or the Firefox of this machine."""
+    if browser == "firefox":  # as its makers build it, over WebDriver BiDi
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        program = Path(__file__).with_name("firefox.py")
+        environment = {**os.environ, "PATH": path}
+        return playwright.firefox.launch(channel="moz-firefox", executable_path=program, env=environment)
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
+
+
 _SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False}}
 _NOT_USED = {"nbdime": False, "jupyter_lsp": False}
 """Extensions of the server that take a second to import, as Voilà does."""
@@ -66,11 +81,27 @@ class Lab:
     `open` puts another notebook in its place, on the same server and in the same browser.
     """
 
+    browser_name = "chromium"
     app = "lab"
+    module = ("jupyter", "lab")
     path = "lab/tree/{}?reset&token=test"
     options = ("--LabApp.expose_app_in_browser=True",)
+    cells = ".jp-Notebook .jp-Cell"
+    source, prompt = ".cm-content", ".jp-InputPrompt"
+    """Where a cell has its text, and its number."""
 
-    def __init__(self, notebook, *, files=(), settings=None, size=(1280, 1000), voila=False, **environment):
+    def __init__(
+        self,
+        notebook,
+        *,
+        files=(),
+        settings=None,
+        size=(1280, 1000),
+        voila=False,
+        python=sys.executable,
+        **environment,
+    ):
+        self.python = python
         self.extensions = {**_NOT_USED, "voila.server_extension": voila}
         self.folder = Path(tempfile.mkdtemp(prefix="beluga-lab-"))
         self.work = self.folder / "work"
@@ -116,7 +147,7 @@ class Lab:
 
     def _start_server(self):
         words = [
-            *(sys.executable, "-m", "jupyter", self.app, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+            *(self.python, "-m", *self.module, "--no-browser", "--allow-root", "--ip=127.0.0.1"),
             *("--port=0", "--IdentityProvider.token=test", f"--ServerApp.root_dir={self.work}"),
             f"--ServerApp.jpserver_extensions={self.extensions}",
             *self.options,
@@ -143,7 +174,7 @@ class Lab:
 
     def _start_browser(self):
         self.playwright = sync_playwright().start()
-        self.browser = self.playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
+        self.browser = launch(self.playwright, self.browser_name)
         width, height = self.size
         self.page = self.browser.new_page(viewport={"width": width, "height": height})
         self.page.set_default_timeout(_PATIENCE * 1000)
@@ -159,7 +190,7 @@ class Lab:
             self.visit()
         else:
             self.page.evaluate(_SHOW, self._place())
-            self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+            self.cell(0).wait_for()
 
     def set(self, plugin, values):
         """Write settings, which hold from the next visit on."""
@@ -175,7 +206,7 @@ class Lab:
         """Load the page of the notebook."""
         self.are_settings_new = False
         self.page.goto(self.url + self.path.format(self._place()))
-        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        self.cell(0).wait_for()
         self._connected().wait_for(state="attached")
 
     def _connected(self):
@@ -197,6 +228,17 @@ class Lab:
         )
         self._connected().wait_for(state="attached")
 
+    def restart_kernel(self):
+        """Restart the kernel, and leave all that it had shown."""
+        self.page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:restart')")
+        self.page.get_by_role("button", name="Restart", exact=True).or_(
+            self.page.get_by_role("button", name="Confirm Kernel Restart")
+        ).click()
+
+    def interrupt(self):
+        """Interrupt the kernel."""
+        self.page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:interrupt')")
+
     def shut_down(self):
         """End the kernel; the next visit begins another."""
         self.menu("Kernel", "Shut Down Kernel")
@@ -216,17 +258,17 @@ class Lab:
 
     def cell(self, number):
         """The cell of that number, from 0."""
-        return self.page.locator(".jp-Notebook .jp-Cell").nth(number)
+        return self.page.locator(self.cells).nth(number)
 
     def start(self, number):
         """Run a cell."""
-        self.cell(number).locator(".cm-content").first.click()
+        self.cell(number).locator(self.source).first.click()
         self.page.keyboard.press("Control+Enter")
 
     def run(self, number):
         """Run a cell and wait for its end."""
         self.start(number)
-        self.cell(number).locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).first.wait_for()
+        self.cell(number).locator(self.prompt).filter(has_text=re.compile(r"\d")).first.wait_for()
 
     def run_all(self):
         """Run every cell and wait until the last code cell has its number."""
@@ -242,7 +284,7 @@ class Lab:
     def save(self):
         """Save, and return the notebook as it was written."""
         before = self.notebook.stat().st_mtime_ns
-        self.page.keyboard.press("Control+s")
+        self._start_saving()
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
             time.sleep(0.05)
@@ -252,15 +294,25 @@ class Lab:
                     return nbformat.read(self.notebook, 4)
         raise TimeoutError("the notebook was not saved")
 
+    def _start_saving(self):
+        self.page.keyboard.press("Control+s")
+
     def picture(self, path):
         """Write a screenshot."""
         self.page.screenshot(path=str(path))
+
+
+class LabInFirefox(Lab):
+    """The same in Firefox."""
+
+    browser_name = "firefox"
 
 
 class Notebook7(Lab):
     """The same in Notebook 7, which has no status bar, and nothing beside the notebook."""
 
     app = "notebook"
+    module = ("jupyter", "notebook")
     path = "notebooks/{}?token=test"
     options = ()
 
@@ -268,6 +320,47 @@ class Notebook7(Lab):
         # Its word on the kernel fades once there is a kernel to speak to.
         state = ".jp-NotebookKernelStatus"
         return self.page.locator(f"{state}-fade:not({state}-info, {state}-warn, {state}-error)")
+
+    def _turn_side_bar(self):
+        pass
+
+
+class NbClassic(Lab):
+    """The same in NbClassic, the page of Notebook 6."""
+
+    app = "nbclassic"
+    module = ("nbclassic",)
+    path = "nbclassic/notebooks/{}?token=test"
+    options = ()
+    cells = "#notebook-container .cell"
+    source, prompt = ".CodeMirror", ".input_prompt"
+
+    def _connected(self):
+        return self.page.locator("#kernel_indicator_icon.kernel_idle_icon")
+
+    def restart(self):
+        self.page.evaluate("void Jupyter.notebook.restart_clear_output({confirm: false})")
+        self._connected().wait_for(state="detached")
+        self._connected().wait_for(state="attached")
+
+    def restart_kernel(self):
+        self.page.evaluate("void Jupyter.notebook.kernel.restart()")
+
+    def interrupt(self):
+        self.page.evaluate("void Jupyter.notebook.kernel.interrupt()")
+
+    def shut_down(self):
+        self.page.evaluate("Jupyter.notebook.session.delete()")
+        self._connected().wait_for(state="detached")
+
+    def _start_saving(self):
+        # NbClassic has no keys while the focus is in an output.
+        self.page.evaluate("void Jupyter.notebook.save_checkpoint()")
+
+    def run_all(self):
+        self.page.evaluate("Jupyter.notebook.execute_all_cells()")
+        last = self.page.locator(".code_cell .input_prompt").last
+        last.filter(has_text=re.compile(r"\d")).wait_for()
 
     def _turn_side_bar(self):
         pass

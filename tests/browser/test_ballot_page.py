@@ -1,11 +1,12 @@
-"""The voting page in Chromium: keys, clicks, touch and zoom, what fits the window, and what axe finds."""
+"""The voting page: keys, clicks, touch and zoom, what fits the window, and what axe finds.
 
-import shutil
+In Chromium, and by `python -m tests environments` in Firefox.
+"""
 
 import pytest
 from conftest import drawing
 from desk import AXE, needs_axe
-from lab import CHROMIUM, IN_A_BROWSER
+from lab import IN_A_BROWSER, launch, needs_firefox
 from playwright.sync_api import expect, sync_playwright
 
 from beluga_nb.session.session import Session
@@ -28,12 +29,13 @@ def study(tmp_path_factory):
     page.stop()
 
 
-@pytest.fixture(scope="module")
-def browser():
+@pytest.fixture(
+    scope="module",
+    params=["chromium", pytest.param("firefox", marks=[pytest.mark.everywhere, needs_firefox])],
+)
+def browser(request):
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM or shutil.which("chromium"), args=["--no-sandbox"]
-        )
+        browser = launch(playwright, request.param)
         yield browser
         browser.close()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from desk import STILL, Desk, needs_axe, notebook, serving, violations, wait_until
+from desk import ICONS, STILL, Desk, needs_axe, notebook, serving, violations, wait_until
 from lab import IN_A_BROWSER, Lab, Notebook7
 from playwright.sync_api import expect
 
@@ -255,22 +255,13 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, app, tmp_path):
     assert [each.get_attribute("src") for each in sights.all()] == sent, "nothing was sent again"
 
 
-ICONS = """() => [...document.querySelectorAll('.beluga-panel, .beluga-panel *')].filter(it =>
-    it.matches('.jupyter-widgets-disconnected')
-    && !['none', 'normal'].includes(getComputedStyle(it, '::before').content)).length"""
-"""How many widgets of a panel show the icon of a lost connection."""
-
-
 def test_after_a_restart_one_banner_says_so_and_then_the_pictures_are_there(opened, app, tmp_path):
     desk = opened()
     desk.generate("a fox for ever", n=2)
     desk.button("☆ Favourite").click()
     desk.button("★ Favourite").wait_for()
     if app.app == "lab":  # where a kernel can be restarted without its menu
-        app.page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:restart')")
-        app.page.get_by_role("button", name="Restart", exact=True).or_(
-            app.page.get_by_role("button", name="Confirm Kernel Restart")
-        ).click()
+        app.restart_kernel()
         app.page.locator(".beluga-panel .jupyter-widgets-disconnected").first.wait_for(state="attached")
         layout = app.page.locator(".beluga-layout")
         assert "Run this cell again" in layout.evaluate("it => getComputedStyle(it, '::after').content")

@@ -11,7 +11,7 @@ import desk
 import nbformat
 import pytest
 from kernels import COLOUR
-from lab import IN_A_BROWSER, Lab, Notebook7
+from lab import IN_A_BROWSER, Lab, LabInFirefox, Notebook7, needs_firefox
 
 from beluga_nb.errors import BelugaError, OutcomeUnknownError, UnknownNameError
 from beluga_nb.hints import Code, Hint, Remedy, Surface
@@ -314,3 +314,13 @@ def test_in_notebook_7_a_panel_generates_and_its_pictures_are_kept_in_the_notebo
     pictures = "document.querySelectorAll('.jp-OutputArea figure img[alt^=\"a fox\"]')"
     lab.page.wait_for_function(f"{pictures}.length == 2")
     assert str(lab.save().cells[0].outputs).count('alt="a fox') == 2
+
+
+@pytest.mark.everywhere
+@needs_firefox
+@pytest.mark.parametrize("lab", [LabInFirefox], indirect=True)
+def test_in_firefox_a_prompt_is_prose_in_the_colours_of_the_theme(lab, tmp_path):
+    language_of(lab, 1, "beluga")
+    assert spans(lab, 2)[2] == ["{{animal}}", "{{ style }}"]
+    assert len(set(colours(lab, 1).values())) > 2
+    lab.picture(tmp_path / "prose.png")

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 import remote_engines
@@ -29,7 +29,7 @@ from remote_engines import mixed
 from sampling import rounds
 
 from beluga_nb import __version__
-from beluga_nb.compare.cluster import ClusterWorkers
+from beluga_nb.compare.cluster import ClusterWorkers, SchedulerTicket
 from beluga_nb.compare.executors import each
 from beluga_nb.engines import worker
 from beluga_nb.errors import BelugaError, NotRecordedError, OverBudgetError, RequestError, SettingsError
@@ -342,6 +342,15 @@ def test_a_run_in_a_thread_of_its_own_executor_is_refused_and_does_not_wait_for_
     assert not (tmp_path / "s" / "beluga_store").exists(), "something was begun"
 
 
+def test_a_task_that_runs_a_grid_on_its_own_cluster_is_refused_unless_it_frees_its_thread(tmp_path, cluster):
+    submit = cluster.client.submit
+    assert submit(remote_engines.run_within, str(tmp_path), is_free=False).result(60) == [
+        "RequestError: This task occupies a thread of the cluster, for which its own calls might wait.",
+        "Get the client by `with distributed.worker_client() as client:`, which frees the thread.",
+    ]
+    assert submit(remote_engines.run_within, str(tmp_path), is_free=True).result(60) == 2
+
+
 class InterpreterPoolExecutor(ThreadPoolExecutor):
     """Has the name of the class that Python has since 3.14."""
 
@@ -558,12 +567,24 @@ import sys
 from pathlib import Path
 from distributed import Client
 from test_on_workers import hunted
-client = Client(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
+client = Client(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0")
 try:
     hunted(Path(sys.argv[1]), sys.argv[2]).run(executor=client)
 except KeyboardInterrupt:
     print("stopped", flush=True)
 """
+
+
+def test_a_ticket_is_taken_once_and_never_after_it_was_removed(cluster):
+    client, ticket = cluster.client, SchedulerTicket("beluga-test")
+    remove = ticket.issue(client)
+    assert [ticket.take(client) for _ in range(2)] == [True, False]
+    remove()
+    assert not ticket.take(client)
+    remove = ticket.issue(client)
+    remove()
+    until(lambda: "beluga-test" not in client.cluster.scheduler.extensions["queues"].queues)
+    assert not ticket.take(client)
 
 
 def test_a_scheduler_keeps_nothing_of_calls_that_have_ended(tmp_path, cluster):
@@ -587,11 +608,8 @@ def test_a_process_with_its_own_workers_that_is_ended_by_ctrl_c_first_keeps_thei
         return await drawing(request)
 
     with on_a_port(with_call_ids(create_app(held, key=KEY))) as base_url:
-        path = os.pathsep.join(map(str, [ROOT, ROOT / "tests", ROOT / "tests" / "compare"]))
-        environ = clean_environment(PYTHONPATH=path, BELUGA_API_KEY=KEY, **IDLE)
-        environ[worker.STATE] = os.environ[worker.STATE]
-        words = [sys.executable, "-c", STOPPED, str(tmp_path), base_url]
-        with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        environ = {"BELUGA_API_KEY": KEY, worker.STATE: os.environ[worker.STATE], **IDLE}
+        with child_with(STOPPED, tmp_path, base_url, **environ) as child:
             until(lambda: len(posts) == 2)
             child.send_signal(signal.SIGINT)
             assert child.stdout.readline() == b"stopped\n"
@@ -667,6 +685,20 @@ def kill(pids):
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def child_with(code, *words, **environ):
+    """Start Python with some code that imports from these tests."""
+    path = os.pathsep.join(map(str, [ROOT, ROOT / "tests", ROOT / "tests" / "compare"]))
+    environ = clean_environment(PYTHONPATH=path, **environ)
+    command = [sys.executable, "-c", code, *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env=environ, **pipes) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
 
 
 def run(grid, client):
@@ -780,13 +812,64 @@ def test_all_workers_that_are_killed_make_no_second_purchase(number, cluster, tm
 def test_what_a_client_that_is_killed_had_under_way_arrives_in_the_next_one(number, cluster, tmp_path):
     engine = Striking(200 + number)
     with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
-        path = os.pathsep.join(map(str, [ROOT, ROOT / "tests", ROOT / "tests" / "compare"]))
-        command = [sys.executable, "-c", RUN, cluster.address, str(tmp_path), base_url]
-        child = subprocess.Popen(command, env=clean_environment(PYTHONPATH=path))
-        engine.arm(child.kill)
-        assert engine.struck.wait(60)
-        assert child.wait(60) == -signal.SIGKILL
+        with child_with(RUN, cluster.address, tmp_path, base_url) as child:
+            engine.arm(child.kill)
+            assert engine.struck.wait(60)
+            assert child.wait(60) == -signal.SIGKILL
         check_end(engine, tmp_path, base_url, cluster.client, in_flight=0)
+
+
+def test_a_second_kernel_that_runs_the_same_grid_on_the_same_cluster_buys_nothing_twice(cluster, tmp_path):
+    engine = Striking(5)
+    with (
+        on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url,
+        child_with(RUN, cluster.address, tmp_path, base_url) as child,
+    ):
+        until(lambda: engine.posts)
+        # Before it looks for what the other one buys, its plan and what is under way must be within its cap.
+        grid = hunted(tmp_path, base_url, max_images=2 * CELLS).run(executor=cluster.client)
+        assert child.wait(60) == 0
+    assert grid.counts["done"] == engine.posts.total() == CELLS
+    budget = grid._runner.resources.budget_of(grid._runner.workspace().settings)
+    assert budget.spent.images == CELLS
+
+
+def test_a_client_that_is_closed_in_mid_run_loses_nothing_and_another_goes_on(cluster, tmp_path):
+    from distributed import Client
+
+    engine = Striking(6)
+    with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
+        with Client(cluster.address, set_as_default=False) as client:
+            job = hunted(tmp_path, base_url).submit(executor=client)
+            until(lambda: engine.posts.total() > CELLS // 4)
+        with pytest.raises(BelugaError):
+            job.result()
+        assert engine.posts.total() < CELLS
+        grid = hunted(tmp_path, base_url).run(executor=cluster.client)
+    assert grid.counts["done"] == engine.posts.total() == CELLS
+    assert set(engine.posts.values()) == {1}
+
+
+def test_workers_of_an_adaptive_cluster_come_and_go_and_each_call_is_made_once(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("BELUGA_API_KEY", KEY)
+    engine = Gated(7)
+    with (
+        on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as local,
+        distributed.Client(local, set_as_default=False) as client,
+    ):
+        local.adapt(minimum=1, maximum=2, interval="100ms", wait_count=1, target_duration="1ms")
+        grid = hunted(tmp_path, base_url)
+        job = grid.submit(executor=client)
+        until(lambda: len(client.nthreads()) == 2)
+        engine.may.set()
+        job.result()
+        assert grid.counts["done"] == engine.posts.total() == CELLS
+        until(lambda: len(client.nthreads()) == 1)
+        more = hunted(tmp_path, base_url, ["bee"]).run(executor=client)
+        assert more.counts["done"] == 2
+    assert set(engine.posts.values()) == {1}
 
 
 @pytest.mark.posix

@@ -263,6 +263,9 @@ def test_rankings_of_voters_and_of_groups_of_prompts():
     axis = "prompt"
     by_voter = rankings(votes, by="model", per="voter")
     assert {name: found.votes for name, found in by_voter.items()} == {"Ada": 4, "Bob": 4}
+    assert (
+        "Several rankings are not corrected for being several." in by_voter._repr_mimebundle_()["text/plain"]
+    )
     by_prompt = rankings(votes, by="model", per=axis)
     assert {name: found.names[0] for name, found in by_prompt.items()} == {
         "bus": "b",

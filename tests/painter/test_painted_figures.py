@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,11 +171,7 @@ def test_a_joint_bends_its_parts(kite: Path) -> None:
         "utf-8",
     )
     still = drawing(header(kite)).shapes(COAT)[1].ends()
-    diving = (
-        drawing(header(kite))
-        .shapes(Coat(COAT.base, COAT.accent, False, (), COAT.stream, pose="dive"))[1]
-        .ends()
-    )
+    diving = drawing(header(kite)).shapes(replace(COAT, moods=("dive",)))[1].ends()
 
     assert still[3] - still[1] == pytest.approx(0.84, abs=0.02)
     assert diving[2] - diving[0] == pytest.approx(0.84, abs=0.02)
@@ -274,6 +271,41 @@ def test_subjects_stand_as_the_prompt_says(prompt: str, cast: list[tuple[str, st
     scene = staged(read(prompt), look_of(MODEL), seed=1)
 
     assert [(actor.subject, actor.relation) for actor in scene.cast] == cast
+
+
+@pytest.mark.parametrize(
+    ("prompt", "left", "right"),
+    [
+        ("eine Katze links von einem Hund", "cat", "dog"),
+        ("un chat à droite d'un arbre", "tree", "cat"),
+        ("un gato a la izquierda de un árbol", "cat", "tree"),
+        ("猫在树的右边", "tree", "cat"),
+        ("树右边有一只猫", "tree", "cat"),
+        ("木の左に猫", "cat", "tree"),
+        ("猫は木の右に", "tree", "cat"),
+    ],
+)
+def test_left_and_right_are_read_in_every_language(prompt: str, left: str, right: str) -> None:
+    first, second = staged(read(prompt), look_of(MODEL), seed=1).cast
+    turned = {"left": False, "right": True, "left<": True, "right<": False}[second.relation]
+
+    found = (second, first) if turned else (first, second)
+
+    assert tuple(actor.subject for actor in found) == (left, right)
+
+
+def test_a_japanese_place_comes_before_what_is_there() -> None:
+    cast = staged(read("箱の上に猫"), look_of(MODEL), seed=1).cast
+
+    assert [(actor.subject, actor.relation) for actor in cast] == [("box", "beside"), ("cat", "on<")]
+
+
+def test_clothes_are_worn_and_containers_hold() -> None:
+    assert {n for n in figures() if figures()[n].worn} >= {"hat", "dress", "coat", "helmet", "backpack"}
+    assert [
+        staged(read(prompt), look_of(MODEL), seed=1).cast[1].relation
+        for prompt in ("a man in a blue coat", "a cat in a bathtub", "a cat wearing a mailbox")
+    ] == ["wearing", "in", "beside"]
 
 
 def test_each_subject_wears_its_own_colour() -> None:

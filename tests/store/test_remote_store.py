@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -637,8 +638,17 @@ def test_a_store_of_a_newer_format_is_left_alone(s3, machine):
 
 
 def test_what_is_spent_is_not_counted_at_an_address(s3, machine):
-    with pytest.raises(SettingsError, match="is not counted in a store at an address"):
-        machine(never, budget="store").generate("a fox")
+    session = machine(never, budget="store")
+    with ThreadPoolExecutor(1) as executor:
+        for ask in (
+            lambda: session.generate("a fox"),
+            lambda: session.grid("a {{animal}}", animal=["fox"]).run(executor=executor),
+        ):
+            with pytest.raises(SettingsError) as failed:
+                ask()
+            assert failed.value.message == f"What is spent is not counted in a store at an address ({STUDY})."
+            assert failed.value.hint == 'Use the setting budget = "session", or a store in a folder.'
+    assert s3.objects == {}
 
 
 def test_status_and_history_name_the_address(s3, machine):

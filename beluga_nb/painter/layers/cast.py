@@ -69,15 +69,19 @@ def size_of(scene: Scene, frame: Frame) -> float:
     return min(size * scene.zoom * roomy, 0.78 * frame.h)
 
 
-def lamp(scene: Scene) -> RGB:
-    """Return the light that falls on the cast: the hour's, weakened; nearly grey where a colour was named."""
+def _lamp(scene: Scene) -> RGB:
+    """Return the light that falls on the cast: the hour's, weakened."""
     if scene.kind == "room":
         return (238, 214, 186) if scene.night else (255, 249, 240)
-    tone = mix(scene.palette.lamp, (255, 255, 255), 0.32)
+    return fair(scene, mix(scene.palette.lamp, (255, 255, 255), 0.32))
+
+
+def fair(scene: Scene, light: RGB) -> RGB:
+    """Return a light that is nearly grey where a colour was named: pink stays pink by moonlight."""
     if not any(actor.colours for actor in scene.cast):
-        return tone
-    grey = round(255 * brightness(tone))
-    return mix(tone, (grey, grey, grey), 0.75)  # Pink stays pink by moonlight.
+        return light
+    grey = round(255 * brightness(light))
+    return mix(light, (grey, grey, grey), 0.75)
 
 
 def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
@@ -93,5 +97,5 @@ def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
         "furnished": any(subjects()[actor.subject].stance == "floor" for actor in scene.cast),
         "cast_x": min(max(x, 0.18), frame.w - 0.18),
         "cast_size": size_of(scene, frame),
-        "cast_lamp": lamp(scene),
+        "cast_lamp": _lamp(scene),
     }

@@ -176,22 +176,10 @@ def _holding(a: Block, b: Block) -> Block:
 
 def _wearing(a: Block, b: Block) -> Block:
     x, y, wide = a.anchors.get("head", (a.left + 0.2 * a.width, 0.86 * a.height, 0.3 * a.height))
-    share, lift = WORN.get(b.subject, (1.5, 0.3))
+    share, lift = figures()[b.subject].worn
     b = b.at(0, 0, share * wide / b.width)
     bottom = -y - lift * wide
     return a.with_(b.standing(x, bottom))
-
-
-# Of what is worn: its width, of the head's, and how far its lower edge is above the head's middle.
-WORN: Mapping[str, tuple[float, float]] = {
-    "hat": (1.9, 0.22),
-    "crown": (1.1, 0.35),
-    "spectacles": (1.35, -0.22),
-    "headphones": (1.5, -0.45),
-    "shirt": (2.6, -2.6),
-    "dress": (2.6, -4.2),
-    "backpack": (1.8, -2.6),
-}
 
 
 def _between(a: Block, b: Block) -> Block:

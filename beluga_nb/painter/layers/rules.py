@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from beluga_nb.painter.colour import RGB, dark, light, mix, under, vivid
+from beluga_nb.painter.layers.cast import fair
 from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.lettering import LEADING, covered, fitted
 from beluga_nb.painter.noise import ridge
@@ -281,6 +282,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 BOUND: Mapping[str, Callable[..., Any]] = {
     "ground": _ground,
     "count": _count,
+    "fair": lambda names, light: fair(names["scene"], light),
     "one": _one,
     "many": _many,
     "pick": _pick,

@@ -1,30 +1,26 @@
 """Scenery: places as data. A TOML file holds groups of parts, with formulas; `docs/figures.md` says more."""
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from beluga_nb.painter.forms import FORMS
 from beluga_nb.painter.layers import cast
 from beluga_nb.painter.layers.formula import Formula, constant, formula
 from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.layers.rules import names_of
 from beluga_nb.painter.lettering import Lettering
 from beluga_nb.painter.marks import Glow, Mark, Mirror, Mist, Panes, Shape, Wash, hazed, lit, placed
-from beluga_nb.painter.outline import Outline, box, curve, ellipses, ribbon, ring, rod
 from beluga_nb.painter.scene import Scene
 
 FOLDER = Path(__file__).parent.parent / "scenes"
 
-SHAPES = ("polygon", "curve", "ribbon", "line", "ellipse", "box", "ring")
-SHAPE_KEYS = ("fill", "across", "soft", "alpha", "within", "ink", "name", "widths", "sides", "steps")
+SHAPE_KEYS = ("fill", "across", "soft", "alpha", "within", "ink", "name", "widths", "steps")
 KEYS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(SHAPES, SHAPE_KEYS),
+    **dict.fromkeys(FORMS, SHAPE_KEYS),
     "wash": ("fill",),
     "glow": ("fill", "alpha", "power"),
     "mist": ("fill", "alpha", "cells", "threshold", "edge", "child"),
@@ -93,7 +89,7 @@ def _part(entry: Mapping[str, object], where: str) -> Part:
 
 
 def _property(key: str, value: object) -> Formula:
-    if key in SHAPES:
+    if key in FORMS:
         return _outlines(value if isinstance(value, list) else [value])
     return formula(f"({value},)") if key in LISTS else _plain(value)
 
@@ -203,49 +199,10 @@ class Scenery:
     def _shape(
         self, part: Part, names: dict[str, Any], given: Any, fill: Any, values: dict[str, Any]
     ) -> Iterator[Mark]:
-        numbers = {key: values.pop(key) for key in ("widths", "sides", "steps") if key in values}
-        outlines = tuple(o for groups in given for o in FORMS[part.form](groups, **numbers))
+        form, widths, steps = FORMS[part.form], values.pop("widths", ()), values.pop("steps", 0)
+        outlines = tuple(outline for groups in given for outline in form(groups, widths, steps))
         if "name" in part.words:
             names[part.words["name"]] = outlines
         within = names[part.words["within"]] if "within" in part.words else ()
         if outlines and fill:
             yield Shape(outlines, fill, within=within, **values)
-
-
-Groups = list[tuple[Any, ...]]
-
-
-def _points(groups: Groups) -> list[Outline]:
-    """Return a list of points; a coordinate that is an array makes as many lists."""
-    first = groups[0][0]
-    if len(groups) == 1 and isinstance(first, list):
-        return first
-    if len(groups) == 1 and isinstance(first, np.ndarray) and first.ndim == 2:
-        return [first]
-    flat = [c for group in groups for c in (np.asarray(group[0]).ravel() if len(group) == 1 else group)]
-    if any(isinstance(c, np.ndarray) for c in flat):
-        return list(np.stack(np.broadcast_arrays(*flat), axis=-1).reshape(-1, len(flat) // 2, 2))
-    return [np.array(flat, dtype=np.float64).reshape(-1, 2)]
-
-
-def _ellipses(groups: Groups, sides: int = 36) -> list[Outline]:
-    found: list[Outline] = []
-    for x, y, rx, ry, *tilt in groups:
-        x, y, rx, ry, *tilt = np.broadcast_arrays(np.atleast_1d(x), y, rx, ry, *tilt)
-        found += ellipses(x, y, rx, ry, tilt[0] if tilt else None, sides)
-    return found
-
-
-def _lines(groups: Groups, widths: tuple[float, ...]) -> list[Outline]:
-    return [rod(a, b, widths[0]) for a, b in pairwise(groups)]
-
-
-FORMS: Mapping[str, Callable[..., list[Outline]]] = {
-    "polygon": _points,
-    "curve": lambda groups, steps=8: [curve(each, steps=steps) for each in _points(groups)],
-    "ribbon": lambda groups, widths, steps=6: [ribbon(each, widths, steps=steps) for each in _points(groups)],
-    "line": _lines,
-    "ellipse": _ellipses,
-    "box": lambda groups: [box(*group) for group in groups],
-    "ring": lambda groups, sides=48: [ring(x, y, r, wide, sides) for x, y, r, wide in groups],
-}

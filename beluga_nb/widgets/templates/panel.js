@@ -4,6 +4,7 @@ if (root && !root.belugaReady) {
   root.belugaReady = true;
   const all = (selector) => [...root.querySelectorAll(selector)];
   const click = (selector) => root.querySelector(selector)?.click();
+  const classic = window.Jupyter?.notebook;  // in NbClassic and Notebook 6
 
   // Accessible names and roles, which core widgets lack.
   const attribute = (element, name, value) => {
@@ -134,9 +135,10 @@ if (root && !root.belugaReady) {
     }
     // Fields keep their keys to themselves, but everybody expects this one to save.
     const notebook = root.closest('.jp-Notebook');
-    if (notebook && event.key.toLowerCase() === 's' && (event.ctrlKey || event.metaKey) && event.isTrusted) {
+    if ((notebook || classic) && event.key.toLowerCase() === 's' && (event.ctrlKey || event.metaKey) && event.isTrusted) {
       event.preventDefault();
       event.stopPropagation();
+      if (classic) return classic.save_checkpoint();
       const {ctrlKey, metaKey, shiftKey} = event;
       notebook.dispatchEvent(new KeyboardEvent('keydown', {key: 's', code: 'KeyS', keyCode: 83, ctrlKey, metaKey, shiftKey, bubbles: true, cancelable: true}));
     }
@@ -288,11 +290,12 @@ if (root && !root.belugaReady) {
     catch { /* the text stands in a field, to be copied by hand */ }
   };
 
-  // Insert a cell below the panel by the notebook's own key B and a paste event: no API is reachable from here.
+  // Insert a cell below the panel. Newer notebooks have no API that is reachable from here, but a key B, and a paste event.
   const insert = async (text) => {
+    if (classic) return classic.insert_cell_below('code', classic.get_cell_elements().index(root.closest('.cell'))).set_text(text);
     const cell = root.closest('.jp-Cell');
     const notebook = cell?.closest('.jp-Notebook');
-    if (!notebook) return false;
+    if (!notebook) return;
     const before = new Set(notebook.querySelectorAll('.jp-Cell'));
     cell.querySelector('.jp-InputPrompt')?.click();
     cell.focus();
@@ -305,12 +308,13 @@ if (root && !root.belugaReady) {
         const data = new DataTransfer();
         data.setData('text/plain', text);
         editor.focus();
-        editor.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true}));
+        const paste = new ClipboardEvent('paste', {bubbles: true, cancelable: true});
+        Object.defineProperty(paste, 'clipboardData', {value: data});  // Firefox would ignore it as an option.
+        editor.dispatchEvent(paste);
         fresh[0].scrollIntoView({block: 'nearest'});
-        return true;
+        return;
       }
     }
-    return false;
   };
 
   root.addEventListener('click', (event) => {
