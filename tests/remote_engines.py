@@ -55,6 +55,28 @@ def batched():
     return BatchEngine(many, size=4)
 
 
+BATCHED = batched()
+
+
+class Drawing:
+    """Counts what it draws."""
+
+    count = 0
+
+    async def __call__(self, request):
+        self.count += 1
+        return await drawing(request)
+
+    draw = __call__
+
+
+DRAWING = Drawing()
+
+
+def making_none():
+    """Returns no engine."""
+
+
 def failing():
     raise RuntimeError("no GPU")
 

@@ -318,7 +318,10 @@ def swallows(handler):
 
 # Ctrl-C in a terminal ends the command, with the status that shells know; what ends the work on a thread goes
 # to whoever waits for it, and no interrupt of a person's comes to the thread of somebody's engine.
-ENDS_THERE = {"terminal/cli.py", "terminal/lab.py", "process/workers.py", "engines/own.py"}
+ENDS_THERE = {
+    *("terminal/cli.py", "terminal/lab.py", "process/workers.py"),
+    *("engines/own.py", "engines/batch_engine.py"),
+}
 
 
 @of_each(module=sorted(set(MODULES) - ENDS_THERE))

@@ -7,8 +7,15 @@ import pytest
 from drawings import drawing
 
 from beluga_nb.engines.batch_engine import BatchEngine
-from beluga_nb.errors import APIStatusError, InvalidResponseError, OutcomeUnknownError, RequestError
+from beluga_nb.errors import (
+    APIStatusError,
+    InvalidResponseError,
+    OutcomeUnknownError,
+    RequestError,
+    SettingsError,
+)
 from beluga_nb.request import Request
+from beluga_nb.session.session import Session
 
 FOX = Request(prompt="a fox", model="flux-2.0")
 
@@ -122,7 +129,55 @@ def test_too_few_or_too_many_answers_are_an_error_of_each(answers):
     assert outcomes[0].message == f"The function wrong returned {len(answers)} answers to 2 requests."
 
 
+class Fatal(BaseException):
+    """What an async library may raise to end a task."""
+
+
+@pytest.mark.parametrize("kind", [Fatal, KeyboardInterrupt, SystemExit])
+def test_whatever_ends_the_function_each_cell_has_an_error_at_once(kind, tmp_path):
+    async def fatal(requests):
+        if "fox" in requests[0].prompt:
+            raise kind
+        return [await drawing(each) for each in requests]
+
+    session = Session(folder=tmp_path, environ={}, engine=BatchEngine(fatal, size=2), progress=False)
+    with pytest.raises(OutcomeUnknownError, match=f"The engine fatal failed: {kind.__name__}"):
+        session.grid("a {{animal}}", animal=["fox", "fox cub"]).run()
+    assert session.generate("an owl")
+
+
+def test_an_error_that_is_returned_for_several_requests_is_each_ones_own():
+    async def refusing(requests):
+        return [APIStatusError("Refused.", status=422)] * len(requests)
+
+    async def ask():
+        engine = BatchEngine(refusing, size=2)
+        return await asyncio.gather(*map(engine, prompts("a", "b")), return_exceptions=True)
+
+    first, second = asyncio.run(ask())
+    assert first is not second
+    assert str(first) == str(second)
+
+
+def test_a_function_that_is_not_async_is_refused_before_anything_is_drawn():
+    def draw(requests):
+        raise AssertionError
+
+    async def draw_one_by_one(requests):
+        yield
+
+    for function in (draw, draw_one_by_one, None):
+        with pytest.raises(SettingsError, match="is not an async function"):
+            BatchEngine(function, size=2)
+
+
+@pytest.mark.parametrize("wait", [-1, None, "1", float("nan"), float("inf"), True])
+def test_a_wait_that_is_no_time_is_refused(wait):
+    with pytest.raises(RequestError, match="The wait for a batch is"):
+        BatchEngine(Drawing(), size=2, wait=wait)
+
+
 @pytest.mark.parametrize("size", [0, -1, 1.5, True, "8"])
 def test_a_size_that_is_no_count_is_refused(size):
     with pytest.raises(RequestError, match="The size of a batch is"):
-        BatchEngine(Drawing, size=size)
+        BatchEngine(Drawing(), size=size)

@@ -201,6 +201,19 @@ class DaskPool:
         with _reachable():
             self.workers = ClusterWorkers(client, worker.perform, describe=describe)
             self.in_flight = PER_THREAD * sum(client.nthreads().values())
+            self._check_resources(options.get("resources"))
+
+    def _check_resources(self, wanted: object) -> None:
+        """Raise `RequestError` where no worker has what a task needs: Dask would wait for one for ever."""
+        if not isinstance(wanted, Mapping):
+            return
+        found = self.on_each_worker(worker.resources).values()
+        if not any(all(has.get(name, 0) >= number for name, number in wanted.items()) for has in found):
+            needed = ",".join(f"{name}={number}" for name, number in wanted.items())
+            raise RequestError(
+                f"No worker of the cluster has the resources {sanitize(needed, 80)}.",
+                f'Start workers that have them: dask worker … --resources "{sanitize(needed, 80)}".',
+            )
 
     @property
     def has_unfit(self) -> bool:

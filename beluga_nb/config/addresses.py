@@ -22,6 +22,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:([/\\]|:)")  # not a Windows driv
 # No backslashes, no patterns (they would list other objects), no query, no spaces or control characters.
 _SEGMENT = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+")
 _QUERY = re.compile(r"[?#]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CONTAINER = re.compile(r"[^\x00-\x20\x7f\\*?\[\]#@%:/]+@[\w.-]+")  # of Azure: container@account.host
 
 
@@ -84,11 +85,9 @@ def parse_address(store: str) -> StoreAddress | Path:
             "Give its last address alone: this machine keeps copies of it anyway.",
         )
     scheme, _, rest = store.partition("://")
-    if (scheme := scheme.lower()) == "file":
-        parts = urlsplit(store)
-        if parts.netloc in {"", "localhost"} and parts.path.strip("/") and not parts.query:
-            return Path(url2pathname(parts.path))
-    elif scheme not in DRIVERS or not rest:
+    if (scheme := scheme.lower().partition(":")[0]) == "file":
+        return _folder_at(store, shown)
+    if scheme not in DRIVERS or not rest:
         raise SettingsError(
             f"The store '{shown}' is an address that beluga_nb cannot use.",
             f"Give the path of a folder, or an address that begins with {', '.join(DRIVERS)} or file://.",
@@ -97,8 +96,8 @@ def parse_address(store: str) -> StoreAddress | Path:
     is_bucket = _SEGMENT.fullmatch(bucket) or (scheme == "abfs" and _CONTAINER.fullmatch(bucket))
     if (
         not is_bucket
-        or scheme == "file"
         or not all(map(_SEGMENT.fullmatch, folders))
+        or not rest.isprintable()
         or {".", ".."} & {*folders}
     ):
         raise SettingsError(
@@ -107,6 +106,18 @@ def parse_address(store: str) -> StoreAddress | Path:
         )
     _check_installed(scheme)
     return StoreAddress("/".join([f"{scheme}://{bucket}", *folders]))
+
+
+def _folder_at(url: str, shown: str) -> Path:
+    parts = urlsplit(url)
+    folder = url2pathname(parts.path)
+    is_local = url[len("file:") :].startswith("//") and parts.netloc in {"", "localhost"}
+    if not is_local or not folder.strip("/\\") or _QUERY.search(url) or _CONTROL.search(folder):
+        raise SettingsError(
+            f"The store '{shown}' names no folder.",
+            "Give the path of the folder, or its address, such as file:///home/me/study.",
+        )
+    return Path(folder)
 
 
 def _check_installed(scheme: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from beluga_nb.engines.asynchronous import check_async
 from beluga_nb.engines.per_loop import PerLoop
 from beluga_nb.errors import BelugaError, InvalidResponseError, RequestError
 from beluga_nb.request import Request
@@ -46,9 +48,9 @@ class _Queue:
 class BatchEngine:
     """An engine that lets `function` answer up to `size` requests at once.
 
-    The function is async, gets a list of requests that differ only in their prompts and samples, and returns
-    a `Result`, or a `BelugaError`, for each. One call of it is under way at a time. A batch that is not full
-    waits `wait` seconds for another request.
+    The function is async, gets a list of requests that differ only in their prompts, takes and samples, and
+    returns a `Result`, or a `BelugaError`, for each, in their order. One call of it is under way at a time. A
+    batch that is not full waits `wait` seconds for another request.
 
     >>> async def draw(requests):
     ...     images = model([each.prompt for each in requests])
@@ -66,6 +68,9 @@ class BatchEngine:
     ) -> None:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise RequestError(f"The size of a batch is {size!r}.", "Give a whole number from 1 on.")
+        if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait < math.inf:
+            raise RequestError(f"The wait for a batch is {wait!r}.", "Give seconds, from 0 on.")
+        check_async(function, "function", "requests")
         self.function = function
         self.size = size
         self.wait = wait
@@ -114,7 +119,7 @@ class BatchEngine:
             if each.answer.done():
                 continue
             if isinstance(outcome, BaseException) and not isinstance(outcome, StopIteration):
-                each.answer.set_exception(outcome)
+                each.answer.set_exception(_copied(outcome))
             else:
                 each.answer.set_result(outcome)
         for each in batch:
@@ -130,8 +135,10 @@ class BatchEngine:
                     f"The function {self.__name__} returned {count}.",
                     "Let it return a Result, or a BelugaError, for each request, in their order.",
                 )
-        except (Exception, SystemExit) as error:  # of the user's function
-            return [_copied(error) for _ in requests]
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # of the user's function; Ctrl-C reaches the main thread only
+            return [error for _ in requests]
         return outcomes
 
 

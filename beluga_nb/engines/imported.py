@@ -11,6 +11,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import cast
 
+from beluga_nb.engines.asynchronous import check_async
 from beluga_nb.errors import SettingsError
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.request import Request
@@ -37,7 +38,7 @@ class ImportedEngine:
 def imported(path: str) -> ImportedEngine:
     """Return the engine at "package.module:factory", the same for all sessions; nothing is imported yet.
 
-    The path names an async function, or a function without arguments that returns an engine. Raises
+    The path names an engine, or a function without arguments that returns one. Raises
     `SettingsError` for any other text.
     """
     if not _PATH.fullmatch(path):
@@ -57,12 +58,15 @@ def engine_at(path: str) -> Engine:
 @cache
 def _made(path: str) -> Engine:
     found = find(path)
-    if inspect.iscoroutinefunction(found):
+    # A class has no async `__call__` of its own: it is called without arguments, as a function is.
+    if any(map(inspect.iscoroutinefunction, (found, type(found).__call__))):
         return cast(Engine, found)
     try:
-        return cast(Engine, found())
+        made = found()
+        check_async(made, "engine", "request")
     except (Exception, SystemExit) as error:  # of the user's function
         raise _failed(path, "cannot be made", error) from error
+    return cast(Engine, made)
 
 
 def find(path: str) -> Callable[..., object]:

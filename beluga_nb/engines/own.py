@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from beluga_nb.api.dialects import DIALECTS
 from beluga_nb.config.endpoints import NAME, TAKEN
+from beluga_nb.engines.asynchronous import WRITE_ASYNC, check_async
 from beluga_nb.engines.imported import imported
 from beluga_nb.engines.retrying import Backoff, Retrying
 from beluga_nb.errors import (
@@ -51,7 +52,6 @@ _HINT = (
 )
 _WORKERS = 64  # threads of an engine; one whose call was stopped may be busy for a while
 _LATEST = 2**40  # seconds since 1970
-_ASYNC = "Write it with async def: async def my_engine(request): …"
 
 
 def own_engine(
@@ -65,9 +65,7 @@ def own_engine(
     """
     path = engine if isinstance(engine, str) else ""
     engine = imported(engine) if isinstance(engine, str) else engine
-    if _is_no_async_function(engine):
-        called = str(getattr(engine, "__name__", repr(engine)))
-        raise SettingsError(f"The engine {sanitize(called, 60)} is not an async function.", _ASYNC)
+    check_async(engine, "engine", "request")
     name = _name_of(engine, provider)
     checked, backoff = Checked(engine, name, _thread_of(engine), make_preview), Backoff()
     return OwnEngine(
@@ -88,15 +86,6 @@ def _thread_of(engine: object) -> Thread:
         return _THREADS.setdefault(owner, Thread(workers=_WORKERS))
     except TypeError:  # it has no hash, or no weak references
         return Thread(workers=_WORKERS)
-
-
-def _is_no_async_function(engine: object) -> bool:
-    """Whether its result can certainly not be awaited; other objects are checked when they are called."""
-    while isinstance(engine, partial | MethodType):
-        engine = engine.func if isinstance(engine, partial) else engine.__func__
-    if inspect.isfunction(engine):
-        return not inspect.iscoroutinefunction(engine)
-    return inspect.isclass(engine) or not callable(engine)
 
 
 def _name_of(engine: Engine, provider: str | None) -> str:
@@ -174,7 +163,8 @@ class Checked:
             if not inspect.isawaitable(answer):
                 returned = type(answer).__name__
                 raise InvalidResponseError(
-                    f"The engine {self.provider} returned {returned}, and is not an async function.", _ASYNC
+                    f"The engine {self.provider} returned {returned}, and is not an async function.",
+                    WRITE_ASYNC.format("engine", "request"),
                 )
             return await answer
         except BelugaError as error:

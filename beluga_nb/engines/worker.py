@@ -361,6 +361,11 @@ def describe(assignments: Sequence[Assignment]) -> Mapping[str, str]:
     return about
 
 
+def resources(dask_worker: Any = None) -> Mapping[str, float]:
+    """Return the resources of a Dask worker; Dask gives this its worker, by the name of the argument."""
+    return dict(dask_worker.state.total_resources)
+
+
 async def _answer(backend: Backend, room: EngineRoom, request: Request) -> Response:
     from beluga_nb.api.transport import Response  # Lazy import: only a call needs an HTTP client.
 

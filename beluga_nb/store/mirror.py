@@ -241,18 +241,25 @@ class Mirror:
         return ObjectWatch(self.objects, f"pending/{name}", before=self.ensure_store, taken=self._list_again)
 
     def check(self) -> None:
-        """Raise `RemoteError` if there are objects at the address, but no store of this format."""
+        """Raise `RemoteError` if there are other objects at the address, or a store of another format."""
         if self._is_checked:
             return
         try:
             self._check_schema(self.objects.read(files.MARK))
         except FileNotFoundError:
-            if not self.objects.is_empty:
+            if not self._holds_only_ours():
                 raise RemoteError(
                     f"{self} holds objects and no {files.MARK}, so it is no store. Nothing was written.",
                     "Name an empty folder of the bucket, such as s3://bucket/study.",
                 ) from None
         self._is_checked = True
+
+    def _holds_only_ours(self) -> bool:
+        """Whether all objects have names of a store, as where it was emptied while a process wrote to it."""
+        folders = self.objects.top()
+        return folders <= {*_shared_kinds()} and all(
+            is_shared(name) for folder in folders for name in self.objects.listed(folder)
+        )
 
     def ensure_store(self) -> None:
         """Make an empty address a store; raise `RemoteError` for one that cannot be one."""

@@ -130,12 +130,12 @@ class Objects:
             begin = len(self._path("")) + 1
             return {name[begin:]: (state["size"], _version(state)) for name, state in _raised(found).items()}
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no object below the address."""
+    def top(self) -> set[str]:
+        """Return the names of the objects and folders right below the address."""
         with self._errors("listed"):
             [found] = self._call("ls", [("",)], detail=False)
-            return isinstance(found, FileNotFoundError) or not _raised(found)
+            paths = [] if isinstance(found, FileNotFoundError) else _raised(found)
+            return {path.rstrip("/").rpartition("/")[2] for path in paths}
 
     def _read(self, names: Sequence[str]) -> list[Any]:
         # One byte more shows that an object is too long. Without `start`, s3fs would first ask for the size.

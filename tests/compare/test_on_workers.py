@@ -200,6 +200,11 @@ def test_an_engine_that_only_this_process_has_is_refused_elsewhere_and_runs_on_t
         ("no_such_module:fox", "The engine no_such_module:fox cannot be imported: ModuleNotFoundError: "),
         ("remote_engines:fox", "The engine remote_engines:fox cannot be imported: AttributeError: "),
         ("remote_engines:failing", "The engine remote_engines:failing cannot be made: RuntimeError: no GPU"),
+        (
+            "remote_engines:making_none",
+            "The engine remote_engines:making_none cannot be made: SettingsError: ",
+        ),
+        ("remote_engines:MADE", "The engine remote_engines:MADE cannot be made: TypeError: "),
     ],
 )
 def test_a_path_that_names_no_engine_is_two_lines(path, reason, tmp_path):
@@ -207,6 +212,13 @@ def test_a_path_that_names_no_engine_is_two_lines(path, reason, tmp_path):
         session_at(tmp_path / "s", engine=path).generate("a fox")
     assert caught.value.message.startswith(reason)
     assert caught.value.outcome == "not_sent"
+
+
+@pytest.mark.parametrize("name", ["mixed", "batched", "BATCHED", "Drawing", "DRAWING.draw", "DRAWING"])
+def test_a_path_names_a_function_a_class_an_object_or_its_method(name, tmp_path, started):
+    session = session_at(tmp_path / "s", engine=f"remote_engines:{name}")
+    grid = grid_of(session, ["fox"]).run(executor=started("threads"))
+    assert grid.counts["done"] == len(grid)
 
 
 def test_an_engine_is_made_once_in_a_process_whichever_cells_and_threads_ask(tmp_path, started):
@@ -235,6 +247,14 @@ def test_what_workers_lack_is_two_lines_before_the_first_cell(tmp_path, cluster,
         )
     finally:
         cluster.client.run(remote_engines.set_variable, "BELUGA_API_KEY", KEY, workers=first)
+
+
+def test_resources_that_no_worker_has_are_two_lines_and_are_not_waited_for(tmp_path, cluster):
+    executor = cluster.client.get_executor(resources={"GPU": 1})
+    assert asked_of(executor, tmp_path / "s", engine=ENGINE) == (
+        "No worker of the cluster has the resources GPU=1.",
+        'Start workers that have them: dask worker … --resources "GPU=1".',
+    )
 
 
 def test_a_table_shows_what_each_worker_has(tmp_path, cluster, started):

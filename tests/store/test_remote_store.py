@@ -630,6 +630,25 @@ def test_an_address_that_holds_something_else_is_left_alone(s3, machine):
     assert s3.objects == {"study/a.csv": b"1,2"}
 
 
+def test_what_is_recorded_after_an_address_was_emptied_is_replayed_from_there(s3, machine):
+    session = machine()
+    session.generate("a fox")
+    s3.objects.clear()
+    owl = session.generate("an owl")
+    assert "study/store.json" not in s3.objects
+    other = machine(drawing)
+    assert other.generate("an owl").pictures[0].data == owl.pictures[0].data
+    other.generate("a hen")
+    assert "study/store.json" in s3.objects
+
+
+def test_an_address_whose_folders_hold_something_else_is_left_alone(s3, machine):
+    s3.objects["study/records/2024.csv"] = b"1,2"
+    with pytest.raises(StoreError, match=r"holds objects and no store\.json"):
+        machine(never).generate("a fox")
+    assert len(s3.objects) == 1
+
+
 def test_a_store_of_a_newer_format_is_left_alone(s3, machine):
     s3.objects["study/store.json"] = b'{"schema": 2}'
     with pytest.raises(StoreError, match="is a store of another format"):
@@ -715,6 +734,20 @@ def test_a_file_url_is_a_folder(tmp_path):
 @pytest.mark.parametrize(
     "store",
     [
+        *("file://study", "file://./study", "file://host/study", "file:///", "file:/study"),
+        *("file:///study#1", "file:///study?1", "file:///a%00b", "file:///a%0Ab"),
+    ],
+)
+def test_a_file_url_that_names_no_folder_says_what_one_is(store):
+    with pytest.raises(SettingsError) as failed:
+        Settings(store=store)
+    assert failed.value.message.endswith(" names no folder.")
+    assert failed.value.hint == "Give the path of the folder, or its address, such as file:///home/me/study."
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
         *(
             "s3://",
             "s3:///study",
@@ -723,6 +756,7 @@ def test_a_file_url_is_a_folder(tmp_path):
             "s3://bucket//study",
         ),
         *("s3://bucket/study?x=1", "s3://bucket/*", "s3://bucket/a b", "s3://bucket\\study", "file://host/x"),
+        *("s3://bucket/\u202ex", "s3://bucket/a\xa0b", "memory://\ud800", "s3://bucket/\u200b"),
         *("https://x.example/y", "hf://datasets/x", "ftp://x"),
     ],
 )
