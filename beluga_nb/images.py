@@ -171,7 +171,15 @@ def _with_or_without_text(read: Callable[[bytes], Image], data: bytes) -> Image:
 
 
 def _decoded(data: bytes) -> Image:
-    image = _opened(data, png.with_one_idat(data) if data.startswith(png.SIGNATURE) else None)
+    if data.startswith(png.SIGNATURE) and (file := png.with_one_idat(data)):
+        # Pillow finds more of what is wrong behind the last pixel when that is read along with it.
+        with contextlib.suppress(InvalidImageError):
+            return _loaded(data, file)
+    return _loaded(data)
+
+
+def _loaded(data: bytes, file: IO[bytes] | None = None) -> Image:
+    image = _opened(data, file)
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(data)
     if max(image.size) > MAX_SIDE:

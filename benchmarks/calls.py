@@ -118,8 +118,12 @@ def floor(job: Job, load: Load) -> Work:
 
 def session_of(job: Job, load: Load, mode: str) -> Session:
     """Return a session that asks the suite's service."""
+    import httpx
+
+    import beluga_nb.api.http  # noqa: F401
     from beluga_nb.session.session import Session
 
+    httpx.AsyncHTTPTransport()  # As a client of httpx, it imports the rest when it is made.
     return Session(
         environ=environment(job, load.latency),
         folder=job.folder,
@@ -131,8 +135,6 @@ def session_of(job: Job, load: Load, mode: str) -> Session:
 
 def beluga(mode: str, job: Job, load: Load) -> Work:
     """Ask with `agenerate`, and use each picture in a thread."""
-    import beluga_nb.api.http  # noqa: F401
-
     session, count = session_of(job, load, mode), itertools.count()
 
     async def ask(_: int) -> Image.Image:
@@ -146,13 +148,11 @@ def beluga(mode: str, job: Job, load: Load) -> Work:
 
         return await asyncio.to_thread(image)
 
-    return gathering(job, job.size, ask)  # The session limits the requests.
+    return gathering(job, 2 * load.at_once, ask)  # Of these, the session sends half.
 
 
 def beluga_grid(mode: str, job: Job, load: Load) -> Work:
     """Ask with a grid of prompts, which is how a user asks for many."""
-    import beluga_nb.api.http  # noqa: F401
-
     session, count = session_of(job, load, mode), itertools.count()
 
     def work() -> list[Image.Image]:

@@ -168,6 +168,8 @@ SHOWN = {
     "R73": (
         "the_option_line_of_a_prompt_is_coloured_and_the_rest_is_prose",
         "in_notebook_7_a_prompt_is_prose_and_the_palette_opens_a_study",
+        "each_suggestion_of_an_error_has_a_button_that_copies_it",
+        "in_notebook_7_a_suggestion_of_an_error_has_its_button",
         "where_it_is_absent_nothing_else_changes",
     ),
     "S01": (

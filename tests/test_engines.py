@@ -174,6 +174,22 @@ def test_a_call_that_has_its_answer_lets_another_go_and_as_many_may_work_on_thei
     assert (queue.on_their_way, queue.answered) == (0, 0)
 
 
+def test_limited_gives_the_place_back_where_the_loop_of_a_call_is_gone():
+    async def endless(request):
+        await asyncio.Event().wait()
+
+    # No asyncio.run: it would cancel the call.
+    loop, limit = asyncio.new_event_loop(), ConcurrencyLimit()
+    call = loop.create_task(Limited(endless, limit, 1)(ONE))
+    loop.run_until_complete(asyncio.wait({call}, timeout=0))
+    queue = limit._queues.values[loop]
+    assert queue.on_their_way == 1
+    loop.close()
+    call._log_destroy_pending = False
+    call.get_coro().close()
+    assert queue.on_their_way == 0
+
+
 def test_limited_gives_the_place_back_after_an_error():
     async def many():
         limited = Limited(failing(0), ConcurrencyLimit(), 1)

@@ -347,3 +347,17 @@ def test_a_png_in_pieces_that_is_cut_or_damaged_is_read_as_before(cut, monkeypat
             except InvalidImageError as error:
                 found.append((str(error), error.data))
         assert found[0] == found[1]
+
+
+def png_with_wrong_sum(size):
+    """A PNG in pieces whose pixels are right, and the checksum behind them in a chunk of its own is not."""
+    data = png_in_pieces(size, Image.effect_noise((16, 16), 90))
+    [*_, last, end] = png.chunks(data)
+    chunks = png._chunk(b"IDAT", last.content[:-4]), png._chunk(b"IDAT", b"null")
+    return data[: last.start] + b"".join(chunks) + data[end.start :]
+
+
+@pytest.mark.parametrize("size", [7, 1000])
+def test_a_png_in_pieces_is_read_where_only_the_sum_of_its_pixels_is_wrong_as_by_pillow(size):
+    data = png_with_wrong_sum(size)
+    assert decode(data).tobytes() == Image.open(io.BytesIO(data)).tobytes()

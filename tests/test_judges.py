@@ -446,7 +446,7 @@ def test_nothing_is_asked_before_it_is_run_and_questions_are_shown_as_their_plan
     grid = desk.foxes(("one", "two"))
     for asked in (grid.judge(ASKED, model=MODEL), grid.judge_pairs("Which?", model=MODEL)):
         assert shown(asked) == shown(asked.plan())
-        assert repr(asked).endswith("to lab:vlm, not asked yet>")
+        assert repr(asked).endswith("to lab:vlm>")
         for use in (grid.agreement, grid.leaderboard, partial(grid.report, desk.folder / "report")):
             with pytest.raises(RequestError, match=r"(?s)has no scores\..*run\(\)"):
                 use(asked)

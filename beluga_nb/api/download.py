@@ -123,10 +123,8 @@ class Download:
 
     async def _looked_up(self, address: str) -> list[str]:
         parts = urlsplit(address)
-        with contextlib.suppress(ValueError):
-            return [
-                str(ipaddress.ip_address(str(parts.hostname)))
-            ]  # It needs no thread that waits for a name.
+        with contextlib.suppress(ValueError):  # An address needs no thread that waits for a name.
+            return [str(ipaddress.ip_address(str(parts.hostname)))]
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
         loop = asyncio.get_running_loop()
         try:

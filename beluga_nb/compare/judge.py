@@ -232,7 +232,7 @@ def _watch(questions: Questions[Any], tally: Tally | None) -> Progress:
 class Questions(ABC, Generic[Judgement]):
     """Questions to a vision model about pictures; nothing is asked before they are run.
 
-    As text, it is its `plan`.
+    A notebook shows their `plan`.
     """
 
     def __init__(self, judging: Judging, *, runner: Runner) -> None:
@@ -273,7 +273,7 @@ class Questions(ABC, Generic[Judgement]):
     arun = awaitable("arun", submit)
 
     def __repr__(self) -> str:
-        return f"<{plural(len(self.cells), 'question')} to {sanitize(self.judging.model, 80)}, not asked yet>"
+        return f"<{plural(len(self.cells), 'question')} to {sanitize(self.judging.model, 80)}>"
 
     @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:

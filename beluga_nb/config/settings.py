@@ -446,8 +446,10 @@ def _with_address(environ: Mapping[str, str], named: EndpointConfig) -> Endpoint
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     found = {name: environ.get(f"BELUGA_{name.upper()}", "").strip() for name in _ENVIRONMENT}
     values: dict[str, object] = {name: value for name, value in found.items() if value}
-    if faults := environ.get("BELUGA_FAULTS", "").strip():
-        values["faults"] = _flag("BELUGA_FAULTS", faults)
+    for name in ("faults", "progress"):
+        variable = f"BELUGA_{name.upper()}"
+        if flag := environ.get(variable, "").strip():
+            values[name] = _flag(variable, flag)
     return values
 
 

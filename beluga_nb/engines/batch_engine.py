@@ -1,4 +1,4 @@
-"""An engine that answers several requests in one call of a function, as a model on a GPU does best."""
+"""An engine whose function answers several requests in one call, such as a model that draws batches."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 
 from beluga_nb.engines.per_loop import PerLoop
@@ -111,4 +111,6 @@ class Limited:
             try:
                 return await self.engine(request)
             finally:
-                _PLACE.reset(token)
+                # A coroutine that outlives its loop is closed in another context.
+                with suppress(ValueError):
+                    _PLACE.reset(token)

@@ -57,10 +57,11 @@ def has_end(data: bytes) -> bool:
     return False
 
 
-def with_one_idat(data: bytes) -> IO[bytes]:
-    """Return a file whose run of IDAT chunks is a single one, without its checksum; nothing is copied.
+def with_one_idat(data: bytes) -> IO[bytes] | None:
+    """Return a file whose IDAT chunks are joined, without a checksum, or None where there are not several.
 
-    Pillow reads chunk by chunk, does not look at their checksums, and takes the GIL between two of them.
+    Nothing is copied, and only the first run of these chunks is joined. Pillow reads chunk by
+    chunk, does not look at their checksums, and takes the GIL between two of them.
     """
     run: list[Chunk] = []
     for chunk in chunks(data):
@@ -69,7 +70,7 @@ def with_one_idat(data: bytes) -> IO[bytes]:
         elif run:
             break
     if len(run) < 2:
-        return io.BytesIO(data)
+        return None
     view, size = memoryview(data), sum(chunk.end - chunk.start - 12 for chunk in run)
     head = memoryview(struct.pack(">I", size) + b"IDAT")
     contents = (view[chunk.start + 8 : chunk.end - 4] for chunk in run)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from beluga_nb.painter.lettering import covered
 from beluga_nb.painter.reading import Reading, Term, quoted, setting_kinds, table
 from beluga_nb.painter.register import Cover
-from beluga_nb.painter.scene import LAND, OUTDOORS, SATURATION, SCENERY, Scene
+from beluga_nb.painter.scene import LAND, OUTDOORS, SATURATION, SCENERY, Actor, Scene
 
 LEAST_SHARE = 0.0125
 """The least share of the register's map for a subject to be called drawn. The picture has finer or coarser
@@ -15,6 +15,8 @@ pixels; of these, it is then more than a hundredth.
 """
 LEAST_DYED = 0.2
 """The least share of a visible subject in its own colour for the colour to be called drawn."""
+STRONG = 96
+"""How far the channels of a colour are apart that neon light leaves as it is."""
 WORDS_NAMED = 8
 LETTERS_NAMED = 40
 
@@ -49,7 +51,7 @@ def account_of(reading: Reading, scene: Scene, covers: Sequence[Cover]) -> Accou
         for actor, cover in zip(scene.cast, covers, strict=True)
         if cover.share >= LEAST_SHARE
         for number in actor.terms
-        if reading.terms[number].tag not in ("colour", "material") or _wears(cover, scene)
+        if reading.terms[number].tag not in ("colour", "material") or _wears(cover, actor, scene)
     }
     painted = {n for actor in scene.cast for n in actor.terms}
     drawn: list[str] = []
@@ -82,8 +84,10 @@ def _names(reading: Reading, scene: Scene) -> Iterator[tuple[int, str]]:
             yield actor.terms[0], text if same else f"{text} (as {name})"
 
 
-def _wears(cover: Cover, scene: Scene) -> bool:
-    """Return whether a subject shows its colour: a few have fixed ones, and a drawing in ink has none."""
+def _wears(cover: Cover, actor: Actor, scene: Scene) -> bool:
+    """Return whether a subject shows its colours: some are fixed, neon changes weak ones, ink has none."""
+    if scene.medium == "neon" and any(max(colour) - min(colour) < STRONG for colour in actor.colours):
+        return False
     return cover.dyed >= LEAST_DYED * cover.share and scene.medium != "ink"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from desk import ICONS, Desk, notebook, serving, wait_until
+from desk import AXE, ICONS, Desk, notebook, serving, violations, wait_until
 from installed import pinned
 from lab import IN_A_BROWSER, LabInFirefox, NbClassic, needs_firefox
 from playwright.sync_api import expect
@@ -85,6 +85,8 @@ def test_a_panel_is_typed_in_and_its_pictures_are_compared(app, tmp_path):
     zoomed, other = drawn(desk, "transform")
     assert zoomed == other
     app.picture(tmp_path / "compared.png")
+    if AXE.exists():
+        assert violations(app.page, "compared") == []
     desk.panel.get_by_label("How", exact=True).select_option("slider")
     handle = desk.panel.get_by_role("slider", name="Split")
     handle.focus()

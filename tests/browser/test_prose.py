@@ -299,6 +299,13 @@ def test_in_notebook_7_a_prompt_is_prose_and_the_palette_opens_a_study(lab):
 
 
 @pytest.mark.parametrize("lab", [Notebook7], indirect=True)
+def test_in_notebook_7_a_suggestion_of_an_error_has_its_button(lab):
+    lab.open(failed(BelugaError("It is closed.", Hint("Run ", Code("open()"), "."))), "failed.ipynb")
+    lab.cell(0).locator(".jp-OutputArea").get_by_role("button", name="Copy open()").click()
+    lab.cell(0).get_by_role("button", name="Copied").wait_for()
+
+
+@pytest.mark.parametrize("lab", [Notebook7], indirect=True)
 def test_in_notebook_7_a_panel_generates_and_its_pictures_are_kept_in_the_notebook(lab):
     lab.open(desk.notebook(), "panel.ipynb")
     lab.run(0)

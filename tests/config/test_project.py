@@ -116,7 +116,7 @@ PERSONS = {
 
 PLACES = ["nowhere", "CI", "the profile", "the environment", "the notebook", "the call", "the session"]
 IN_THE_ENVIRONMENT = {
-    *("base_url", "mode", "store", "model", "embed", "budget", "max_images", "max_cost", "faults")
+    *("base_url", "mode", "store", "model", "embed", "budget", "max_images", "max_cost", "faults", "progress")
 }
 BUDGETS = ["store", "session"]  # from the one that counts most
 MODES = ["replay", "auto", "refresh", "off"]  # from the one that buys least

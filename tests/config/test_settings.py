@@ -305,6 +305,11 @@ def test_faults_are_off_by_themselves_and_on_where_the_file_says_so(tmp_path):
     assert load({"BELUGA_FAULTS": "0"}, tmp_path).faults is False
 
 
+def test_progress_is_on_by_itself_and_off_where_the_environment_says_so(tmp_path):
+    assert load({}, tmp_path).progress is True
+    assert load({"BELUGA_PROGRESS": "false"}, tmp_path).progress is False
+
+
 def test_faults_are_a_yes_or_a_no(tmp_path):
     with pytest.raises(SettingsError, match="BELUGA_FAULTS is 'maybe'"):
         load({"BELUGA_FAULTS": "maybe"}, tmp_path)

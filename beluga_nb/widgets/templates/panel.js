@@ -309,7 +309,7 @@ if (root && !root.belugaReady) {
         data.setData('text/plain', text);
         editor.focus();
         const paste = new ClipboardEvent('paste', {bubbles: true, cancelable: true});
-        Object.defineProperty(paste, 'clipboardData', {value: data});  // Firefox would ignore it as an option.
+        Object.defineProperty(paste, 'clipboardData', {value: data});  // Not every browser takes it as an option.
         editor.dispatchEvent(paste);
         fresh[0].scrollIntoView({block: 'nearest'});
         return;
