@@ -16,7 +16,7 @@ pixels; of these, it is then more than a hundredth.
 LEAST_DYED = 0.2
 """The least share of a visible subject in its own colour for the colour to be called drawn."""
 STRONG = 96
-"""How far the channels of a colour are apart that neon light leaves as it is."""
+"""The least range of the channels of a colour that neon light leaves as it is."""
 WORDS_NAMED = 8
 LETTERS_NAMED = 40
 

@@ -231,6 +231,8 @@ def header(path: Path) -> Figure:
         colour, size = rgb(str(entries.get("colour", "#b0a89c"))), float(str(entries.get("size", 0.5)))
         unit = float(str(entries.get("unit", 100)))
         worn = tuple(_numbers(str(entries.get("worn", "")))[0].tolist())
+        if len(worn) not in (0, 2):
+            raise ValueError(f"worn = {entries['worn']!r} is not a width and a lift")
         anchors = {
             a: tuple(float(n) / unit for n in _numbers(str(entries[a]))[0]) for a in ANCHORS if a in entries
         }
@@ -371,7 +373,7 @@ NUMBERS: Mapping[str, tuple[str, int]] = {
     "ring": ("x y radius width", 4),
     "leaves": ("x y radius radius number size", 6),
 }
-"""What the numbers of a form are that is not made of points, and how many it needs."""
+"""The numbers of each form that is not a list of points: what they mean, and how many it needs at least."""
 
 
 def _group(form: str, numbers: Floats, unit: float) -> Groups:
@@ -388,18 +390,21 @@ def _group(form: str, numbers: Floats, unit: float) -> Groups:
     return [tuple(n / scales.get(kind, unit) for n, kind in zip(numbers.tolist(), kinds, strict=False))]
 
 
-def _three(text: str) -> tuple[int, float, float]:
-    n, x, y = _numbers(text)[0].tolist()
+def _count_and_place(key: str, text: str) -> tuple[int, float, float]:
+    numbers = _numbers(text)[0].tolist()
+    if len(numbers) != 3:
+        raise ValueError(f"{key} = {text!r} is not a number of copies, x and y.")
+    n, x, y = numbers
     return int(n), x, y
 
 
 def _copies(outlines: list[Outline], entry: Mapping[str, object], unit: float) -> Iterator[Outline]:
     """Yield the outlines, repeated along a line, round a centre, and mirrored, as a part asks for."""
     if "repeat" in entry:
-        n, dx, dy = _three(str(entry["repeat"]))
+        n, dx, dy = _count_and_place("repeat", str(entry["repeat"]))
         outlines = [moved(o, k * dx / unit, -k * dy / unit) for k in range(n) for o in outlines]
     if "spin" in entry:
-        n, x, y = _three(str(entry["spin"]))
+        n, x, y = _count_and_place("spin", str(entry["spin"]))
         x, y = x / unit, -y / unit
         outlines = [moved(turned(moved(o, -x, -y), 360 / n * k), x, y) for k in range(n) for o in outlines]
     yield from outlines

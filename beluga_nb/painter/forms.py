@@ -11,7 +11,7 @@ from beluga_nb.painter.stream import Stream, seed_of
 
 Groups = Sequence[tuple[Any, ...]]
 Form = Callable[[Groups, Sequence[float], int], list[Outline]]
-"""Makes outlines of groups of numbers, of widths, and of how finely a curve is drawn: 0 for as usual."""
+"""Makes outlines of groups of numbers, of widths, and of the steps of a curve: 0 for its default."""
 
 
 def _points(groups: Groups) -> list[Outline]:

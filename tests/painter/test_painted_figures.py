@@ -119,6 +119,12 @@ def test_a_header_is_read_by_its_lines_as_toml_would_read_it() -> None:
         ("widths = '1'", "width = '1'", r"line 8, part 2: no 'width' in a part"),
         ("line = '0,44 0,-40; -30,8 30,8', ", "", r"line 8, part 2: it needs one of curve, polygon"),
         ("ink = false", "joint = 'tail'", r"line 8, part 2: joint = 'tail' is not in \[joints\]"),
+        (
+            "ink = false",
+            "repeat = '3 10'",
+            r"line 8, part 2: repeat = '3 10' is not a number of copies, x and y",
+        ),
+        ('kind = "landscape"', 'worn = "2"', r"worn = '2' is not a width and a lift"),
         ('kind = "landscape"', 'kind = "moon"', r"kind = 'moon'\.[\s\S]*one of: landscape"),
         ('stance = "air"', 'stanze = "air"', r"no 'stanze' in a figure"),
         ("parts = [", "parts = [[", r"glider\.toml: .*line 7|glider\.toml: "),

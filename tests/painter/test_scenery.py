@@ -11,7 +11,7 @@ import pytest
 from beluga_nb.painter.layers import Frame, scenery
 from beluga_nb.painter.layers.cast import names_of as names_of_cast
 from beluga_nb.painter.layers.formula import formula
-from beluga_nb.painter.layers.rules import BOUND, FUNCTIONS, names_of
+from beluga_nb.painter.layers.functions import BOUND, FUNCTIONS, names_of
 from beluga_nb.painter.look import look_of
 from beluga_nb.painter.marks import Glow, Shape
 from beluga_nb.painter.reading import read
@@ -91,7 +91,7 @@ def test_a_formula_is_arithmetic_and_nothing_else() -> None:
     assert formula("-a ** 2 + 6 / 3 % 2")(names) == -4
     assert formula('word in words and not a > 3 or word == "x"')(names) is True
     assert formula('"#ff8000" if a < 1 else mix("#000000", "#646464", 0.5)')(names) == (50, 50, 50)
-    assert formula("min(these(1, 5), a)")(names).tolist() == [1, 2]
+    assert formula("min(array(1, 5), a)")(names).tolist() == [1, 2]
     for text in ("a.b", "a[0]", "[a]", "open('x')", "a := 1", "f'{a}'", "a if", "[x for x in a]"):
         with pytest.raises(ValueError, match=r"is no (formula|part of a formula)"):
             formula(text)

@@ -62,7 +62,7 @@ def _together(scene: Scene) -> tuple[Shape, ...]:
 
 
 def size_of(scene: Scene, frame: Frame) -> float:
-    """Return the subject's size in units; a long frame has room for more, but nobody loses his head."""
+    """Return the subject's size in units; a long frame has room for more, up to its height."""
     size = subjects()[scene.subject].size if scene.subject else 0.5
     size = 0.72 if is_group(scene) else size
     roomy = min(1.3, float((frame.w * frame.h) ** 0.3))
@@ -73,10 +73,10 @@ def _lamp(scene: Scene) -> RGB:
     """Return the light that falls on the cast: the hour's, weakened."""
     if scene.kind == "room":
         return (238, 214, 186) if scene.night else (255, 249, 240)
-    return fair(scene, mix(scene.palette.lamp, (255, 255, 255), 0.32))
+    return neutral(scene, mix(scene.palette.lamp, (255, 255, 255), 0.32))
 
 
-def fair(scene: Scene, light: RGB) -> RGB:
+def neutral(scene: Scene, light: RGB) -> RGB:
     """Return a light that is nearly grey where a colour was named: pink stays pink by moonlight."""
     if not any(actor.colours for actor in scene.cast):
         return light

@@ -11,7 +11,7 @@ from beluga_nb.painter.forms import FORMS
 from beluga_nb.painter.layers import cast
 from beluga_nb.painter.layers.formula import Formula, constant, formula
 from beluga_nb.painter.layers.frame import Frame
-from beluga_nb.painter.layers.rules import names_of
+from beluga_nb.painter.layers.functions import names_of
 from beluga_nb.painter.lettering import Lettering
 from beluga_nb.painter.marks import Glow, Mark, Mirror, Mist, Panes, Shape, Wash, hazed, lit, placed
 from beluga_nb.painter.scene import Scene

@@ -1,4 +1,4 @@
-"""The functions that formulas of scenery may use: chance, arrays, colours, and the lie of the land."""
+"""The functions that formulas of scenery may use: random numbers, arrays, colours, and shapes of land."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from beluga_nb.painter.colour import RGB, dark, light, mix, under, vivid
-from beluga_nb.painter.layers.cast import fair
+from beluga_nb.painter.layers.cast import neutral
 from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.lettering import LEADING, covered, fitted
 from beluga_nb.painter.noise import ridge
@@ -35,7 +35,7 @@ def _count(names: Names, per_unit: float) -> int:
     return frame.many(per_unit)
 
 
-# --- chance: from the stream of the group in which a formula stands, by a label
+# --- random numbers: from the stream of the group in which a formula stands, by a label
 
 
 def _stream(names: Names, label: str) -> Stream:
@@ -68,7 +68,7 @@ def _profile(
     return np.column_stack([x, y - height * ridge(stream, n, cells * names["w"], octaves, rough)])
 
 
-def _rough(names: Names, label: str, n: int, cells: float, octaves: int, rough: float = 0.5) -> Floats:
+def _ridge(names: Names, label: str, n: int, cells: float, octaves: int, rough: float = 0.5) -> Floats:
     """Return the heights of a ridge, in about -1 to 1."""
     return ridge(_stream(names, label), n, cells, octaves, rough)
 
@@ -225,7 +225,7 @@ def _strip(x: Floats, top: Floats, bottom: Floats) -> Outline:
     return np.vstack([np.column_stack([x, top]), np.column_stack([x, bottom])[::-1]])
 
 
-def _bent(*coordinates: float) -> Outline:
+def _open_curve(*coordinates: float) -> Outline:
     """Return a smooth open line through points."""
     return curve(np.reshape(coordinates, (-1, 2)), closed=False)
 
@@ -243,28 +243,28 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sin": np.sin,
     "cos": np.cos,
     "clip": np.clip,
-    "total": np.cumsum,
-    "least": lambda items: _plain(np.min(items)),
-    "upto": np.arange,
-    "lin": np.linspace,
-    "size": len,
+    "cumsum": np.cumsum,
+    "smallest": lambda items: _plain(np.min(items)),
+    "arange": np.arange,
+    "linspace": np.linspace,
+    "len": len,
     "nth": lambda k, *items: items[k % len(items)],
     "item": lambda items, k: _plain(items[k]),
-    "kept": lambda items, wanted: items[np.asarray(wanted, dtype=bool)],
+    "selected": lambda items, wanted: items[np.asarray(wanted, dtype=bool)],
     "at": lambda edge, places: edge[(places * (len(edge) - 1)).astype(int)],
     "xs": lambda edge: edge[:, 0],
     "ys": lambda edge: edge[:, 1],
     "column": lambda table, k: table[:, k],
-    "these": lambda *items: np.array(items),
-    "line": lambda *columns: np.column_stack(columns),
+    "array": lambda *items: np.array(items),
+    "columns": lambda *columns: np.column_stack(columns),
     "shifted": lambda edge, y: moved(edge, 0, y),
     "every": lambda edge, n: edge[::n],
     "inner": lambda edge, n: edge[n:-n],
     "summit": lambda edge: edge[int(np.argmin(edge[:, 1]))],
     "above": lambda outline, y: outline[outline[:, 1] < y],
     "joined": lambda *lines: np.vstack(lines),
-    "bent": _bent,
-    "arch": lambda *coordinates: curve(np.reshape(coordinates, (-1, 2))),
+    "open_curve": _open_curve,
+    "closed_curve": lambda *coordinates: curve(np.reshape(coordinates, (-1, 2))),
     "below": _below,
     "strip": _strip,
     "conifers": _conifers,
@@ -277,17 +277,17 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "under": under,
     "vivid": vivid,
 }
-"""Functions of what they are given."""
+"""Functions of their arguments alone. Where NumPy or Python has such a function, it has the same name."""
 
 BOUND: Mapping[str, Callable[..., Any]] = {
     "ground": _ground,
     "count": _count,
-    "fair": lambda names, light: fair(names["scene"], light),
+    "neutral": lambda names, light: neutral(names["scene"], light),
     "one": _one,
     "many": _many,
     "pick": _pick,
     "profile": _profile,
-    "rough": _rough,
+    "ridge": _ridge,
     "bushes": _bushes,
     "foliage": _foliage,
     "peaks": _peaks,
