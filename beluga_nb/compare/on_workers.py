@@ -66,6 +66,12 @@ WITHDRAWAL_TIMEOUT = 0.6
 RESULT_TIMEOUT = 300.0
 """Seconds that fetching the result of a task that has ended may last."""
 
+FIRST_TIMEOUT = 5.0
+"""Seconds of the first attempt to fetch a result; each further one may last twice as long."""
+
+CLOSED = {"closing", "closed"}
+"""The states of a Dask client that fetches nothing any more."""
+
 ACKNOWLEDGED_AT_ONCE = 64
 """Calls whose answers are removed from the workers together."""
 
@@ -242,8 +248,18 @@ class DaskPool:
 
     def result(self, sent: Sent) -> Delivery:
         """Return the delivery of a task, from the worker that has it."""
-        delivery: Delivery = sent.future.result().result(timeout=RESULT_TIMEOUT)
-        return delivery
+        until, seconds = time.monotonic() + RESULT_TIMEOUT, FIRST_TIMEOUT
+        while True:
+            try:
+                delivery: Delivery = sent.future.result().result(timeout=seconds)
+            except TimeoutError:
+                # A client that was closed meanwhile would be waited for until the end. Each attempt begins
+                # anew, so that a slow connection needs longer ones.
+                if getattr(self._client, "status", "") in CLOSED or time.monotonic() > until:
+                    raise
+                seconds *= 2
+            else:
+                return delivery
 
     def withdraw(self, sent: Sent) -> bool:
         """Take a task back, by its ticket: Dask does not tell whether a task has begun."""
