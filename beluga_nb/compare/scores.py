@@ -203,7 +203,7 @@ class Estimate:
 class Difference(Estimate):
     """How much higher `one` scores than `other` on the same prompts, as an estimate.
 
-    It is one of as many `pairs` whose intervals all hold together with 95 %.
+    `pairs` says how many differences, this one included, have intervals that all hold together with 95 %.
     """
 
     one: str
