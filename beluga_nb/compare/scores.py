@@ -251,7 +251,7 @@ class Distance:
     """How far apart two sets of pictures are: `kid`, which is about 0 for sets that are alike, or below.
 
     `chance` is how often sets that differ by chance alone are at least as far apart; of several pairs it is
-    adjusted, so that they can be read together (Holm). `pictures` counts both.
+    adjusted, so that they can be read together (Holm). `pictures` are the sizes of both sets.
     """
 
     one: str
