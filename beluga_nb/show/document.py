@@ -186,8 +186,8 @@ _COMMANDS = {
     "−": r"\textminus{}",
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
 _SIGNS = re.compile(r"""[\\^~<>|"`'&%$#_{}−]|-(?=-)|,(?=,)""")  # two dashes or commas would be another sign
-# LaTeX breaks a word of letters by itself, but not the name of a file or a sentence in Chinese. So a long word
-# may be broken before each piece: up to 20 letters, and the signs behind them.
+# LaTeX breaks a word of letters by itself, but not the name of a file or a sentence in Chinese. So a long
+# word may be broken before each piece: up to 20 letters, and the signs behind them.
 _LONG_WORD = re.compile(r"\S{13,}")
 _PIECE = re.compile(r"[^\W_]{1,20}[\W_]{0,4}|[\W_]{1,4}")
 
