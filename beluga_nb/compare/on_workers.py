@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import sys
 import time
 from collections import Counter
@@ -139,7 +140,7 @@ class ExecutorPool:
         if self.is_here:
             function = partial(worker.perform, here=here)
         elif has_processes(self._executor):
-            function = partial(while_the_parent_lives, worker.perform)
+            function = partial(while_the_parent_lives, _perform_to_the_end)
         return Sent(task, _taken(self._executor, function, task))
 
     def result(self, sent: Sent) -> Delivery:
@@ -163,6 +164,14 @@ class ExecutorPool:
 
     def look(self) -> None:
         """Do nothing: a broken pool raises when it is used."""
+
+
+def _perform_to_the_end(task: Task) -> Delivery:
+    """Make a call in a process of a pool, which Ctrl-C and a notebook's Stop would interrupt, too."""
+    # For good: a process that ends while it waits for its next task ends the whole pool.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return worker.perform(task)
 
 
 def _release(task: Task, ended: Future[Any]) -> None:

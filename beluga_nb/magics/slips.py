@@ -150,6 +150,9 @@ def _meant_setting(text: str) -> Iterator[str]:
     if found := _SETTING.fullmatch(text):
         for name in _meant_names(found[1].casefold().replace("-", "_"), SETTINGS):
             yield f"{name}={found[2] or found[3] or ''}"
+    name, _, value = text.partition("=")
+    if name in SETTINGS and " " in value.strip() and '"' not in value:
+        yield f'{name}="{value.strip()}"'
 
 
 def _meant_alias(text: str) -> Iterator[str]:

@@ -166,8 +166,9 @@ class Mirror:
                 self._versions[name] = there[name][1]
         gone = [path for name, path in here.items() if name not in there]
         if folder == "pending":
-            # An answer that was paid for is found by its call: a list that is late must not remove it.
-            gone = self.missing(gone)
+            # An answer that was paid for is found by its call: a list that is late must not remove it, nor a
+            # bucket that was emptied.
+            gone = [path for path in self.missing(gone) if not any(path.parent.glob(f"{path.stem}-*"))]
         for path in gone:
             path.unlink(missing_ok=True)
         if gone and folder == "records":  # forgotten elsewhere

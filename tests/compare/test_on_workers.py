@@ -348,6 +348,26 @@ def test_stop_begins_nothing_new_and_keeps_what_was_under_way(tmp_path, monkeypa
     until(lambda: not list(state.glob("*.claim*")))
 
 
+@pytest.mark.posix
+def test_a_stop_that_reaches_a_process_of_a_pool_ends_no_call_that_it_has_begun(
+    tmp_path, monkeypatch, started
+):
+    """Ctrl-C in a terminal and Stop in a notebook are sent to all processes of the group."""
+    monkeypatch.setenv("REMOTE_ENGINES", str(tmp_path))
+    executor = started("processes")
+    session = session_at(tmp_path / "s", engine="remote_engines:waiting")
+    job = grid_of(session, ["fox"]).submit(executor=executor)
+    until(lambda: len(list(tmp_path.glob("asked-*"))) == 2)
+    for process in executor._processes:
+        os.kill(process, signal.SIGINT)
+    (tmp_path / "go").touch()
+    assert job.result().counts["done"] == 2
+    assert len(list(tmp_path.glob("asked-*"))) == 2
+    for process in executor._processes:  # They wait for tasks, and still do.
+        os.kill(process, signal.SIGINT)
+    assert executor.submit(int, "7").result() == 7
+
+
 def test_a_run_in_a_thread_of_its_own_executor_is_refused_and_does_not_wait_for_itself(tmp_path):
     grid = grid_of(session_at(tmp_path / "s", engine=ENGINE))
     with ThreadPoolExecutor(1) as executor:

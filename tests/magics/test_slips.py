@@ -211,6 +211,8 @@ def test_a_mistyped_short_command_is_asked_about(word):
         ("alias poster = -m flux-2.0", "alias poster=-m flux-2.0"),
         ("alias poster: -s 3:4", "alias poster=-s 3:4"),
         ("alias poster=flux-2.0", "alias poster=-m flux-2.0"),
+        ("config store=memory://my study", 'config store="memory://my study"'),
+        ("config max_images=5 pictures", 'config max_images="5 pictures"'),
         ("history \u2014limit 3", "history --limit 3"),
         ("models flux-2.0", "models --search flux-2.0"),
         ("models 16:9", "models --size 16:9"),

@@ -349,6 +349,24 @@ def test_a_list_that_is_late_loses_no_answer(s3, machine, monkeypatch):
     assert len(engine.requests) == 1
 
 
+def test_a_bucket_that_was_emptied_loses_no_answer(s3, machine):
+    engine, messages = Counting(), []
+    with service(engine) as address:
+        session = machine(None, messages, base_url=address, api_key=KEY)
+        s3.fail = lambda method, name: (
+            (404, "NoSuchBucket") if method == "PUT" and "/records/" in name else None
+        )
+        session.generate("a fox", model="flux-2.0")
+        s3.objects.clear()
+        s3.fail = lambda *_: None
+        again = Session(store=STUDY, notify=messages.append, base_url=address, api_key=KEY)
+        again.generate("a fox", model="flux-2.0")
+        assert len([name for name in s3.objects if "records" in name]) == 1
+        assert not [name for name in s3.objects if "pending" in name]
+        assert "unfinished" not in again.status()
+    assert len(engine.requests) == 1
+
+
 def test_a_stop_asks_the_service_for_nothing(s3, machine):
     session = machine()
     s3.count()
