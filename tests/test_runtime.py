@@ -828,3 +828,21 @@ def test_what_keeps_the_loop_from_starting_is_reported_in_two_lines_and_the_next
         "Nothing was sent. Close files, or restart the kernel, and ask again.",
     ]
     assert done.stdout.splitlines() == [*refused, *refused, "42"], done.stderr
+
+
+OUTLASTING = """
+import time
+from beluga_nb.process.workers import Holding
+holding = Holding()
+end_late = holding.begin(0)
+time.sleep(0.2)  # The waiting thread finds it.
+for _ in range(100):
+    holding.begin(60)()
+end_late()
+print("ended")
+"""
+
+
+def test_work_that_outlasts_its_time_holds_up_no_other_work_and_not_the_end_of_python():
+    done = subprocess.run([sys.executable, "-c", OUTLASTING], capture_output=True, text=True, timeout=50)
+    assert done.stdout == "ended\n", done.stderr

@@ -78,14 +78,18 @@ class Holding:
         with self._changed:
             self.wait()
             # One short piece of work often follows another, and each would start a thread of its own.
-            while self._changed.wait_for(lambda: self._until, PAUSE):
+            # Work whose time has passed is not waited for: without waiting, the lock would never be free.
+            while self._changed.wait_for(self._has_time_left, PAUSE):
                 self.wait()
             self._waiter = None
+
+    def _has_time_left(self) -> bool:
+        return max(self._until.values(), default=0.0) > time.monotonic()
 
     def _end(self, token: object) -> None:
         with self._changed:
             self._until.pop(token, None)
-            if not self._until:
+            if not self._has_time_left():
                 self._changed.notify_all()
 
 
