@@ -37,7 +37,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal
 
-from beluga_nb.hints import Code, Hint, Remedy, Surface, mapped, on
+from beluga_nb.hints import Hint, Remedy, Surface, did_you_mean, mapped, on
 from beluga_nb.redaction import redact, redact_bytes
 from beluga_nb.text import nearest, plural, printable, sanitize
 
@@ -200,11 +200,10 @@ class UnknownNameError(RequestError):
         self.name = name
         self.choices = tuple(choices)
         self.nearest = nearest(name, self.choices)
-        question = Hint("Did you mean '", Code(self.nearest), "'? ") if self.nearest else ""
         advice = hint or f"Available: {', '.join(self.choices)}."
         suffix = f" for {of}" if of else ""
         message = f"No {kind} '{sanitize(name, 80)}'{suffix}."
-        super().__init__(message, Hint(question, advice), param=param, code=code)
+        super().__init__(message, did_you_mean(self.nearest, advice), param=param, code=code)
 
 
 class UnknownArgumentError(RequestError, TypeError):
@@ -212,9 +211,7 @@ class UnknownArgumentError(RequestError, TypeError):
 
     def __init__(self, name: str, choices: Iterable[str], *, of: str) -> None:
         known = tuple(choices)
-        meant = nearest(name, known)
-        question = Hint("Did you mean '", Code(meant), "'?") if meant else ""
-        advice = question or f"It takes {', '.join(known) or 'none'}."
+        advice = did_you_mean(nearest(name, known)) or f"It takes {', '.join(known) or 'none'}."
         super().__init__(f"{of}() has no argument '{sanitize(name, 80)}'.", advice)
 
 

@@ -130,6 +130,16 @@ class Hint(str):
         return type(self), self.parts
 
 
+def did_you_mean(name: str | None, *advice: str | Remedy | Code) -> Hint:
+    """Return the question whether another name was meant, if there is one that is near, and then the advice.
+
+    >>> did_you_mean("flux-2.0"), did_you_mean("flux-2.0", "Or 1."), did_you_mean(None, "Or 1.")
+    ("Did you mean 'flux-2.0'?", "Did you mean 'flux-2.0'? Or 1.", 'Or 1.')
+    """
+    question = ["Did you mean '", Code(name), "'? " if advice else "'?"] if name else []
+    return Hint(*question, *advice)
+
+
 def on(
     text: str, surface: Surface, *, code: Callable[[str], str] = str, words: Callable[[str], str] = str
 ) -> str:

@@ -288,7 +288,8 @@ _BEGINNINGS = (
 class _Layer(NamedTuple):
     """A step of reading: what it takes away or replaces; of the pieces that it reads, a `run` stays.
 
-    The one group of `escapes` is a whole escape, those of `escape` are its number or name. Where none of
+    `escapes` has one group, a whole escape, so that `split` returns it; the groups of `escape` are its number
+    or name. Where none of
     `needs` occurs, or none of `signs`, this step finds nothing that other steps miss. Signs are single bytes,
     which are looked for ten times as fast.
     """
@@ -316,7 +317,7 @@ class _Layer(NamedTuple):
 
 
 class _Characters(dict[bytes, bytes]):
-    """What each escape stands for: a run of mere signs for itself."""
+    """Maps each escape to what it stands for, and a run of signs, which is no escape, to itself."""
 
     def __init__(self, escape: re.Pattern[bytes]) -> None:
         self._escape = escape
@@ -344,7 +345,7 @@ def _replacing(escapes: bytes, signs: bytes, needs: tuple[bytes, ...]) -> _Layer
     pieces = rb"%b|(?P<run>[^%b]++|[%b])" % (escapes, signs, signs)  # the latter begin no escape
     # No escape begins with a sign twice. Else `re` would try each escape at each sign of a long run.
     runs = b"|".join(rb"%b(?<!%b%b)%b*(?=%b)" % (5 * (sign,)) for sign in _SIGN.findall(signs))
-    # All groups of an escape begin so.
+    # `split` returns all groups, so the groups of an escape, which begin so, become groups without a number.
     split = rb"(%b|%b)" % (escapes.replace(b"([", b"(?:["), runs)
     return _Layer(
         re.compile(pieces, re.VERBOSE),

@@ -257,8 +257,8 @@ def multivariate(paired: Array, rng: np.random.Generator) -> Array:
 def score_table(studies: int = 1000) -> Iterator[str]:
     """Yield how often all intervals of a study hold, by several procedures, and how often one does."""
     yield (
-        "| scores | names | prompts | each alone: one holds | all | beluga_nb: one holds | all"
-        " | bootstrap of the largest t: all | multivariate t: all | × width |"
+        "| scores | names | prompts | each alone: one holds | all hold | beluga_nb: one holds | all hold"
+        " | bootstrap: all hold | multivariate t: all hold | × width |"
     )
     yield "|---|" + "--:|" * 9
     for kind, names, prompts in product(KINDS, (2, 3, 12), (4, 8, 20)):

@@ -123,7 +123,7 @@ class Download:
 
     async def _looked_up(self, address: str) -> list[str]:
         parts = urlsplit(address)
-        with contextlib.suppress(ValueError):  # An address needs no thread that waits for a name.
+        with contextlib.suppress(ValueError):  # An IP address is not looked up, which would take a thread.
             return [str(ipaddress.ip_address(str(parts.hostname)))]
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
         loop = asyncio.get_running_loop()

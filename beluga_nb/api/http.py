@@ -53,8 +53,8 @@ class Http:
     """The engine behind an `Endpoint` that answers with the pictures.
 
     It sends each request once. With `app`, that ASGI application answers in this process; `make_preview`
-    makes the small copies of its pictures. `answered` is called when an answer has come, whose pictures are
-    still to be downloaded and checked, each in a block of `checking`. Deadlines are on the running loop's
+    makes the small copies of its pictures. `on_answer` is called when an answer has come, before its pictures
+    are downloaded and checked; each is checked in a block of `checking`. Deadlines are on the running loop's
     clock. Raises `APIConnectionError`, `APIStatusError`, `RateLimitError`, `OutcomeUnknownError`,
     `APITimeoutError`, `InvalidResponseError`, `InvalidImageError`, or `IncompleteError` where only some
     pictures are good.
@@ -67,20 +67,20 @@ class Http:
         app: App | None = None,
         sleep: Sleep = asyncio.sleep,
         make_preview: PreviewMaker | None = None,
-        answered: Callable[[], None] = lambda: None,
+        on_answer: Callable[[], None] = lambda: None,
         checking: Callable[[], AbstractAsyncContextManager[object]] = contextlib.nullcontext,
     ) -> None:
         self.endpoint = endpoint
         self.sleep = sleep
         self.make_preview = make_preview
-        self.answered = answered
+        self.on_answer = on_answer
         self.checking = checking
         self.transport = Transport(endpoint, app=app)
 
     async def __call__(self, request: Request) -> Result:
         deadline = min(request.deadline, asyncio.get_running_loop().time() + self.endpoint.timeout)
         response = await self.post(request, deadline)
-        self.answered()
+        self.on_answer()
         return await self.understood(request, response, deadline)
 
     async def post(self, request: Request, deadline: float) -> Response:

@@ -362,7 +362,7 @@ class _Arrival:
 
     @property
     def is_joined_picture(self) -> bool:
-        """Whether the answer is a picture, of which nothing has to be read or copied any more."""
+        """Whether the answer is a picture in one piece, which costs too little to wake a thread for."""
         return len(self._chunks) == 1 and begins_with_picture(self.content)
 
     @property

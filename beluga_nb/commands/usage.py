@@ -47,7 +47,7 @@ def help_text(command: str = "") -> str:
     width = max(len(what) for _, rows in sections for what, _ in rows)
     lines = [line for title, rows in sections for line in ["", f"{title}:", *_columns(rows, width)]]
     if command:
-        return "\n".join(lines[2:])
+        return "\n".join(lines[2:])  # without the blank line and the title
     first = max(len(what) for what, _ in USAGE)
     return "\n".join([*(f"{what:{first}}   {about}" for what, about in USAGE), "", *NOTES, *lines])
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
 from beluga_nb.errors import RequestError, UnknownNameError
-from beluga_nb.hints import Code, Hint, Remedy
+from beluga_nb.hints import Hint, Remedy, did_you_mean
 from beluga_nb.placeholders import filled, names, used
 from beluga_nb.text import nearest, sanitize, shown
 
@@ -277,8 +277,8 @@ class Study:
                 meant = nearest(axis.name, [*known, *GRID_OPTIONS])
                 raise RequestError(
                     f"There is an axis {axis.name}, and no {{{{{axis.name}}}}} in the prompt.",
-                    Hint(
-                        *(["Did you mean '", Code(meant), "'? "] if meant else []),
+                    did_you_mean(
+                        meant,
                         f"Write {{{{{axis.name}}}}} where its values belong, or remove the axis.",
                     ),
                 )

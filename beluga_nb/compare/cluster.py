@@ -59,7 +59,7 @@ class SchedulerTicket:
 
     def issue(self, client: object) -> Callable[[], None]:
         """Give it to the scheduler; return a function that removes it when its task has ended."""
-        queue = import_module("distributed").Queue(self.name, client=client)  # The client comes from it.
+        queue = import_module("distributed").Queue(self.name, client=client)  # A client has imported it.
         queue.put(1)
         return cast(Callable[[], None], queue.close)
 

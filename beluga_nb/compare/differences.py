@@ -10,7 +10,7 @@ Simulations chose this (`benchmarks/coverage.py`); 2, 3 and 12 names had the sam
 where all were alike, where one varied four times as much, and where one was skewed. All intervals held in 93
 to 96 % of the studies of 3 and 12 names. The bootstrap of the largest t held in 94 to 100 %, with wide
 intervals on few prompts, and needs a seed; a multivariate t with the correlations of the differences held in
-as few as 44 %, since few prompts do not tell these. Tukey's range needs equal variances (Maxwell, "Pairwise
+as few as 44 %, since few prompts say little of them. Tukey's range needs equal variances (Maxwell, "Pairwise
 Multiple Comparisons in Repeated Measures Designs", Journal of Educational Statistics 5, 1980). For two names
 of which one is very skewed, Student's t itself held in 89 to 91 %.
 """
@@ -62,7 +62,7 @@ class _Mean:
     samples: int
 
     def estimate(self, level: float = LEVEL) -> Estimate:
-        """Return it with the interval that misses at this level."""
+        """Return it with an interval that misses the true mean with this probability."""
         half = t_quantile(self.degrees, level) * self.error if math.isfinite(self.error) else math.inf
         return Estimate(mean=self.mean, half=half, prompts=self.prompts, samples=self.samples)
 

@@ -451,7 +451,7 @@ def _scored(given: object) -> Scores:
     if isinstance(given, Scores):
         return given
     raise RequestError(
-        f"{type(given).__name__} has no scores.", "Give what score() returned, or what run() of a judge did."
+        f"{type(given).__name__} has no scores.", "Give what score() or judge(…).run() returned."
     )
 
 

@@ -282,8 +282,8 @@ def t_quantile(degrees: float, level: float = LEVEL) -> float:
 def quantile_for_many(degrees: float, least: float, level: float) -> float:
     """Return a quantile of Student's t for one of many pairs, at a level below 5 %.
 
-    Satterthwaite's degrees of freedom fit at 5 %, and not far out: there the tail is that of the `least`
-    degrees.
+    Satterthwaite's degrees of freedom fit at 5 %, but not at levels far below: from 5 % on, the tail is that
+    of the `least` degrees.
     """
     return t_quantile(degrees) * t_quantile(least, level) / t_quantile(least)
 

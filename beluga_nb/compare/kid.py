@@ -3,9 +3,9 @@
 Bińkowski et al., "Demystifying MMD GANs", ICLR 2018: the unbiased estimate of the squared maximum mean
 discrepancy, with the kernel (x·y / dimensions + 1)³. The paper takes the features of an Inception network.
 
-How often sets are as far apart by chance is adjusted for the number of pairs (Holm, "A Simple Sequentially
-Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979): in 5 % of studies at most it
-is 0.05 or less for any pair that differs by chance alone.
+The p-values are adjusted for the number of pairs (Holm, "A Simple Sequentially Rejective Multiple Test
+Procedure", Scandinavian Journal of Statistics 6, 1979): in at most 5 % of studies is one of 0.05 or less
+given to any pair that differs by chance alone.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-SHUFFLES, OF_EACH_PAIR = 999, 40
-"""How often labels are exchanged to see how far apart sets are by chance: at least, and for each pair."""
+SHUFFLES = 999
+"""The least number of times that labels are exchanged, to see how far apart sets are by chance."""
+
+SHUFFLES_PER_PAIR = 40
+"""The same for each pair of sets. An adjusted p-value is then 1 / 40 at best, which is below 0.05."""
 
 
 def distances(rows: Iterable[Scored], *, by: str) -> tuple[Distance, ...]:
@@ -48,8 +51,7 @@ def distances(rows: Iterable[Scored], *, by: str) -> tuple[Distance, ...]:
     numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(prompts))}
     strata = np.array([numbers[prompt] for prompt in prompts])
     compared = list(combinations(dict.fromkeys(row.labels[by] for row in rows), 2))
-    # What is adjusted for many pairs must be able to be small.
-    shuffles = max(SHUFFLES, OF_EACH_PAIR * len(compared) - 1)
+    shuffles = max(SHUFFLES, SHUFFLES_PER_PAIR * len(compared) - 1)
     found = []
     for one, other in compared:
         chosen = np.flatnonzero((labels == one) | (labels == other))
@@ -61,14 +63,14 @@ def distances(rows: Iterable[Scored], *, by: str) -> tuple[Distance, ...]:
             kid, *shuffled = _kids(part, np.vstack([first, *_shuffled(first, strata[chosen], shuffles)]))
             chance = (1 + sum(each >= kid - 1e-12 for each in shuffled)) / (1 + shuffles)
         found.append(Distance(one=one, other=other, kid=kid, chance=chance, pictures=counts))
-    adjusted = adjusted_for_many([each.chance for each in found])
+    adjusted = holm_adjusted([each.chance for each in found])
     return tuple(replace(each, chance=chance) for each, chance in zip(found, adjusted, strict=True))
 
 
-def adjusted_for_many(chances: Sequence[float]) -> list[float]:
-    """Return p-values of several hypotheses, adjusted by Holm's procedure; nan is none.
+def holm_adjusted(chances: Sequence[float]) -> list[float]:
+    """Return p-values of several hypotheses, adjusted by Holm's procedure; nan stays, and does not count.
 
-    >>> adjusted_for_many([0.01, 0.5, 0.02])
+    >>> holm_adjusted([0.01, 0.5, 0.02])
     [0.03, 0.5, 0.04]
     """
     adjusted, least = list(chances), 0.0

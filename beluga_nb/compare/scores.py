@@ -203,7 +203,7 @@ class Estimate:
 class Difference(Estimate):
     """How much higher `one` scores than `other` on the same prompts, as an estimate.
 
-    It is one of as many `pairs` whose intervals all hold together with 95 %.
+    `pairs` says how many differences, this one included, have intervals that all hold together with 95 %.
     """
 
     one: str
@@ -251,7 +251,7 @@ class Distance:
     """How far apart two sets of pictures are: `kid`, which is about 0 for sets that are alike, or below.
 
     `chance` is how often sets that differ by chance alone are at least as far apart; of several pairs it is
-    adjusted, so that they can be read together (Holm). `pictures` counts both.
+    adjusted, so that they can be read together (Holm). `pictures` are the sizes of both sets.
     """
 
     one: str

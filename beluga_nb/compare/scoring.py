@@ -26,7 +26,7 @@ from beluga_nb.compare.scores import BatchMetric, Duplicates, Metric, Scored, Sc
 from beluga_nb.compare.workspace import Workspace
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import RequestError, StoreError
-from beluga_nb.hints import Code, Hint
+from beluga_nb.hints import Code, did_you_mean
 from beluga_nb.result import MissingPicture, Recipe, whole
 from beluga_nb.store.scores import Score, asked_of, read, write
 from beluga_nb.text import nearest, plural, sanitize
@@ -160,11 +160,15 @@ class _Scoring:
     def _check_can_measure(self, missing: int, total: int) -> None:
         if missing and self.metric is None:
             like = nearest(self.name, METRICS)
-            suggestion = Hint("Did you mean '", Code(like), "'? ") if like and like != self.name else ""
             raise RequestError(
                 f"No score '{sanitize(self.name, 60)}' of version {sanitize(self.version, 60)} is recorded"
                 f" for {missing} of {plural(total, 'picture')}.",
-                Hint(suggestion, "Give the function that measures it: ", Code("score(name, function)"), "."),
+                did_you_mean(
+                    like if like != self.name else None,
+                    "Give the function that measures it: ",
+                    Code("score(name, function)"),
+                    ".",
+                ),
             )
 
     def _recorded(self, sample: Sample) -> Score | None:

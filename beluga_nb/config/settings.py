@@ -55,6 +55,7 @@ _RESOLVED = {"named", "places", "ignored", "claimed", "counted_store", "own_engi
 """The fields that are not settings, but derived from them."""
 
 _ENVIRONMENT = ("base_url", "mode", "store", "model", "embed", "max_images", "max_cost", "budget")
+_FLAGS = ("faults", "progress")
 _PRINTED = re.compile("[!-~]+")
 _NO = {"", "0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
@@ -146,7 +147,7 @@ class Settings:
             raise SettingsError(f"The setting model is {shown(self.model)}.", "Give a model's id.")
         object.__setattr__(self, "store", _checked_store(self.store))
         object.__setattr__(self, "base_url", checked_base_url(self.base_url))
-        for name in ("faults", "progress"):
+        for name in _FLAGS:
             if not isinstance(value := getattr(self, name), bool):
                 raise SettingsError(f"The setting {name} is {shown(value)}.", "Give true or false.")
         for name in ("timeout", "connect_timeout", "max_in_flight"):
@@ -446,7 +447,7 @@ def _with_address(environ: Mapping[str, str], named: EndpointConfig) -> Endpoint
 def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     found = {name: environ.get(f"BELUGA_{name.upper()}", "").strip() for name in _ENVIRONMENT}
     values: dict[str, object] = {name: value for name, value in found.items() if value}
-    for name in ("faults", "progress"):
+    for name in _FLAGS:
         variable = f"BELUGA_{name.upper()}"
         if flag := environ.get(variable, "").strip():
             values[name] = _flag(variable, flag)

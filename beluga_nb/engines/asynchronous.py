@@ -14,17 +14,17 @@ WRITE_ASYNC = "Write it with async def: async def my_{}({}): …"
 
 def check_async(function: object, what: str, argument: str) -> None:
     """Raise `SettingsError` for a function that is certainly not async."""
-    if _is_no_async_function(function):
+    if _is_certainly_not_async(function):
         called = str(getattr(function, "__name__", repr(function)))
         raise SettingsError(
             f"The {what} {sanitize(called, 60)} is not an async function.", WRITE_ASYNC.format(what, argument)
         )
 
 
-def _is_no_async_function(engine: object) -> bool:
-    """Whether its result can certainly not be awaited; other objects are checked when they are called."""
-    while isinstance(engine, partial | MethodType):
-        engine = engine.func if isinstance(engine, partial) else engine.__func__
-    if inspect.isfunction(engine):
-        return not inspect.iscoroutinefunction(engine)
-    return inspect.isclass(engine) or not callable(engine)
+def _is_certainly_not_async(function: object) -> bool:
+    """Whether a call cannot return something to await; for other callables, only a call shows it."""
+    while isinstance(function, partial | MethodType):
+        function = function.func if isinstance(function, partial) else function.__func__
+    if inspect.isfunction(function):
+        return not inspect.iscoroutinefunction(function)
+    return inspect.isclass(function) or not callable(function)

@@ -36,12 +36,12 @@ class _Waiting:
 @dataclass
 class _Queue:
     waiting: list[_Waiting] = field(default_factory=list)
-    came: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
     def like_first(self, most: int) -> list[_Waiting]:
         """Return the requests of the oldest one's kind, at most so many."""
-        self.waiting = [each for each in self.waiting if not each.answer.done()]  # without the stopped ones
+        self.waiting = [each for each in self.waiting if not each.answer.done()]  # Some were stopped.
         return [each for each in self.waiting if each.kind == self.waiting[0].kind][:most]
 
 
@@ -74,6 +74,7 @@ class BatchEngine:
         self.function = function
         self.size = size
         self.wait = wait
+        # Recordings have the name of the engine.
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self._queues = PerLoop(_Queue)
 
@@ -81,7 +82,7 @@ class BatchEngine:
         queue = self._queues.get()
         waiting = _Waiting(request, asyncio.get_running_loop().create_future())
         queue.waiting.append(waiting)
-        queue.came.set()
+        queue.arrived.set()
         if queue.task is None:
             queue.task = asyncio.create_task(self._serve(queue))
         return await waiting.answer
@@ -98,12 +99,12 @@ class BatchEngine:
         """Return a batch that is full, or that no request has joined for a while."""
         batch = queue.like_first(self.size)
         while 0 < len(batch) < self.size:
-            queue.came.clear()
+            queue.arrived.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.wait):
                     while len(queue.like_first(self.size)) <= len(batch):
-                        await queue.came.wait()
-                        queue.came.clear()
+                        await queue.arrived.wait()
+                        queue.arrived.clear()
             before, batch = batch, queue.like_first(self.size)
             if len(batch) <= len(before):
                 break
@@ -118,11 +119,12 @@ class BatchEngine:
         for each, outcome in zip(batch, outcomes, strict=False):
             if each.answer.done():
                 continue
+            # A future refuses StopIteration. As a result, it is an answer of the wrong type.
             if isinstance(outcome, BaseException) and not isinstance(outcome, StopIteration):
                 each.answer.set_exception(_copied(outcome))
             else:
                 each.answer.set_result(outcome)
-        for each in batch:
+        for each in batch:  # Only those without an outcome: the call was cancelled.
             each.answer.cancel()
 
     async def _outcomes(self, requests: Sequence[Request]) -> Sequence[Any]:

@@ -58,7 +58,7 @@ def engine_at(path: str) -> Engine:
 @cache
 def _made(path: str) -> Engine:
     found = find(path)
-    # A class has no async `__call__` of its own: it is called without arguments, as a function is.
+    # An object with an async `__call__` is an engine. A class is called to make one: its type is `type`.
     if any(map(inspect.iscoroutinefunction, (found, type(found).__call__))):
         return cast(Engine, found)
     try:

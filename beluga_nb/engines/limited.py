@@ -44,7 +44,7 @@ class _Place:
             self._has_answer = True
             self._queue.on_their_way -= 1
             self._queue.answered += 1
-            self._queue.let()
+            self._queue.admit()
 
     def leave(self) -> None:
         """End the call."""
@@ -52,7 +52,7 @@ class _Place:
             self._queue.answered -= 1
         else:
             self._queue.on_their_way -= 1
-        self._queue.let()
+        self._queue.admit()
 
 
 class _Queue:
@@ -63,17 +63,17 @@ class _Queue:
     async def enter(self, most: int) -> None:
         turn = asyncio.get_running_loop().create_future()
         self.waiting.append((most, turn))
-        self.let()
+        self.admit()
         try:
             await turn
         except BaseException:
             if turn.done() and not turn.cancelled():  # let through at the moment it was stopped
                 self.on_their_way -= 1
-            self.let()
+            self.admit()
             raise
 
-    def let(self) -> None:
-        """Let through who may go."""
+    def admit(self) -> None:
+        """Let waiting calls go, in their order, while there is room."""
         while self.waiting and (self.waiting[0][1].done() or self._has_room(self.waiting[0][0])):
             _, turn = self.waiting.popleft()
             if not turn.done():
@@ -81,7 +81,7 @@ class _Queue:
                 self.on_their_way += 1
 
     def _has_room(self, most: int) -> bool:
-        # Each that has an answer holds it in memory, so these are limited, too.
+        # A call that has its answer holds it in memory, so those are limited, too.
         return self.on_their_way < most and self.on_their_way + self.answered < 2 * most
 
 
@@ -89,7 +89,7 @@ _PLACE: ContextVar[_Place | None] = ContextVar("place", default=None)
 
 
 def answered() -> None:
-    """Let the next call go: the one of this context has its answer, which it downloads and checks."""
+    """Let the next call go, while the one of this context downloads and checks the pictures of its answer."""
     if place := _PLACE.get():
         place.answered()
 

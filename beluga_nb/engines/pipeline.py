@@ -190,7 +190,7 @@ async def _ask_service(
 
     service = shared_service(endpoint, room, faults=faults)
     http = Http(
-        endpoint, app=service.app, make_preview=make_preview, answered=answered, checking=room.checking
+        endpoint, app=service.app, make_preview=make_preview, on_answer=answered, checking=room.checking
     )
     return await Retrying(http, timeout=endpoint.timeout, backoff=service.backoff)(request)
 

@@ -100,7 +100,7 @@ class _Pieces(io.BytesIO):
         return b"".join(found)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go on elsewhere, as any file."""
+        """Move to another place, and return it."""
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._starts[-1]}[whence]
         self._at = max(0, origin + offset)
         return self._at

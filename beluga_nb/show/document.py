@@ -186,7 +186,8 @@ _COMMANDS = {
     "−": r"\textminus{}",
 } | {sign: f"\\{sign}" for sign in "&%$#_{}"}
 _SIGNS = re.compile(r"""[\\^~<>|"`'&%$#_{}−]|-(?=-)|,(?=,)""")  # two dashes or commas would be another sign
-# LaTeX breaks a word of letters by itself; not the name of a file, nor a sentence in Chinese.
+# LaTeX breaks a word of letters by itself, but not the name of a file or a sentence in Chinese. So a long
+# word may be broken before each piece: up to 20 letters, and the signs behind them.
 _LONG_WORD = re.compile(r"\S{13,}")
 _PIECE = re.compile(r"[^\W_]{1,20}[\W_]{0,4}|[\W_]{1,4}")
 
@@ -230,16 +231,16 @@ def _longtable(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]])
     )
 
 
-_BREAKS = (24, 16, 10)  # characters of a cell above which its column is broken: fewer where room is short
+_BREAKS = (24, 16, 10)  # characters above which a column is broken into lines; fewer if there is no room
 _CHARACTER, _GAP = 0.0105, 0.018  # of the width of a line
-_LEAST = 0.09  # of a column that is broken
+_LEAST = 0.09  # of the width of a line, for a column that is broken
 
 
 def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the columns of a table: numbers at the right, and long texts in lines."""
     cells = [[_width(line[place]) for line in (head, *rows)] for place in range(len(head))]
     for most in _BREAKS:
-        # A long text gets more room than a short one, and not so much that this has none.
+        # A long text gets more room than a short one, but leaves room for it.
         long = {place: math.sqrt(fmean(each)) for place, each in enumerate(cells) if max(each) > most}
         taken = sum(max(each) for place, each in enumerate(cells) if place not in long)
         room = 1 - _GAP * len(cells) - _CHARACTER * taken

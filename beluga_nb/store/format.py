@@ -148,6 +148,7 @@ def parse_request(record: Mapping[str, Any], *, inputs: Sequence[str] = ()) -> t
     """Return the request of the one sample of a record, about some `inputs`, and its provider."""
     provider, asked = untrusted.text(record["provider"]), untrusted.members(record["request"])
     # Otherwise a record from outside could set the file that an answer is written to.
+    # Only a question about pictures has a schema, which its answer must have.
     if "n" in asked or not asked.keys() <= {*PARAMETERS, *(["schema"] if inputs else [])}:
         raise ValueError("a record is of one sample, and sets no field of a call")
     sample = untrusted.whole(record["sample"], least=0, most=untrusted.MOST)

@@ -256,7 +256,7 @@ class Mirror:
         self._is_checked = True
 
     def _holds_only_ours(self) -> bool:
-        """Whether all objects have names of a store, as where it was emptied while a process wrote to it."""
+        """Whether all objects have names of a store, as after it was emptied while a process wrote to it."""
         folders = self.objects.top()
         return folders <= {*_shared_kinds()} and all(
             is_shared(name) for folder in folders for name in self.objects.listed(folder)

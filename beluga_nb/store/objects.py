@@ -145,7 +145,8 @@ class Objects:
         """Return the bytes of an object; raise `RemoteError` if they are more than any that is written."""
         if len(data) > files.LARGEST_BLOB:
             raise RemoteError(
-                f"The object {name} in {sanitize(self.address.url, 120)} is larger than any of beluga_nb.",
+                f"The object {name} in {sanitize(self.address.url, 120)} is larger than any that beluga_nb"
+                " writes.",
                 f"Nothing was sent. Remove that object; at most {files.LARGEST_BLOB:,} bytes are read.",
             )
         return data

@@ -787,7 +787,7 @@ SHARED_CAP = 18
 
 
 class Gated(Striking):
-    """Answers when it may."""
+    """Answers nothing before `may` is set."""
 
     def __init__(self, seed):
         super().__init__(seed)

@@ -66,8 +66,8 @@ def test_any_signs_are_text_in_markdown(text):
     written = markdown(text)
     [block] = [each for each in parser.parse(written) if each.type == "inline"] or [None]
     assert block is None or parser.parse(written)[0].type == "paragraph_open"
-    said = "" if block is None else "".join(each.content for each in block.children)
-    assert said == sanitize(text)
+    read = "" if block is None else "".join(each.content for each in block.children)
+    assert read == sanitize(text)
     # No address is written out, which GitHub would make a link.
     assert not re.search(r"https?://|www\.|@", re.sub(r"\\.", "", written), re.IGNORECASE)
 
@@ -89,13 +89,13 @@ TOKEN = re.compile(r"\\(text\w+)\{\}|\\([&%$#_{}])|([-,])\{\}|([^\\{}$&#_^~%<>|\
 
 def read_latex(written):
     """Return the text that LaTeX sets; fail for a sign that means anything else."""
-    said, place = "", 0
+    read, place = "", 0
     while place < len(written):
         token = TOKEN.match(written, place)
         assert token, written[place:]
-        said += COMMANDS[token[1]] if token[1] else token[2] or token[3] or token[4] or ""
+        read += COMMANDS[token[1]] if token[1] else token[2] or token[3] or token[4] or ""
         place = token.end()
-    return said
+    return read
 
 
 @pytest.mark.parametrize("payload", HOSTILE)

@@ -501,10 +501,10 @@ def test_an_object_that_is_too_long_is_not_read_whole_and_nothing_is_bought(s3, 
     monkeypatch.setattr("beluga_nb.store.files.LARGEST_BLOB", longest)
     assert len(machine(never).generate("a fox")) == 1
     s3.objects[name] = b"{}" + b" " * longest
-    with pytest.raises(StoreError, match="is larger than any of beluga_nb") as failed:
+    with pytest.raises(StoreError, match="is larger than any that beluga_nb writes") as failed:
         machine(never).generate("a fox")
     assert failed.value.hint == f"Nothing was sent. Remove that object; at most {longest:,} bytes are read."
-    with pytest.raises(StoreError, match="is larger than any of beluga_nb"):
+    with pytest.raises(StoreError, match="is larger than any that beluga_nb writes"):
         Objects(StoreAddress(STUDY)).read(name.removeprefix("study/"))
 
 

@@ -242,7 +242,6 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "round": round,
     "sin": np.sin,
     "cos": np.cos,
-    "clip": np.clip,
     "cumsum": np.cumsum,
     "smallest": lambda items: _plain(np.min(items)),
     "arange": np.arange,
@@ -304,7 +303,7 @@ def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
     p = scene.palette
     top, mid, low = p.sky
     hours = {hour: scene.time == hour for hour in ("day", "night", "dawn", "dusk")}
-    weathers = {w: scene.weather == w for w in ("clear", "rain", "storm", "snow", "fog", "cloudy")}
+    weathers = {w: scene.weather == w for w in ("clear", "rain", "storm", "snow", "fog")}
     return {
         **hours,
         **weathers,
