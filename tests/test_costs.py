@@ -10,7 +10,7 @@ import threading
 import tracemalloc
 
 import pytest
-from faulty import Faulty, b64, http, images
+from faulty import Faulty, after, b64, http, images
 from PIL import Image
 
 from beluga_nb import images as pictures
@@ -106,7 +106,7 @@ def test_calls_that_are_made_at_once_do_not_read_what_is_written_down_of_each_ot
 ):
     read = counted(monkeypatch, files, "read", lambda path: path.parent.name == "pending")
     written = counted(monkeypatch, files, "write", lambda path, _: path.parent.name == "pending")
-    with Faulty(images(b64(SMALL))) as server:
+    with Faulty(after(2, images(b64(SMALL)))) as server:  # All are submitted before the first one ends.
         session = session_at(server, tmp_path, max_in_flight=12)
         names = list("abcdefghijkl")
         if in_grid:
