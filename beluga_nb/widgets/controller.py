@@ -78,8 +78,9 @@ class Controller:
         self.composer = Composer(session, self.data, state, self._jobs, self._names)
         self.collection = Collection(self.data, state, self._jobs)
         self.builder = GridBuilder(session, state, self._jobs, self.composer)
-        # What was recorded or forgotten changes what a click would do.
+        # What was recorded or forgotten, here or elsewhere, changes what a click would do and what was spent.
         state.observe(lambda _: self.composer.renew(), "total")
+        state.observe(lambda _: self.composer.describe(), "total")
         self._clock = clock
         self._numbers = itertools.count(1)
         self._clicking = threading.Lock()  # with subshells, clicks arrive on several threads
@@ -116,6 +117,9 @@ class Controller:
 
         Returns None where the same one is running, or was asked for just before.
         """
+        if why := self.composer.too_many:
+            self._jobs.show(RequestError(why, "In a cell, so many are made after a question."))
+            return None
         return self._ask(
             self.composer.arguments, values=self.composer.values(), promised=self.composer.promised
         )
@@ -322,8 +326,10 @@ class Controller:
         try:
             self._show(work)
             await self._answer(work, partial(grid.submit, assume_yes=True), Tally())
+            self.state.message = ""  # the grid says of itself what came of it
         finally:
             await self.builder.show(grid)
+            self.composer.describe()
 
     # Results.
 
@@ -357,8 +363,9 @@ class Controller:
         return self.data.still(results)
 
     def seen(self) -> None:
-        """The panel came into view: list what others have recorded meanwhile, and the mode."""
+        """The panel came into view: list what others have recorded, and read mode and variables anew."""
         self.composer.describe()
+        self.composer.renew()
         self.collection.refresh()
         if not self.state.snapshot and self.state.chosen:
             self._jobs.restart("snapshot", self._update_snapshot)
