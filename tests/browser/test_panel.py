@@ -180,6 +180,7 @@ def test_the_sizes_change_with_the_model(opened):
     desk.panel.get_by_text("The panel asks for 10 pictures at most, not 44.").wait_for()
     expect(desk.go).to_be_disabled()
     assert desk.panel.evaluate(SCROLLERS) <= 1, "but for the notebook nothing scrolls, so the form sticks"
+    assert desk.panel.locator(".beluga-form + .beluga-canvas").count(), "beside the stage, and no further"
 
 
 def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_path, app):

@@ -37,7 +37,7 @@ if (root && !root.belugaReady) {
     attribute(root, 'role', 'region');
     attribute(root, 'aria-label', 'beluga_nb panel');
     const dead = Boolean(root.querySelector('.jupyter-widgets-disconnected'));
-    for (const part of root.querySelectorAll('.beluga-layout > *')) if (part.inert !== dead) part.inert = dead;
+    for (const part of all('.beluga-header, .beluga-form, .beluga-canvas, .beluga-strip')) if (part.inert !== dead) part.inert = dead;
     for (const link of all('.beluga-download a:not([data-seen])')) {
       link.dataset.seen = 'yes';
       link.click();
