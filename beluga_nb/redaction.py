@@ -344,7 +344,7 @@ _SIGN = re.compile(rb"\\x..|[^\\]")  # each character of a class in brackets, ex
 def _replacing(escapes: bytes, signs: bytes, needs: tuple[bytes, ...]) -> _Layer:
     pieces = rb"%b|(?P<run>[^%b]++|[%b])" % (escapes, signs, signs)  # the latter begin no escape
     # No escape begins with a sign twice. Else `re` would try each escape at each sign of a long run.
-    runs = b"|".join(rb"%b(?<!%b%b)%b*(?=%b)" % (5 * (sign,)) for sign in _SIGN.findall(signs))
+    runs = b"|".join(rb"(?<!%b)%b+(?=%b)" % (3 * (sign,)) for sign in _SIGN.findall(signs))
     # `split` returns all groups, so the groups of an escape, which begin so, become groups without a number.
     split = rb"(%b|%b)" % (escapes.replace(b"([", b"(?:["), runs)
     return _Layer(

@@ -227,7 +227,7 @@ class DaskPool:
             needed = ",".join(f"{name}={number}" for name, number in wanted.items())
             raise RequestError(
                 f"No worker of the cluster has the resources {sanitize(needed, 80)}.",
-                f'Start workers that have them: dask worker … --resources "{sanitize(needed, 80)}".',
+                "Start workers that have them, as docs/cluster.md shows.",
             )
 
     @property

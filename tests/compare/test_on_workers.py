@@ -253,7 +253,7 @@ def test_resources_that_no_worker_has_are_two_lines_and_are_not_waited_for(tmp_p
     executor = cluster.client.get_executor(resources={"GPU": 1})
     assert asked_of(executor, tmp_path / "s", engine=ENGINE) == (
         "No worker of the cluster has the resources GPU=1.",
-        'Start workers that have them: dask worker … --resources "GPU=1".',
+        "Start workers that have them, as docs/cluster.md shows.",
     )
 
 
