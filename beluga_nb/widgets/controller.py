@@ -252,12 +252,13 @@ class Controller:
             self._list_failure(number, error, arguments)
             raise
         except asyncio.CancelledError:
-            lost = await asyncio.to_thread(unfinished, self.session.resources, tally)
-            self.state.message = (
-                f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store."
-                + (f" {lost}." if lost else "")
-            )
+            await self._say_stopped(work, tally)
             raise
+
+    async def _say_stopped(self, work: Work, tally: Tally) -> None:
+        lost = await asyncio.to_thread(unfinished, self.session.resources, tally)
+        words = f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store."
+        self.state.message = f"{words} {lost}." if lost else words
 
     def _list_failure(self, number: int, error: BelugaError, arguments: Mapping[str, object]) -> None:
         self.state.message = ""
@@ -323,27 +324,42 @@ class Controller:
             self._end(number)
 
     async def _send_grid(self, work: Work, grid: Grid) -> None:
+        tally = Tally()
         try:
             self._show(work)
-            await self._answer(work, partial(grid.submit, assume_yes=True), Tally())
+            await self._answer(work, partial(grid.submit, assume_yes=True), tally)
             self.state.message = ""  # the grid says of itself what came of it
+        except asyncio.CancelledError:
+            await self._say_stopped(work, tally)
+            raise
         finally:
             await self.builder.show(grid)
+            await self._list_grid(grid)
             self.composer.describe()
+
+    async def _list_grid(self, grid: Grid) -> None:
+        keys = [cell.key for cell in grid.cells if grid.outcome(cell).pictures][:MOST_SHOWN]
+        results = [await asyncio.to_thread(grid.__getitem__, key) for key in keys]
+        self._list([piece for result in results for piece in await self._pieces(result)])
 
     # Results.
 
     async def _add(self, result: Result) -> None:
         fresh = await self._pieces(result)
-        state, hashes = self.state, {piece.picture.sha256 for piece in fresh}
-        older = (piece for piece in state.gallery if piece.picture.sha256 not in hashes)
-        state.result, state.at = result, 0
-        state.gallery = (*fresh, *older)[:MOST_SHOWN]
+        self.state.result = result
+        self._list(fresh)
         if fresh:
             self.choose(fresh[0])
-        self._jobs.restart("snapshot", self._update_snapshot)
         self.composer.renew()
         self.composer.describe()
+
+    def _list(self, fresh: list[Piece]) -> None:
+        """List pictures before all others of this panel, also in a saved notebook."""
+        state, hashes = self.state, {piece.picture.sha256 for piece in fresh}
+        older = (piece for piece in state.gallery if piece.picture.sha256 not in hashes)
+        state.at = 0
+        state.gallery = (*fresh, *older)[:MOST_SHOWN]
+        self._jobs.restart("snapshot", self._update_snapshot)
 
     async def _pieces(self, result: Result) -> list[Piece]:
         tiles = [await asyncio.to_thread(_tile, picture) for picture in result.pictures]

@@ -843,7 +843,23 @@ def test_a_grid_is_planned_as_it_is_typed_run_and_written_as_a_cell(panel):
     assert state.grid_sheet.media_type.startswith("image/")
     assert state.grid_words == "4 of 4 cells done."
     assert state.spent.startswith("4 pictures"), "the header counts them at once"
+    assert len(state.gallery) == 4, "they come first in the filmstrip, and in a saved notebook"
     assert "4 recorded, 0 to make" in state.grid_plan
+
+
+def test_a_grid_that_is_stopped_says_what_may_have_been_charged(tmp_path):
+    engine = Patient()
+    with service(engine) as base_url:
+        panel = panel_at(base_url, tmp_path)
+        fill(panel, prompt="a fox")
+        panel.state.axes = "size: 1:1"
+        settled(panel)
+        panel.controller.run_grid()
+        assert engine.asked.acquire(timeout=PATIENCE)
+        panel.controller.stop_all()
+        engine.answering.set()
+        settled(panel)
+    assert panel.state.message == f"Stopped: “a fox”. What had arrived is in the store. {LOST}."
 
 
 def test_the_grid_of_a_cell_comes_back_into_the_form(base_url, tmp_path):
