@@ -120,7 +120,12 @@ class Collection:
 
     def clear(self) -> None:
         """Select nothing."""
-        self.state.question, self.state.picked, self._chosen = "", (), None
+        self.keep()
+        self.state.picked = ()
+
+    def keep(self) -> None:
+        """Forget nothing; what is selected stays so."""
+        self.state.question, self._chosen = "", None
 
     async def _enlarge(self) -> None:
         items = self.state.picked[:COMPARED]
@@ -181,8 +186,8 @@ class Collection:
     async def _ask_to_forget(self) -> None:
         self._chosen = chosen = await asyncio.to_thread(self.data.runs_of, self._selected)
         others = sum(run.count for run in chosen.runs) - len(self._selected)
-        more = f", {others} of them not selected: a run is forgotten as a whole" if others > 0 else ""
-        self.state.question = f"Forget {chosen}{more}?"
+        more = f" {others} of them not selected: a run is forgotten as a whole." if others > 0 else ""
+        self.state.question = f"Forget {chosen}?{more}"
 
     def forget(self) -> Job[None]:
         """Remove the runs of the selected pictures from the store, as was asked."""

@@ -159,14 +159,21 @@ class Composer:
         self.jobs.restart("estimate", self._estimate)
 
     @property
+    def too_many(self) -> str:
+        """Why the form asks for more pictures than one click may; empty where it does not."""
+        n = self.state.n
+        return f"The panel asks for {MOST} pictures at most, not {n}." if n > MOST else ""
+
+    @property
     def _complete(self) -> bool:
-        return bool(self.state.prompt.strip()) and self.state.search == self.state.model
+        state = self.state
+        return bool(state.prompt.strip()) and state.search == state.model and not self.too_many
 
     async def _estimate(self) -> None:
         await asyncio.sleep(DEBOUNCE)
         state = self.state
         if not self._complete:
-            state.estimate = ""
+            state.estimate = self.too_many
             return
         try:
             plan = await asyncio.to_thread(self._plan, self.arguments, self.values())
@@ -179,7 +186,8 @@ class Composer:
 
     def _promise(self, plan: Plan) -> None:
         verb = "to draw" if plan.local else "to buy"
-        words = f"{plan.images} {verb}, {plan.recorded} already in the store"
+        new = f"{plan.images} {verb}, " if plan.images else ""
+        words = f"{new}{plan.recorded} already in the store"
         missing = f", {plan.missing} not recorded" if plan.missing else ""
         self.promised, self.state.ready = plan, True
         self.state.estimate, self.state.action = f"{words}{missing}; {plan.price}.", _action(plan)

@@ -78,8 +78,9 @@ class Controller:
         self.composer = Composer(session, self.data, state, self._jobs, self._names)
         self.collection = Collection(self.data, state, self._jobs)
         self.builder = GridBuilder(session, state, self._jobs, self.composer)
-        # What was recorded or forgotten changes what a click would do.
+        # What was recorded or forgotten, here or elsewhere, changes what a click would do and what was spent.
         state.observe(lambda _: self.composer.renew(), "total")
+        state.observe(lambda _: self.composer.describe(), "total")
         self._clock = clock
         self._numbers = itertools.count(1)
         self._clicking = threading.Lock()  # with subshells, clicks arrive on several threads
@@ -116,6 +117,9 @@ class Controller:
 
         Returns None where the same one is running, or was asked for just before.
         """
+        if why := self.composer.too_many:
+            self._jobs.show(RequestError(why, "In a cell, so many are made after a question."))
+            return None
         return self._ask(
             self.composer.arguments, values=self.composer.values(), promised=self.composer.promised
         )
@@ -248,12 +252,13 @@ class Controller:
             self._list_failure(number, error, arguments)
             raise
         except asyncio.CancelledError:
-            lost = await asyncio.to_thread(unfinished, self.session.resources, tally)
-            self.state.message = (
-                f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store."
-                + (f" {lost}." if lost else "")
-            )
+            await self._say_stopped(work, tally)
             raise
+
+    async def _say_stopped(self, work: Work, tally: Tally) -> None:
+        lost = await asyncio.to_thread(unfinished, self.session.resources, tally)
+        words = f"Stopped: “{sanitize(work.prompt, 60)}”. What had arrived is in the store."
+        self.state.message = f"{words} {lost}." if lost else words
 
     def _list_failure(self, number: int, error: BelugaError, arguments: Mapping[str, object]) -> None:
         self.state.message = ""
@@ -319,25 +324,42 @@ class Controller:
             self._end(number)
 
     async def _send_grid(self, work: Work, grid: Grid) -> None:
+        tally = Tally()
         try:
             self._show(work)
-            await self._answer(work, partial(grid.submit, assume_yes=True), Tally())
+            await self._answer(work, partial(grid.submit, assume_yes=True), tally)
+            self.state.message = ""  # the grid says of itself what came of it
+        except asyncio.CancelledError:
+            await self._say_stopped(work, tally)
+            raise
         finally:
             await self.builder.show(grid)
+            await self._list_grid(grid)
+            self.composer.describe()
+
+    async def _list_grid(self, grid: Grid) -> None:
+        keys = [cell.key for cell in grid.cells if grid.outcome(cell).pictures][:MOST_SHOWN]
+        results = [await asyncio.to_thread(grid.__getitem__, key) for key in keys]
+        self._list([piece for result in results for piece in await self._pieces(result)])
 
     # Results.
 
     async def _add(self, result: Result) -> None:
         fresh = await self._pieces(result)
-        state, hashes = self.state, {piece.picture.sha256 for piece in fresh}
-        older = (piece for piece in state.gallery if piece.picture.sha256 not in hashes)
-        state.result, state.at = result, 0
-        state.gallery = (*fresh, *older)[:MOST_SHOWN]
+        self.state.result = result
+        self._list(fresh)
         if fresh:
             self.choose(fresh[0])
-        self._jobs.restart("snapshot", self._update_snapshot)
         self.composer.renew()
         self.composer.describe()
+
+    def _list(self, fresh: list[Piece]) -> None:
+        """List pictures before all others of this panel, also in a saved notebook."""
+        state, hashes = self.state, {piece.picture.sha256 for piece in fresh}
+        older = (piece for piece in state.gallery if piece.picture.sha256 not in hashes)
+        state.at = 0
+        state.gallery = (*fresh, *older)[:MOST_SHOWN]
+        self._jobs.restart("snapshot", self._update_snapshot)
 
     async def _pieces(self, result: Result) -> list[Piece]:
         tiles = [await asyncio.to_thread(_tile, picture) for picture in result.pictures]
@@ -357,8 +379,9 @@ class Controller:
         return self.data.still(results)
 
     def seen(self) -> None:
-        """The panel came into view: list what others have recorded meanwhile, and the mode."""
+        """The panel came into view: list what others have recorded, and read mode and variables anew."""
         self.composer.describe()
+        self.composer.renew()
         self.collection.refresh()
         if not self.state.snapshot and self.state.chosen:
             self._jobs.restart("snapshot", self._update_snapshot)

@@ -79,7 +79,13 @@ class Panel:
         canvas = box("canvas", error_card(state), line(state, "message", "message"), download(state), views)
         return [
             page(controller.data.sizes()),
-            box("layout", header(state), form(state, controller), canvas, strip(state, controller)),
+            # The form sticks to the window as far as its desk reaches, and never covers the filmstrip.
+            box(
+                "layout",
+                header(state),
+                box("desk", form(state, controller), canvas),
+                strip(state, controller),
+            ),
         ]
 
     def __repr__(self) -> str:

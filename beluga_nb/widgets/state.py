@@ -66,8 +66,8 @@ class Piece:
 
     @property
     def caption(self) -> str:
-        """The line under the picture."""
-        return caption(self.picture)
+        """The line under the picture, with its number, as in the filmstrip."""
+        return f"{caption(self.picture)} · #{self.picture.recipe.request.sample + 1}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,17 @@ def service_and_app(request):
             yield service, app
 
 
+SCROLLERS = """panel => {
+    let count = 0;
+    while ((panel = panel.parentElement)) {
+        count += ['auto', 'scroll', 'hidden'].includes(getComputedStyle(panel).overflowY)
+            && Boolean(panel.closest('.jp-Notebook .jp-WindowedPanel-outer'));
+    }
+    return count;
+}"""
+"""How many elements around a panel, the notebook's own included, scroll what is in them."""
+
+
 in_lab = pytest.mark.parametrize("service_and_app", [Lab], indirect=True)
 """For what depends on no front end."""
 
@@ -164,6 +175,12 @@ def test_the_sizes_change_with_the_model(opened):
     assert desk.sizes() == ["default", "1:1", "16:9", "9:16", "4:3", "3:4", "auto"]
     desk.panel.get_by_label("16:9").check(force=True)
     desk.panel.get_by_text("16:9, best for thumbnails").wait_for()
+    desk.type("a fox")
+    desk.count(44)
+    desk.panel.get_by_text("The panel asks for 10 pictures at most, not 44.").wait_for()
+    expect(desk.go).to_be_disabled()
+    assert desk.panel.evaluate(SCROLLERS) <= 1, "but for the notebook nothing scrolls, so the form sticks"
+    assert desk.panel.locator(".beluga-form + .beluga-canvas").count(), "beside the stage, and no further"
 
 
 def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_path, app):

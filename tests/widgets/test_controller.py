@@ -104,12 +104,33 @@ def test_before_the_click_it_says_what_it_would_take(panel):
     assert settled(panel).state.estimate == ""
 
 
+def test_more_pictures_than_a_click_may_ask_for_are_refused_and_not_cut(panel):
+    fill(panel, prompt="a fox", n=44)
+    state = settled(panel).state
+    assert (state.n, state.ready) == (44, False)
+    assert state.estimate == "The panel asks for 10 pictures at most, not 44."
+    assert panel.controller.generate() is None
+    assert state.error[0].endswith("at most, not 44.")
+    fill(panel, prompt="a fox", n=2)
+    assert settled(panel).state.ready
+
+
+def test_a_variable_that_is_set_after_the_prompt_was_typed_fills_it(base_url, tmp_path):
+    names = {}
+    panel = panel_at(base_url, tmp_path, names=names)
+    fill(panel, prompt="a {{animal}}")
+    assert not settled(panel).state.ready
+    names["animal"] = "fox"
+    panel.controller.seen()
+    assert settled(panel).state.ready
+
+
 def test_in_a_replay_it_says_what_is_not_recorded(base_url, tmp_path):
     ask(panel_at(base_url, tmp_path), "a fox", n=2)
     panel = panel_at(base_url, tmp_path, BELUGA_MODE="replay")
     fill(panel, prompt="a fox", n=3)
     estimate = settled(panel).state.estimate
-    assert estimate == "0 to draw, 2 already in the store, 1 not recorded; no cost."
+    assert estimate == "2 already in the store, 1 not recorded; no cost."
 
 
 def test_what_comes_is_the_magics_own_object(panel):
@@ -719,8 +740,9 @@ def test_what_is_to_be_forgotten_is_asked_first_and_says_what_else_goes(panel):
     state, collection = panel.state, panel.controller.collection
     collection.pick(state.items[0])
     collection.ask_to_forget().result()
-    assert state.question.startswith("Forget 1 run, 2 pictures, 1 of them not selected")
-    collection.clear()
+    assert state.question.startswith("Forget 1 run, 2 pictures? 1 of them not selected")
+    collection.keep()
+    assert (state.question, len(state.picked)) == ("", 1), "what was selected still is"
     collection.forget().result()
     assert settled(panel).state.total == 3, "nothing was asked for any more"
     collection.pick(state.items[0])
@@ -820,7 +842,24 @@ def test_a_grid_is_planned_as_it_is_typed_run_and_written_as_a_cell(panel):
     assert settled(panel).state.total == 4
     assert state.grid_sheet.media_type.startswith("image/")
     assert state.grid_words == "4 of 4 cells done."
+    assert state.spent.startswith("4 pictures"), "the header counts them at once"
+    assert len(state.gallery) == 4, "they come first in the filmstrip, and in a saved notebook"
     assert "4 recorded, 0 to make" in state.grid_plan
+
+
+def test_a_grid_that_is_stopped_says_what_may_have_been_charged(tmp_path):
+    engine = Patient()
+    with service(engine) as base_url:
+        panel = panel_at(base_url, tmp_path)
+        fill(panel, prompt="a fox")
+        panel.state.axes = "size: 1:1"
+        settled(panel)
+        panel.controller.run_grid()
+        assert engine.asked.acquire(timeout=PATIENCE)
+        panel.controller.stop_all()
+        engine.answering.set()
+        settled(panel)
+    assert panel.state.message == f"Stopped: “a fox”. What had arrived is in the store. {LOST}."
 
 
 def test_the_grid_of_a_cell_comes_back_into_the_form(base_url, tmp_path):

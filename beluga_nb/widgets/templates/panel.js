@@ -37,7 +37,7 @@ if (root && !root.belugaReady) {
     attribute(root, 'role', 'region');
     attribute(root, 'aria-label', 'beluga_nb panel');
     const dead = Boolean(root.querySelector('.jupyter-widgets-disconnected'));
-    for (const part of root.querySelectorAll('.beluga-layout > *')) if (part.inert !== dead) part.inert = dead;
+    for (const part of all('.beluga-header, .beluga-form, .beluga-canvas, .beluga-strip')) if (part.inert !== dead) part.inert = dead;
     for (const link of all('.beluga-download a:not([data-seen])')) {
       link.dataset.seen = 'yes';
       link.click();
@@ -196,6 +196,7 @@ if (root && !root.belugaReady) {
     click('.beluga-seen');
   };
   root.addEventListener('pointerenter', look);
+  root.addEventListener('focusin', look);
   document.addEventListener('visibilitychange', look);
   new IntersectionObserver((entries) => { if (entries.some((each) => each.isIntersecting)) look(); }).observe(root);
 
@@ -242,7 +243,9 @@ if (root && !root.belugaReady) {
     const frame = event.target.closest('.beluga-frame, .beluga-handle');
     if (!frame) return;
     event.preventDefault();
-    zoom(event.deltaY < 0 ? 1.15 : 1 / 1.15, ...spot(event, compared().querySelector('.beluga-frame')));
+    // A notch of a wheel is about 100 pixels or 3 lines; a touchpad sends many small steps.
+    const turned = between(-100, event.deltaY * (event.deltaMode ? 33 : 1), 100);
+    zoom(1.15 ** (-turned / 100), ...spot(event, compared().querySelector('.beluga-frame')));
   }, {passive: false});
   let held = null;
   root.addEventListener('pointerdown', (event) => {

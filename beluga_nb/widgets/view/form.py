@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipywidgets as widgets
 import traitlets
 
-from beluga_nb.widgets.composer import MOST
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import DEFAULT, State
 from beluga_nb.widgets.view.comms import receive_in_any_shell
@@ -107,7 +106,8 @@ def _size(state: State) -> widgets.Box:
 
 
 def _count(state: State) -> widgets.Box:
-    count = widgets.BoundedIntText(description="Pictures", min=1, max=MOST)
+    # A field with the real limit would cut a larger number without a word; the kernel refuses it with one.
+    count = widgets.BoundedIntText(description="Pictures", min=1, max=999)
 
     def choose(n: int) -> widgets.Button:
         def use() -> None:

@@ -117,7 +117,7 @@ def _question(state: State, controller: Controller) -> widgets.Box:
         "question",
         line(state, "question", "message"),
         button("Forget", controller.collection.forget, tooltip="Remove them from the store", style="danger"),
-        button("Keep", controller.collection.clear, tooltip="Forget nothing"),
+        button("Keep", controller.collection.keep, tooltip="Forget nothing"),
     )
     visible(shown, state, "question")
     return shown
