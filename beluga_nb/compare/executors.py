@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import nullcontext
 from typing import TypeVar
 
 from beluga_nb.compare.cluster import Cluster, ClusterWorkers
@@ -67,7 +68,10 @@ def each(
 
 def check_not_within(executor: Executor) -> None:
     """Raise `RequestError` in a thread of an executor, where waiting for its other calls may never end."""
-    if threading.current_thread() in getattr(executor, "_threads", ()):
+    # `submit` starts a thread before it adds it to these, and holds the lock meanwhile.
+    with getattr(executor, "_shutdown_lock", nullcontext()):
+        is_within = threading.current_thread() in getattr(executor, "_threads", ())
+    if is_within:
         raise RequestError(
             "This thread belongs to the executor, whose calls might wait for this one to end.",
             "Pass another executor, or call this outside of it.",

@@ -368,9 +368,18 @@ def test_a_stop_that_reaches_a_process_of_a_pool_ends_no_call_that_it_has_begun(
     assert executor.submit(int, "7").result() == 7
 
 
+class LateSet(set):
+    """A set of threads that learns of each one a moment after it has started."""
+
+    def add(self, thread):
+        time.sleep(0.2)
+        super().add(thread)
+
+
 def test_a_run_in_a_thread_of_its_own_executor_is_refused_and_does_not_wait_for_itself(tmp_path):
     grid = grid_of(session_at(tmp_path / "s", engine=ENGINE))
     with ThreadPoolExecutor(1) as executor:
+        executor._threads = LateSet()
         for ask in (lambda: grid.run(executor=executor), lambda: list(each(len, [], executor=executor))):
             error = executor.submit(ask).exception(60)
             assert isinstance(error, RequestError)
