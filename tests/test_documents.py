@@ -142,7 +142,7 @@ def test_others_fail_too(number):
 """
 
 
-@pytest.mark.parametrize(("fails", "others", "status"), [(1, 1, 0), (2, 1, 1), (1, 9, 1)])
+@pytest.mark.parametrize(("fails", "others", "status"), [(1, 1, 0), (2, 1, 1), (1, 21, 1)])
 def test_a_few_tests_that_fail_run_again_by_themselves(fails, others, status, monkeypatch, capfd, tmp_path):
     suite = tmp_path / "test_failing.py"
     suite.write_text(FAILING.format(fails=fails, others=others))

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from beluga_nb import images
+from beluga_nb import images as images_module
 from beluga_nb.compare.metrics import brightness
 from beluga_nb.errors import InvalidImageError
 from beluga_nb.images import _Decoded, decode, eight_bit, encode, flatten, shared, size_of
@@ -22,6 +23,13 @@ from beluga_nb.show.blind import blind
 from beluga_nb.show.grid_table import Dimension, Figure, Square, Table
 from beluga_nb.show.preview import LISTED_EDGE, TILE_EDGE, enlarged, montage, preview, thumbnail
 from beluga_nb.show.sheet import small_sheet
+
+
+@pytest.fixture(autouse=True)
+def no_image_is_held(monkeypatch):
+    """Where earlier tests have filled the room for decoded images, a new one is decoded again."""
+    monkeypatch.setattr(images_module, "_DECODED", images_module._Decoded(images_module.MAX_DECODED))
+
 
 SIZE = (96, 96)
 WHITE = (255, 255, 255)
