@@ -9,7 +9,7 @@ and without a route to another machine. It ends at the first step that fails. Wh
 package for Node comes first.
 
 Hundreds of tests wait for kernels, browsers and servers on a machine that may have two cores. Where up to
-twenty of them failed they run again by themselves, and are named: what fails twice fails the check.
+eight of them failed they run again by themselves, and are named: what fails twice fails the check.
 """
 
 import contextlib
@@ -74,7 +74,7 @@ RAN = LEFT.with_name(f"{LEFT.name}-ran")
 """The folder in which each run of the tests writes down which functions ran, and which tests failed."""
 
 
-FEW = 20  # failed tests that run again; where more fail, the machine was not the reason
+FEW = 8  # failed tests that run again; where more fail, the machine was not the reason
 
 
 def ran(name: str) -> Path:

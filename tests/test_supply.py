@@ -35,7 +35,7 @@ def test_s62_the_wheel_holds_the_package_and_its_lessons_and_nothing_else(tmp_pa
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "beluga_nb").rglob("*.py")}
     assert sources <= set(names)
     assert sum(sizes[name] for name in names) < 1_000_000
-    assert Path(wheel).stat().st_size < 7_800_000  # mostly the pictures in the lessons
+    assert Path(wheel).stat().st_size < 7_700_000  # mostly the pictures in the lessons
 
 
 def test_s61_every_dependency_has_a_floor_and_its_reason_in_the_readme():
