@@ -123,8 +123,9 @@ def messages():
     return []
 
 
-def pytest_collection_finish():
-    """Let no collection look through the thousands of tests again, as each `gc.collect()` of one would."""
+@pytest.fixture(scope="module", autouse=True)
+def frozen():
+    """Let no collection look through what other files have left, as each `gc.collect()` of a test would."""
     gc.collect()
     gc.freeze()
 

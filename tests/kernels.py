@@ -133,9 +133,10 @@ class Kernel:
         shown, until = Shown(), time.monotonic() + PATIENCE
         waiting = list(answers or [])
         while time.monotonic() < until:
-            if waiting and self.client.stdin_channel.msg_ready():
-                self.client.get_stdin_msg(timeout=1)
-                self.client.input(waiting.pop(0))
+            if waiting:
+                with contextlib.suppress(queue.Empty):  # it has not asked yet
+                    self.client.get_stdin_msg(timeout=0)
+                    self.client.input(waiting.pop(0))
             try:
                 message = self.client.get_iopub_msg(timeout=0.1)
             except queue.Empty:
