@@ -143,18 +143,12 @@ HEAVY = (
 """Files that take longest, from the longest on, but no three of them with a browser at the same time."""
 
 
-LAST = ("session/test_session_engine.py",)
-"""Files that apply nest_asyncio in their own process, and so change asyncio for all that come after them."""
-
-
 def pytest_collection_modifyitems(config, items):
     items[:], left = sampling.chosen(items)
     config.hook.pytest_deselected(items=left)
     # Each worker takes whole files: one that began such a file last would end long after the others.
     places = {TESTS / path: place for place, path in enumerate(HEAVY)}
-    places |= {TESTS / path: len(places) + place for place, path in enumerate(LAST, 1)}
-    others = len(HEAVY)
-    items.sort(key=lambda item: places.get(item.path, others))
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     if os.name == "nt":
         for item in items:
             if item.get_closest_marker("posix"):
