@@ -90,8 +90,8 @@ class Recorded:
 
     def _write_down(self, request: Request) -> _Call:
         store, provider, body = self.store, self.recorder.provider, self.digest(request)
-        excluding = self.recorder.others_under_way()
-        before = pending.repeatable(store, request, provider=provider, body=body, excluding=excluding)
+        others = self.recorder.under_way
+        before = pending.repeatable(store, request, provider=provider, body=body, excluding=others)
         if before:
             request = replace(request, idempotency_key=before.run)
         self.written.add(request.idempotency_key)
