@@ -95,7 +95,7 @@ def test_forget_without_yes_and_without_anybody_to_ask_removes_nothing(folder):
     assert err.endswith(
         "python -m beluga_nb forget: 1 run, 1 picture: to be forgotten, "
         "and this environment cannot ask for confirmation.\n"
-        "Confirm with --yes. Nothing was removed.\n"
+        "Nothing was removed. Confirm with --yes.\n"
     )
     assert everything(folder) == before
 
