@@ -52,11 +52,11 @@ class Shown:
         return [words for line in self.coloured for words in BADGE.findall(line)]
 
     def fails_with(self, first, second):
-        """Check that the cell has failed in two lines: how the first starts, what the second says."""
+        """Check that the cell has failed in two lines: how the first starts, what the second or its badge says."""
         assert self.status == "error"
         assert len(self.error) == 2, self.error
         assert self.error[0].startswith(first)
-        assert second in self.error[1]
+        assert second in " ".join([*self.badges, self.error[1]])
 
     @property
     def everything(self):
