@@ -179,22 +179,6 @@ ERROR_TYPES = {
 
 _ADVICE = {
     401: f"It is missing, revoked or for another service: replace it. {NOT_BILLED}",
-    402: "insufficient_quota",
-    403: "permission_error",
-    404: "invalid_request_error",
-    429: "rate_limit_error",
-    500: "server_error",
-    502: "upstream_error",
-    503: "service_unavailable",
-    504: "timeout",
-}
-"""The API's word for each status that it documents (API reference: Errors)."""
-
-_ADVICE = {
-    401: Hint(
-        f"It is missing, revoked or for another service. {NOT_BILLED} Enter another with ",
-        *(Remedy("login"), ", or set BELUGA_API_KEY."),
-    ),
     402: f"Top up the balance, or unset BELUGA_API_KEY to go on with local previews. {NOT_BILLED}",
     403: f"This key may not use that model or endpoint: use another of them. {NOT_BILLED}",
     404: Hint(Remedy("models"), f" lists what there is; look at the base URL too. {NOT_BILLED}"),

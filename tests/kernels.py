@@ -52,7 +52,7 @@ class Shown:
         return [words for line in self.coloured for words in BADGE.findall(line)]
 
     def fails_with(self, first, second):
-        """Check that the cell has failed in two lines: how the first starts, what the second or its badge says."""
+        """Check that the cell has failed in two lines: how the first starts, what the second says."""
         assert self.status == "error"
         assert len(self.error) == 2, self.error
         assert self.error[0].startswith(first)
