@@ -218,7 +218,7 @@ def _turned(table: Table) -> Table:
     wide, tall = max(width for width, _ in shapes), max(height for _, height in shapes)
     tower = len(columns.labels) * wide / (len(rows.labels) * tall)
     turned = len(rows.labels) * wide / (len(columns.labels) * tall)
-    if tower > _TOWER or abs(math.log(turned)) > abs(math.log(tower)):
+    if tower > _TOWER or abs(math.log(turned)) >= abs(math.log(tower)):
         return table
     squares = {key[::-1]: square for key, square in table.squares.items()}
     return replace(table, dimensions=(columns, rows), squares=squares)

@@ -16,6 +16,7 @@ import pytest
 from conftest import KEY, Counting, drawing, drawn, service
 from faulty import b64
 from needed import needed
+from PIL import Image
 
 from beluga_nb.budget import Budget, Caps, Prices
 from beluga_nb.compare.grid import Grid
@@ -35,7 +36,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.images import decode
 from beluga_nb.redaction import redact
-from beluga_nb.result import Picture
+from beluga_nb.result import Picture, Result
 from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -614,10 +615,17 @@ def test_a_lone_picture_is_as_wide_as_its_title_on_a_sheet(session, tmp_path):
     assert edge < sheet.width < edge * 1.3
 
 
-def test_a_sheet_that_would_be_a_tower_is_turned(session, tmp_path):
-    axes = {"animal": list("abcd"), "style": ["oil", "ink"]}
-    words = words_of_sheet(session, tmp_path, "a {{animal}} in {{style}}", **axes, size=["9:16"])
-    assert words[1] == "rows: style · columns: animal · size: 9:16"
+def test_a_sheet_that_would_be_a_tower_is_turned(tmp_path):
+    async def tall(request):
+        return Result.of(request, [Image.new("RGB", (360, 640))], engine="tall")
+
+    session = Session(engine=tall, environ={}, folder=tmp_path)
+    for animals, words in {
+        "abc": "rows: style · columns: animal",
+        "ab": "rows: animal · columns: style",
+    }.items():
+        axes = {"animal": list(animals), "style": ["oil", "ink"]}
+        assert words_of_sheet(session, tmp_path, "a {{animal}} in {{style}}", **axes)[1] == words
 
 
 def test_the_heads_of_columns_end_above_their_pictures_and_keep_their_distance(session, tmp_path):
