@@ -154,7 +154,7 @@ class Recorder:
                 " another."
             )
         elif name:
-            error.hint = f"It may have been billed; its bytes are kept as {name}."
+            error.hint = f"It may have been billed. Its bytes are kept as {name}."
 
     def _keep(self, what: str, data: bytes, media_type: str | None = None) -> str:
         try:

@@ -369,7 +369,6 @@ class Resources:
                 self.confirm(f"{pictures} of {call.request.model}: go on?"),
                 unasked=f"{pictures} are more than {ASK_ABOVE}",
                 declined=f"{pictures} were not confirmed.",
-                nothing="Nothing was sent.",
             )
 
     # Words for the user, each once.
