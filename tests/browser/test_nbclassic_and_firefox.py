@@ -95,7 +95,11 @@ def test_a_panel_is_typed_in_and_its_pictures_are_compared(app, tmp_path):
 
     desk.tab("Grid")
     desk.type("a {{animal}} by the sea")
-    desk.panel.get_by_role("textbox", name="Axes").fill("animal: fox, hen\nmodel: flux-2.0, gpt-image-2")
+    for axis, values in (("animal", "fox, hen"), ("model", "flux-2.0, gpt-image-2")):
+        desk.button(f"Add the axis {axis}").click()
+        app.page.keyboard.type(values)
+        app.page.keyboard.press("Enter")
+    expect(desk.panel.locator(".beluga-chip")).to_have_text(["fox×", "hen×", "flux-2.0×", "gpt-image-2×"])
     desk.panel.get_by_text("4 combinations").wait_for()
     desk.button("Run grid").click()
     desk.panel.get_by_text("4 of 4 cells done.").wait_for()

@@ -114,7 +114,7 @@ def test_what_is_sent_is_what_was_typed_however_fast(opened, app):
     desk = opened("panel.result.request.take")
     desk.button("Advanced").click()
     heard = desk.panel.locator("[class*=beluga-received]")
-    expect(heard).to_have_count(3)
+    expect(heard).to_have_count(4)
     assert not any(each.is_visible() for each in heard.all())
     for turn in range(4):
         prompt, take = f"{turn}: a fox that jumps over the lazy dog", f"take {turn}"
@@ -270,6 +270,59 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, app, tmp_path):
     desk.panel.get_by_label("How", exact=True).select_option("difference")
     assert frame.evaluate("it => getComputedStyle(it).mixBlendMode") == "difference"
     assert [each.get_attribute("src") for each in sights.all()] == sent, "nothing was sent again"
+
+
+@in_lab
+def test_axes_are_chips_whose_text_the_grid_and_its_cell_have(opened, app, tmp_path):
+    desk = opened("g = beluga_nb.grid('a {{animal}}', animal=['owl', 'a, b'])")
+    app.run(1)
+    keys = app.page.keyboard
+    chips = desk.panel.locator(".beluga-chip")
+    text = desk.panel.locator(".beluga-axes textarea")
+    plan = desk.panel.locator(".beluga-plan")
+    desk.tab("Grid")
+    desk.type("a {{animal}}, {{style}}")
+    desk.button("Add the axis animal").focus()
+    keys.press("Enter")
+    field = desk.panel.get_by_role("combobox", name="Add values of animal")
+    expect(field).to_be_focused()
+    keys.type("fox,hen,owl")
+    keys.press("Enter")
+    keys.type('"sea lion, wet",')
+    expect(chips).to_have_text(["fox×", "hen×", "owl×", "sea lion, wet×"])
+    keys.press("Backspace")
+    keys.press("Shift+Tab")
+    expect(desk.button("Remove owl")).to_be_focused()
+    keys.press("Enter")
+    expect(field).to_be_focused()
+    expect(text).to_have_value("animal: fox, hen")
+    name = desk.panel.get_by_role("combobox", name="Axis", exact=True).last
+    name.focus()
+    keys.type("style")
+    keys.press("Tab")
+    expect(desk.panel.get_by_role("combobox", name="Add values of style")).to_be_focused()
+    app.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    app.page.evaluate("navigator.clipboard.writeText('flat, ink, oil')")
+    keys.press("Control+v")
+    expect(text).to_have_value("animal: fox, hen\nstyle: flat, ink, oil")
+    expect(plan).to_contain_text("6 combinations, 6 pictures")
+    expect(plan).to_have_attribute("role", "status")
+    app.picture(tmp_path / "chips.png")
+    # A click does not overtake what was typed just before.
+    keys.type("wet")
+    desk.button("Run grid").click()
+    desk.panel.get_by_text("8 of 8 cells done.").wait_for()
+    desk.button("Insert grid as cell").click()
+    expect(app.cell(1)).to_contain_text(
+        "%%beluga compare --axis animal=fox,hen --axis style=flat,ink,oil,wet"
+    )
+    desk.button("As text").click()
+    text.fill("@g")
+    expect(text).to_have_value('animal: owl, "a, b"')
+    expect(chips).to_have_text(["owl×", "a, b×"])
+    desk.button("Remove the axis animal").click()
+    expect(text).to_have_value("")
+    expect(chips).to_have_count(0)
 
 
 def test_after_a_restart_one_banner_says_so_and_then_the_pictures_are_there(opened, app, tmp_path):
