@@ -94,7 +94,7 @@ class BallotPoll:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.contest, self.is_open = contest, not invited
-        self._begin = partial(Voting, contest, repeats=repeats, is_closed=lambda: self.closed)
+        self._begin = partial(Voting, contest, repeats=repeats, is_closed=lambda: bool(self.closed))
         self._each, self._close_after, self._close_at, self._clock = each, close_after, close_at, clock
         self._asked = {pair.pictures for pair in contest.pairs}
         self._known = {vote.voter for vote in self._cast()}
@@ -109,10 +109,11 @@ class BallotPoll:
         return len(self._cast())
 
     @property
-    def closed(self) -> bool:
-        """Whether it is over."""
-        after, at = self._close_after, self._close_at
-        return (after is not None and self.votes >= after) or (at is not None and self._clock() >= at)
+    def closed(self) -> str:
+        """Why it is over; empty while it is not."""
+        if (after := self._close_after) is not None and self.votes >= after:
+            return f"{plural(after, 'vote')} were to be cast"
+        return "its time is over" if (at := self._close_at) is not None and self._clock() >= at else ""
 
     def _cast(self) -> list[Vote]:
         # Of the store: other pages and booths take votes on these pairs, too.
@@ -276,7 +277,7 @@ class BallotPage:
     @property
     def closed(self) -> bool:
         """Whether the vote is over: no vote is taken any more, though the page is still shown."""
-        return self._poll.closed
+        return bool(self._poll.closed)
 
     @property
     def running(self) -> bool:
@@ -295,10 +296,11 @@ class BallotPage:
             self._stop()
         self._thread.join(_START)
 
-    def wait(self) -> None:
-        """Wait until the page ends."""
-        while self.running:
+    def wait(self, *, for_close: bool = False) -> str:
+        """Wait until the page ends or, `for_close`, the vote is over, and return why it is."""
+        while self.running and not (for_close and self.closed):
             self._thread.join(1.0)  # Without a limit, Windows would not notice Ctrl-C.
+        return self._poll.closed
 
     def _has_begun(self, stop: Callable[[], None]) -> None:
         self._stop = stop
