@@ -21,7 +21,9 @@ from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Unpack
 
+from beluga_nb.compare.gallery import BallotOptions
 from beluga_nb.compare.vote import SKIP, Pair
 from beluga_nb.compare.voting import Contest, Voting
 from beluga_nb.errors import BelugaError, SettingsError
@@ -323,46 +325,45 @@ class BallotPage:
         return redacted_bundle({"text/html": shown, "text/plain": repr(self)})
 
 
-def open_ballot(
-    contest: Contest,
-    *,
-    folder: Path,
-    consent: str = "",
-    host: str | None = None,
-    port: int = 0,
-    voters: int | None = None,
-    links: str | Path = LINKS,
-    each: int | None = None,
-    repeats: int = 0,
-    close_after: int | None = None,
-    close_at: datetime | str | None = None,
-) -> BallotPage:
-    """Serve a voting page and return it; `Evaluable.ballot` says what the arguments mean."""
+_WHOLE = {
+    "voters": (1, _MOST_VOTERS),
+    "each": (1, _MOST_VOTES),
+    "close_after": (1, _MOST_VOTES),
+    "repeats": (0, _MOST_VOTES),
+    "port": (0, 65_535),
+}
+"""Options that are whole numbers, with the least and the largest."""
+
+
+def open_ballot(contest: Contest, *, folder: Path, **options: Unpack[BallotOptions]) -> BallotPage:
+    """Serve a voting page and return it; `Evaluable.ballot` says what the options mean."""
+    host, voters = options.get("host"), options.get("voters")
     if host is not None and not voters:
         raise SettingsError(
             "A page that other machines reach needs a link for each voter.", "Say how many voters there are."
         )
-    for name, count, least, most in (
-        ("voters", voters, 1, _MOST_VOTES),
-        ("each", each, 1, _MOST_VOTES),
-        ("close_after", close_after, 1, _MOST_VOTES),
-        ("repeats", repeats, 0, _MOST_VOTES),
-        ("port", port, 0, 65_535),
-    ):
+    given: Mapping[str, object] = options
+    for name, (least, most) in _WHOLE.items():
+        count = given.get(name)
         if count is not None and not (isinstance(count, int) and least <= count <= most):
             raise SettingsError(
                 f"{name} is {shown(count, 40)}.", f"Give a whole number from {least} to {most:,}."
             )
-    at = _time(close_at)
-    listener = _listening(HOST if host is None else host, port)
+    at = _time(options.get("close_at"))
+    listener = _listening(HOST if host is None else host, options.get("port") or 0)
     try:
         url = f"http://{_in_url(host or HOST)}:{listener.getsockname()[1]}"
-        file = folder / links
+        file = folder / (options.get("links") or LINKS)
         invited = _invitations(file, voters, url) if voters else {}
         poll = BallotPoll(
-            contest, invited=invited, each=each, repeats=repeats, close_after=close_after, close_at=at
+            contest,
+            invited=invited,
+            each=options.get("each"),
+            repeats=options.get("repeats") or 0,
+            close_after=options.get("close_after"),
+            close_at=at,
         )
-        ballot = BallotPage(poll, listener, host or HOST, consent or CONSENT)
+        ballot = BallotPage(poll, listener, host or HOST, options.get("consent") or CONSENT)
         if invited:
             ballot.links = {voter: f"{url}/v/{token}" for token, voter in invited.items()}
             ballot.file = file
