@@ -1,4 +1,4 @@
-"""What people do in NbClassic with ipywidgets 7, and in JupyterLab in Firefox.
+"""What people do in NbClassic with ipywidgets 7, and in Firefox in JupyterLab, Notebook 7 and Voilà.
 
 `python -m tests environments` runs this. Every check tries the same in JupyterLab, Notebook 7 and Voilà, in
 Chromium.
@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from desk import AXE, ICONS, Desk, notebook, serving, violations, wait_until
 from installed import pinned
-from lab import IN_A_BROWSER, LabInFirefox, NbClassic, needs_firefox
+from lab import IN_A_BROWSER, LabInFirefox, NbClassic, Notebook7InFirefox, needs_firefox
 from playwright.sync_api import expect
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.everywhere]
@@ -19,7 +19,12 @@ pytestmark = [*IN_A_BROWSER, pytest.mark.everywhere]
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module", params=["NbClassic", pytest.param("Firefox", marks=needs_firefox)])
+IN_FIREFOX = {"JupyterLab in Firefox": LabInFirefox, "Notebook 7 in Firefox": Notebook7InFirefox}
+
+
+@pytest.fixture(
+    scope="module", params=["NbClassic", *(pytest.param(each, marks=needs_firefox) for each in IN_FIREFOX)]
+)
 def service_and_app(request, tmp_path_factory):
     if request.param == "NbClassic":
         environment = pinned("nbclassic", tmp_path_factory.mktemp("nbclassic"))
@@ -27,8 +32,11 @@ def service_and_app(request, tmp_path_factory):
         words = {"python": environment.python, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
         front_end = NbClassic
     else:
-        words = {"settings": {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}}
-        front_end = LabInFirefox
+        words = {
+            "voila": True,
+            "settings": {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}},
+        }
+        front_end = IN_FIREFOX[request.param]
     with serving() as (service, environ), front_end(notebook(), size=(1280, 1500), **words, **environ) as app:
         yield service, app
 
@@ -106,6 +114,25 @@ def test_a_panel_is_typed_in_and_its_pictures_are_compared(app, tmp_path):
     desk.button("Insert grid as cell").click()
     expect(app.cell(1)).to_contain_text("%%beluga compare")
     app.picture(tmp_path / "grid.png")
+
+
+@pytest.mark.parametrize(
+    "service_and_app", [pytest.param("Notebook 7 in Firefox", marks=needs_firefox)], indirect=True
+)
+def test_voila_shows_the_same_panel_in_the_dark(app, tmp_path):
+    nbformat.write(notebook(), app.work / "page.ipynb")
+    app.page.goto(f"{app.url}voila/render/page.ipynb?token=test&theme=dark")
+    desk = Desk(app.page).ready()
+    desk.generate("a fox in a page", n=2)
+    assert desk.panel.evaluate("it => getComputedStyle(it).colorScheme") == "dark"
+    for number in (0, 1):
+        desk.pick(number)
+    desk.panel.locator(".beluga-compared img:visible").first.hover()
+    app.page.mouse.wheel(0, -100)
+    wait_until(lambda: drawn(desk, "transform")[0] != "matrix(1, 0, 0, 1, 0, 0)")
+    if AXE.exists():
+        assert violations(app.page, "dark") == []
+    app.picture(tmp_path / "voila.png")
 
 
 def test_two_calls_are_stopped_and_an_error_is_a_card(app, service, tmp_path):

@@ -95,6 +95,10 @@ def test_a_prompt_is_typed_and_generated_with_the_keyboard_alone(opened, app, tm
     keys.press("Enter")
     expect(desk.tiles.nth(1)).to_have_class(re.compile("beluga-chosen"))
     expect(desk.large).to_have_attribute("alt", "a red fox")
+    expect(desk.tile(0)).to_have_attribute("tabindex", "-1")
+    for _ in range(3):
+        keys.press("Tab")
+    assert app.page.evaluate("!document.activeElement.closest('.beluga-tiles')"), "one tile is on the way"
     app.picture(tmp_path / "keyboard.png")
     quality = desk.panel.get_by_label("Quality", exact=True)
     expect(quality).to_be_hidden()
@@ -427,6 +431,42 @@ def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(ope
         desk.tab("Picture")
         app.picture(tmp_path / f"narrow in {theme}.png")
         assert desk.outside() == []
+
+
+SMALL = """panel => [...panel.querySelectorAll('button, select, input, [role=tab], .beluga-sizes label')]
+    .filter(each => each.offsetParent && !each.matches('[type=radio], [type=checkbox], .widget-label'))
+    // A tile's button covers all of its tile.
+    .map(each => each.matches('.beluga-tile > :not(.beluga-star, .beluga-pick)') ? each.parentElement : each)
+    .map(each => [each.outerHTML.slice(0, 120), each.getBoundingClientRect()])
+    .filter(([_, {width, height}]) => width < 44 || height < 44).map(([words]) => words)"""
+"""The controls of a panel that are too small for a finger."""
+
+
+@in_lab
+@pytest.mark.everywhere
+def test_fingers_find_every_control_and_move_the_compared_pictures(opened, app, tmp_path):
+    opened().generate("foxes to touch", n=2)
+    app.save()
+    context = app.browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(app.address)
+    desk = Desk(page).ready()
+    expect(desk.tiles).to_have_count(2)
+    for number in (0, 1):
+        desk.tiles.nth(number).locator(".beluga-pick").tap()
+    expect(desk.panel.locator(".beluga-compared img:visible")).to_have_count(2)
+    desk.button("History").tap()
+    for tab in ("Picture", "Compare", "Grid"):
+        desk.panel.get_by_role("tab", name=tab).tap()
+        page.screenshot(path=tmp_path / f"{tab}.png")
+        assert desk.panel.evaluate(SMALL) == []
+    desk.button("Add the axis size").tap()
+    page.keyboard.insert_text("1:1,16:9,")
+    expect(desk.panel.locator(".beluga-chip")).to_have_count(2)
+    desk.button("Remove 16:9").tap()
+    expect(desk.panel.locator(".beluga-chip")).to_have_count(1)
+    context.close()
 
 
 @in_lab

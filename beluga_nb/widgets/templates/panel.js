@@ -11,9 +11,16 @@ if (root && !root.belugaReady) {
     if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
   };
   const name = () => {
+    // One tile is in the order of Tab, and arrows go on from there: else a full strip would be a hundred stops.
+    const current = root.querySelector('.beluga-tile:focus-within') || root.querySelector('.beluga-chosen') || root.querySelector('.beluga-tile');
+    for (const strip of all('.beluga-tiles')) {
+      attribute(strip, 'role', 'group');
+      attribute(strip, 'aria-label', 'Pictures: arrows move');
+    }
     for (const tile of all('.beluga-tile')) {
       attribute(tile.querySelector('img'), 'alt', '');
       for (const button of tile.querySelectorAll('button')) {
+        attribute(button, 'tabindex', tile === current ? '0' : '-1');
         const state = button.matches('.beluga-star') ? 'starred' : button.matches('.beluga-pick') ? 'picked' : 'chosen';
         attribute(button, 'aria-label', button.title);
         attribute(button, 'aria-pressed', String(tile.classList.contains('beluga-' + state)));
@@ -33,7 +40,10 @@ if (root && !root.belugaReady) {
     for (const [selector, role] of [['.beluga-message', 'status'], ['.beluga-plan', 'status'], ['.beluga-error', 'alert'], ['.beluga-work', 'status']])
       for (const element of all(selector)) attribute(element, 'role', role);
     for (const panel of all('.widget-tab-contents > *')) attribute(panel, 'role', 'tabpanel');
-    for (const tab of all('.lm-TabBar-tab')) attribute(tab, 'aria-label', tab.textContent);
+    for (const tab of all('.lm-TabBar-tab')) {
+      attribute(tab, 'aria-label', tab.textContent);
+      if (tab.parentElement !== document.activeElement.parentElement) attribute(tab, 'tabindex', tab.matches('.lm-mod-current') ? '0' : '-1');
+    }
     attribute(root, 'role', 'region');
     attribute(root, 'aria-label', 'beluga_nb panel');
     const dead = Boolean(root.querySelector('.jupyter-widgets-disconnected'));
@@ -53,6 +63,8 @@ if (root && !root.belugaReady) {
     for (const each of all('.beluga-chosen')) each.classList.toggle('beluga-chosen', each === tile);
     tile.classList.add('beluga-chosen');
   });
+  root.addEventListener('focusin', (event) => { if (event.target.closest('.beluga-tile, .lm-TabBar')) later(); });
+  root.addEventListener('focusout', (event) => { if (event.target.closest('.lm-TabBar')) later(); });
   root.belugaName = 'size-' + Math.random().toString(36).slice(2);
   // Many messages of the kernel make one change: all of it is named together.
   let naming = 0;
@@ -225,6 +237,7 @@ if (root && !root.belugaReady) {
     if (!box) return;
     const mode = root.querySelector('.beluga-mode select')?.value || 'side by side';
     if (box.dataset.mode !== mode) box.dataset.mode = mode;
+    box.dataset.count = [...box.querySelectorAll('.beluga-slot')].filter((slot) => slot.style.display !== 'none').length;
     if (box.querySelector('.beluga-handle')) return;
     const handle = document.createElement('div');
     handle.className = 'beluga-handle';
@@ -296,7 +309,7 @@ if (root && !root.belugaReady) {
     const made = document.createElement(tag);
     if (kind) made.className = 'beluga-' + kind;
     if (words) made.textContent = words;
-    if (label) made.setAttribute('aria-label', made.title = label);
+    if (label) made.setAttribute('aria-label', label);
     return made;
   };
   const nameOf = (axis) => axis.querySelector('.beluga-axis-name').value.trim();
@@ -331,7 +344,7 @@ if (root && !root.belugaReady) {
       attribute(fieldOf(axis), 'aria-label', name ? `Add values of ${name}` : 'Add values');
       const cut = axis.querySelector(':scope > .beluga-cut');
       cut.hidden = !name;
-      for (const each of ['title', 'aria-label']) attribute(cut, each, `Remove the axis ${name}`);
+      attribute(cut, 'aria-label', `Remove the axis ${name}`);
     }
     const add = holder.querySelector('.beluga-add'), used = axes.map(nameOf);
     const wanted = axisNames().filter((each) => !used.includes(each));
