@@ -116,8 +116,8 @@ def _ranks(ranking: Ranking) -> list[str]:
     return [f"{best}" if best == worst else f"{best}–{worst}" for best, worst in ranking.ranks]
 
 
-def _interval(standing: Standing) -> str:
-    return f"{signed(standing.low)} to {signed(standing.high)}" if standing.has_interval else "none"
+def _interval(standing: Standing, without: str = "none") -> str:
+    return f"{signed(standing.low)} to {signed(standing.high)}" if standing.has_interval else without
 
 
 def _rate(standing: Standing) -> str:
@@ -153,7 +153,10 @@ def _html(ranking: Ranking, more: Columns) -> str:
             Cell("", before=_example(ranking, standing)),
             Cell(names[standing.name]),
             Cell("", before=_bar(ranking, standing)),
-            Cell(signed(standing.elo), after=f'<div style="{_SMALL}">{_interval(standing)}</div>'),
+            Cell(
+                signed(standing.elo),
+                after=f'<div style="{_SMALL}">{_interval(standing, "no interval")}</div>',
+            ),
             Cell(_rate(standing)),
             *(Cell(_counts(standing)[number]) for number, _ in counted),
             *(Cell(column.get(standing.name, "")) for column in more.values()),
