@@ -10,7 +10,7 @@ from importlib.resources import files
 from PIL import ImageColor
 
 from beluga_nb.painter.colour import RGB, rgb
-from beluga_nb.painter.figure import ENGLISH, Figure, figures
+from beluga_nb.painter.figure import ENGLISH, figures
 
 WORDS_READ = 400  # a prompt may have 32,000 characters, and its first words describe the picture
 
@@ -23,16 +23,6 @@ class Term:
     tag: str
     value: str
     absent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectEntry:
-    """What the lexicon says of a subject."""
-
-    kind: str
-    stance: str
-    size: float
-    colour: RGB
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,36 +76,6 @@ def _phrases(value: object) -> list[str]:
 
 
 @cache
-def _own_subjects() -> Mapping[str, SubjectEntry]:
-    entries = {name: table("lexicon.toml", "subject", name) for name in table("lexicon.toml", "subject")}
-    return {
-        name: SubjectEntry(str(e["kind"]), str(e["stance"]), float(str(e["size"])), rgb(str(e["colour"])))
-        for name, e in entries.items()
-    }
-
-
-class Subjects(Mapping[str, SubjectEntry | Figure]):
-    """The subjects of the lexicon, and the figures, whose headers are read when they are asked for."""
-
-    def __getitem__(self, name: str) -> SubjectEntry | Figure:
-        """Return where a subject lives, how it stands, its size and its colour."""
-        return _own_subjects()[name] if name in _own_subjects() else figures()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Return the names."""
-        return iter((*_own_subjects(), *figures()))
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(_own_subjects()) + len(figures())
-
-
-def subjects() -> Subjects:
-    """Return all that a picture can be of."""
-    return Subjects()
-
-
-@cache
 def setting_kinds() -> Mapping[str, str]:
     """Return the scene kind of each setting that decides one."""
     names = table("lexicon.toml", "setting")
@@ -136,11 +96,16 @@ def _entries() -> Iterator[tuple[str, str, str]]:
     for tag in ("camera", "mood", "medium", "weather", "time", "count"):
         for value, words in table("lexicon.toml", tag).items():
             yield from ((word, tag, value) for word in _phrases(words))
+    yield from _listed("setting")
     yield from ((word, "subject", name) for language, word, name in spoken if language == ENGLISH)
-    for tag in ("relation", "material", "setting", "subject"):
-        for value in table("lexicon.toml", tag):
-            words = _phrases(table("lexicon.toml", tag, value)["words"])
-            yield from ((word, tag, value) for word in words)
+    yield from _listed("relation")
+    yield from _listed("material")
+
+
+def _listed(tag: str) -> Iterator[tuple[str, str, str]]:
+    for value in table("lexicon.toml", tag):
+        words = _phrases(table("lexicon.toml", tag, value)["words"])
+        yield from ((word, tag, value) for word in words)
 
 
 @cache

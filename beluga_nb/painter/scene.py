@@ -16,7 +16,6 @@ from beluga_nb.painter.reading import (
     quoted,
     setting_kinds,
     shot_of,
-    subjects,
     table,
     texts,
 )
@@ -118,7 +117,7 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     return Scene(
         kind=kind,
         subject=subject,
-        stance=stance_of(cast) if cast else subjects()[subject].stance if subject else "",
+        stance=stance_of(cast) if cast else figures()[subject].stance if subject else "",
         cast=cast,
         count=cast[0].count if len(cast) == 1 and not cast[0].stacked else 1,
         colour=cast[0].colour() if cast else own,
@@ -166,7 +165,6 @@ def sun_of(look: Look, stream: Stream) -> float:
     return max(0.58, abs(sun)) * (1 if sun > 0 else -1)
 
 
-SCENERY = ("mountain", "moon", "sun", "planet", "skyline")
 MOST_ACTORS = 3
 
 
@@ -205,7 +203,7 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
             case "setting" | "unknown" | "camera":
                 colours, count = [], None
                 is_after_setting = term.tag == "setting"
-            case "subject" if term.value not in SCENERY and not (
+            case "subject" if figures()[term.value].stance != "scenery" and not (
                 found and _is_body(term) and (relation is None or reading.terms[relation].value in OF_A_BODY)
             ):
                 known = any(_same(actor, term, reading) for actor in found)
@@ -304,7 +302,7 @@ def in_full(actor: Actor, reading: Reading) -> Iterator[Actor]:
 
 def stance_of(cast: Sequence[Actor]) -> str:
     """Return how the cast stands: on the ground as soon as one of several does."""
-    stances = [subjects()[actor.subject].stance for actor in cast]
+    stances = [figures()[actor.subject].stance for actor in cast]
     if len(cast) == 1:
         return stances[0]
     return stances[0] if {*stances} <= {"air", "float"} else "ground"
@@ -329,11 +327,11 @@ def kind_of(reading: Reading, cast: Sequence[Actor]) -> str:
 
 def _home(cast: Sequence[Actor], reading: Reading) -> str:
     """Return where the first subject lives; people go where the others are."""
-    homes = [subjects()[actor.subject].kind for actor in cast]
+    homes = [figures()[actor.subject].kind for actor in cast]
     first = reading.first("subject")
     if len(cast) > 1 and cast[0].subject in ("bust", "man", "woman", "child"):
         return next((home for home in homes[1:] if home not in ("studio", "room", "portrait")), "city")
-    return subjects()[first or cast[0].subject].kind
+    return figures()[first or cast[0].subject].kind
 
 
 def _sits(reading: Reading) -> bool:

@@ -1,6 +1,7 @@
 """The functions that formulas of scenery may use: random numbers, arrays, colours, and shapes of land."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -300,41 +301,20 @@ BOUND: Mapping[str, Callable[..., Any]] = {
 
 def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
     """Return what the names in formulas mean for a scene."""
-    p = scene.palette
-    top, mid, low = p.sky
-    hours = {hour: scene.time == hour for hour in ("day", "night", "dawn", "dusk")}
-    weathers = {w: scene.weather == w for w in ("clear", "rain", "storm", "snow", "fog")}
+    top, mid, low = scene.palette.sky
     return {
-        **hours,
-        **weathers,
+        **{field.name: getattr(scene, field.name) for field in fields(scene)},
+        **{field.name: getattr(scene.palette, field.name) for field in fields(scene.palette)},
+        **{hour: scene.time == hour for hour in ("day", "night", "dawn", "dusk")},
+        **{weather: scene.weather == weather for weather in ("clear", "rain", "storm", "snow", "fog")},
         "scene": scene,
         "frame": frame,
         "w": frame.w,
         "h": frame.h,
-        "kind": scene.kind,
-        "subject": scene.subject,
-        "stance": scene.stance,
-        "medium": scene.medium,
-        "moods": scene.moods,
-        "settings": scene.settings,
-        "colour": scene.colour,
-        "text": scene.text,
-        "side": scene.side,
-        "sun": scene.sun,
-        "zoom": scene.zoom,
-        "rise": scene.rise,
-        "depth": scene.depth,
-        "flip": scene.flip,
         "stream": scene.stream,
         "sky_top": top,
         "sky_mid": mid,
         "sky_low": low,
-        "haze": p.haze,
-        "lamp": p.lamp,
-        "glow": p.glow,
-        "far": p.far,
-        "near": p.near,
-        "accent": p.accent,
         "white": (255, 255, 255),
         "snowy": SNOW,
         "leading": LEADING,
