@@ -8,7 +8,7 @@ from beluga_nb.painter.figure import figures
 from beluga_nb.painter.lettering import covered
 from beluga_nb.painter.reading import Reading, Term, quoted, setting_kinds, table
 from beluga_nb.painter.register import Cover
-from beluga_nb.painter.scene import LAND, OUTDOORS, SATURATION, Actor, Scene
+from beluga_nb.painter.scene import LAND, OUTDOORS, Actor, Scene
 
 LEAST_SHARE = 0.0125
 """The least share of the register's map for a subject to be called drawn. The picture has finer or coarser
@@ -113,7 +113,7 @@ def _is_drawn(term: Term, scene: Scene, reading: Reading) -> bool:
         case "medium":
             return term.value == scene.medium != "photo"
         case "mood":
-            return term.value in SATURATION or _mood(term.value, scene)
+            return _mood(term.value, scene)
         case "camera":
             shot = term.value in table("lexicon.toml", "shot")
             return shot or (term.value == "portrait" and scene.kind == "portrait")
@@ -133,7 +133,5 @@ def _scenery(subject: str, scene: Scene) -> bool:
 def _mood(mood: str, scene: Scene) -> bool:
     if mood == "aurora":
         return scene.kind in OUTDOORS and scene.weather == "clear"
-    return (mood, scene.kind) in {
-        *(("neon-lit", "city"), ("futuristic", "city"), ("renaissance", "portrait")),
-        *(("tech", "portrait"), ("dark", "studio"), ("bearded", "portrait")),
-    }
+    is_seen = table("lexicon.toml", "shown").get(mood) == scene.kind
+    return is_seen or mood in table("lexicon.toml", "saturation")

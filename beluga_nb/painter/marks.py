@@ -231,7 +231,6 @@ class Panes:
 
     boxes: Floats
     colour: RGB
-    alpha: float = 1.0
 
     def put(self, sheet: Sheet) -> None:
         """Fill them."""
@@ -240,17 +239,7 @@ class Panes:
         edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:] - 1)
         colour = sheet.tone(self.colour)
         for pane in edges.tolist():
-            if self.alpha < 1:
-                self._shade(sheet.image, pane, colour)
-            else:
-                draw.rectangle(pane, colour)
-
-    def _shade(self, image: Image.Image, pane: Sequence[int], colour: RGB) -> None:
-        left, top = max(0, pane[0]), max(0, pane[1])
-        right, bottom = min(image.width, pane[2] + 1), min(image.height, pane[3] + 1)
-        if left < right and top < bottom:
-            part = image.crop((left, top, right, bottom))
-            image.paste(Image.blend(part, Image.new("RGB", part.size, colour), self.alpha), (left, top))
+            draw.rectangle(pane, colour)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -416,21 +405,6 @@ def _soft_mask(outlines: Iterable[Outline], sheet: Sheet, box: Box, blur: float,
         return in_fours(mask, size)
     smooth = Image.Resampling.BICUBIC if sheet.grain > 2 else Image.Resampling.BILINEAR
     return mask.resize(size, smooth)
-
-
-def shape(
-    outlines: Outline | Sequence[Outline],
-    *fill: RGB,
-    across: bool = False,
-    soft: float = 0.0,
-    alpha: float = 1.0,
-    within: Outline | None = None,
-    ink: bool = True,
-) -> Shape:
-    """Return a shape; one colour fills it flat, several make a gradient."""
-    many = (outlines,) if isinstance(outlines, np.ndarray) else tuple(outlines)
-    inside = () if within is None else (within,)
-    return Shape(many, fill, across, soft, alpha, inside, ink)
 
 
 def placed(

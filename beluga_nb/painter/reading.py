@@ -36,9 +36,13 @@ class Reading:
         """Return the terms with one of the tags, negated ones left out."""
         return tuple(t for t in self.terms if t.tag in tags and not t.absent)
 
+    def values(self, *tags: str) -> tuple[str, ...]:
+        """Return what the terms with one of the tags mean, each once."""
+        return tuple(dict.fromkeys(t.value for t in self.all(*tags)))
+
     def first(self, tag: str) -> str | None:
         """Return the first value of a tag, or None."""
-        return next((t.value for t in self.all(tag)), None)
+        return next(iter(self.values(tag)), None)
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -258,7 +262,7 @@ def colour_of(term: Term) -> RGB:
 def shot_of(reading: Reading) -> tuple[float, float]:
     """Return what the camera words do: a factor of the zoom, and how much lower the horizon lies."""
     shots, zoom, rise = table("lexicon.toml", "shot"), 1.0, 0.0
-    for word in dict.fromkeys(t.value for t in reading.all("camera")):
+    for word in reading.values("camera"):
         if word in shots:
             closer, lower = (float(v) for v in texts(shots[word]))
             zoom, rise = zoom * closer, rise + lower

@@ -29,7 +29,6 @@ OUTDOORS = ("landscape", "forest", "mountain", "beach", "coast", "lake", "desert
 class Palette:
     """The colours of a picture; lamp is the colour that light gives to everything."""
 
-    name: str
     sky: tuple[RGB, RGB, RGB]
     haze: RGB
     lamp: RGB
@@ -128,8 +127,8 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         weather=weather,
         medium=reading.first("medium") or "photo",
         moods=moods_of(reading),
-        settings=tuple(dict.fromkeys(t.value for t in reading.all("setting"))),
-        camera=tuple(dict.fromkeys(t.value for t in reading.all("camera"))),
+        settings=reading.values("setting"),
+        camera=reading.values("camera"),
         side=max(-0.32, min(0.32, look.side * 0.6 + stream.one("side", -0.2, 0.2))),
         sun=sun_of(look, stream),
         zoom=look.zoom * stream.one("zoom", 0.92, 1.08) * closer,
@@ -143,16 +142,12 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     )
 
 
-SATURATION: Mapping[str, float] = {"vivid": 1.22, "calm": 0.86, "dark": 0.9, "warm": 1.04, "cold": 0.94}
-"""How a mood changes the paints."""
-
-
 def moods_of(reading: Reading) -> tuple[str, ...]:
     """Return the moods; a princess is royal, a samurai is not."""
     words = " ".join(t.text for t in reading.all("subject")).split()
     royal = ("royal",) if any(word.startswith("prince") for word in words) else ()
     people = {_people().get(t.text, ("man",))[-1] for t in reading.all("subject") if t.value == "bust"}
-    worn = ("spectacled",) if any(t.value == "spectacles" for t in reading.all("subject")) else ()
+    worn = ("spectacled",) if "spectacles" in reading.values("subject") else ()
     grey = any(t.text.startswith(("old ", "elderly", "grand")) for t in reading.all("subject"))
     aged = ("aged",) if grey else ()
     dark = ("dark",) if any(t.text == "black background" for t in reading.all("setting")) else ()
@@ -310,7 +305,7 @@ def stance_of(cast: Sequence[Actor]) -> str:
 
 def kind_of(reading: Reading, cast: Sequence[Actor]) -> str:
     """Return the kind of scene: a place that is named, else where the subject lives, else a poster."""
-    places = [t.value for t in reading.all("setting")]
+    places = reading.values("setting")
     subject = reading.first("subject")
     home = _home(cast, reading) if subject else None
     if subject in ("bust", "warrior", "man", "woman", "child") and _sits(reading) and "garden" not in places:
@@ -335,10 +330,10 @@ def _home(cast: Sequence[Actor], reading: Reading) -> str:
 
 
 def _sits(reading: Reading) -> bool:
-    return any(t.value == "portrait" for t in reading.all("camera"))
+    return "portrait" in reading.values("camera")
 
 
-def _unnamed(reading: Reading, places: list[str]) -> str:
+def _unnamed(reading: Reading, places: Sequence[str]) -> str:
     if "arctic" in places:
         return "coast"
     outdoors = reading.first("time") or reading.first("weather") or "aurora" in moods_of(reading)
@@ -348,11 +343,10 @@ def _unnamed(reading: Reading, places: list[str]) -> str:
 
 
 def _usual_time(kind: str, reading: Reading) -> str:
-    if kind == "city" and {"neon-lit", "futuristic"} & {t.value for t in reading.all("mood")}:
+    if kind == "city" and {"neon-lit", "futuristic"} & {*reading.values("mood")}:
         return "night"
-    moonlit = any(t.value == "moon" for t in reading.all("subject"))
-    aurora = any(t.value == "aurora" for t in reading.all("mood"))
-    return "night" if kind == "space" or moonlit or aurora else "day"
+    nightly = {"moon", "aurora"} & {*reading.values("subject", "mood")}
+    return "night" if kind == "space" or nightly else "day"
 
 
 def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:
@@ -373,16 +367,9 @@ def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:
     return own, around
 
 
-@cache
-def _skies(time: str) -> tuple[Mapping[str, object], ...]:
-    rows = table("palettes.toml", "sky")[time]
-    assert isinstance(rows, list)
-    return tuple(rows)
-
-
 def palette_of(kind: str, time: str, weather: str, tint: RGB | None, stream: Stream, turn: float) -> Palette:
     """Return the colours of a kind of place at an hour in a weather; tint colours the ground."""
-    sky = stream.pick("palette", _skies(time))
+    sky = table("palettes.toml", "sky", time, stream.pick("palette", [*table("palettes.toml", "sky", time)]))
     place = table("palettes.toml", "place", kind)
     lamp, turn = rgb(str(sky["lamp"])), turn + stream.one("turn", -5, 5)
     grey, amount = texts(table("palettes.toml", "weather").get(weather, ["#000000", 0]))
@@ -397,7 +384,6 @@ def palette_of(kind: str, time: str, weather: str, tint: RGB | None, stream: Str
         share = 0.1 if kind in ("room", "portrait") else 0.55
         far, near, accent = mix(far, tint, share), mix(near, tint, share * 1.1), tint
     return Palette(
-        name=str(sky["name"]),
         sky=(high, mid, low),
         haze=mix(turned(rgb(str(sky["haze"])), turn), veil, much),
         lamp=mix(lamp, veil, much * 0.4),

@@ -23,8 +23,8 @@ from beluga_nb.painter.account import account_of
 from beluga_nb.painter.figure import figures
 from beluga_nb.painter.layers.scenery import FOLDER
 from beluga_nb.painter.look import look_of
-from beluga_nb.painter.marks import Sheet, shape
-from beluga_nb.painter.outline import ellipse
+from beluga_nb.painter.marks import Shape, Sheet
+from beluga_nb.painter.outline import arc
 from beluga_nb.painter.painting import drawn
 from beluga_nb.painter.reading import lexicon, read, setting_kinds, table
 from beluga_nb.painter.register import Cover
@@ -507,7 +507,7 @@ def test_hd_shows_the_same_scene_with_finer_edges() -> None:
 def test_hd_has_more_shades_along_an_edge() -> None:
     def shades(grain: int) -> int:
         sheet = Sheet(Image.new("RGB", (400, 400)), 400, grain)
-        shape(ellipse(0.5, 0.5, 0.4, 0.3), (255, 255, 255)).put(sheet)
+        Shape((arc(0.5, 0.5, 0.4, 0, 360),), ((255, 255, 255),)).put(sheet)
         return len(sheet.image.getcolors(1 << 16) or [])
 
     assert shades(3) > shades(2) > 2

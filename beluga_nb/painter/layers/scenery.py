@@ -25,7 +25,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "glow": ("fill", "alpha", "power"),
     "mist": ("fill", "alpha", "cells", "threshold", "edge", "child"),
     "mirror": ("fill", "alpha", "wave", "smear", "fading", "child"),
-    "panes": ("fill", "alpha"),
+    "panes": ("fill",),
     "letters": ("text", "fill", "weight"),
     "cast": ("lamp", "haze", "lift", "flip", "tilt"),
 }
