@@ -101,7 +101,6 @@ class Wash:
         sheet.image.paste(column.resize((box[2], box[3] - box[1]), Image.Resampling.NEAREST), (0, box[1]))
 
 
-DEEP = 90  # rows of land without an edge from which leaving out its mask pays
 WIDE = 120  # pixels over which a light fades so slowly that its mask may be coarse
 
 
@@ -270,32 +269,13 @@ class Shape:
         elif self._scattered(sheet, box):
             self._scatter(sheet)
             return
-        box, bottom = self._split(sheet, box, ends)
-        mask, paint = self._mask(sheet, box), self._paint(sheet, (*box[:3], bottom or box[3]), ends)
-        lay(sheet.image, paint, box, mask)
-        if bottom and mask.getpixel((0, mask.height - 1)) == 255:
-            land = (0, box[3] - box[1], box[2] - box[0], bottom - box[1])
-            sheet.image.paste(paint(land), (box[0], box[3]))
+        lay(sheet.image, self._paint(sheet, box, ends), box, self._mask(sheet, box))
 
     def ends(self) -> tuple[float, float, float, float]:
         """Return left, top, right, bottom."""
         points = np.concatenate(self.outlines).T.copy()  # NumPy is slow along a short axis
         (left, top), (right, bottom) = points.min(axis=1).tolist(), points.max(axis=1).tolist()
         return left, top, right, bottom
-
-    def _split(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> tuple[Box, int]:
-        """Return the part of the box that has edges, and where the land below it ends: 0 if there is none."""
-        height = sheet.image.height
-        if self.soft or self.within or self.alpha < 1 or len(self.outlines) > 1 or box[3] < height:
-            return box, 0
-        if ends[0] > 0 or ends[2] * sheet.unit < sheet.image.width or box[3] - box[1] < 2 * DEEP:
-            return box, 0
-        a = self.outlines[0] * sheet.unit
-        b = np.roll(a, -1, axis=0)
-        low, high = np.minimum(a, b), np.maximum(a, b)
-        seen = (high[:, 0] >= 0) & (low[:, 0] <= sheet.image.width) & (low[:, 1] <= height)
-        row = int(high[seen, 1].max(initial=0.0)) + 3
-        return ((*box[:3], row), height) if box[1] < row < height - DEEP else (box, 0)
 
     def _scattered(self, sheet: Sheet, box: Box) -> bool:
         """Return whether this is many small equal things, far apart, in one colour: drops, flakes, stars."""

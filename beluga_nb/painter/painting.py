@@ -16,13 +16,13 @@ from beluga_nb.metadata.png import SIGNATURE
 from beluga_nb.metadata.xmp import DRAWN, quoted
 from beluga_nb.painter.account import Account, account_of
 from beluga_nb.painter.finish import developed, framed, window
-from beluga_nb.painter.layers import Frame, marks
+from beluga_nb.painter.layers.scenery import marks
 from beluga_nb.painter.look import Look, look_of, tone_of
 from beluga_nb.painter.marks import Sheet, cover, simplified
 from beluga_nb.painter.media import PAINTED_LAST, PENS, easel, enlarged, rendered
 from beluga_nb.painter.reading import read, table
 from beluga_nb.painter.register import Register
-from beluga_nb.painter.scene import Scene, staged
+from beluga_nb.painter.scene import Frame, Scene, staged
 from beluga_nb.painter.stream import seed_of
 
 VERSION = 2

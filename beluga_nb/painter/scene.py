@@ -39,6 +39,15 @@ class Palette:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """Width and height in units (the short edge is 1), and a factor for the number of small things."""
+
+    w: float
+    h: float
+    detail: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """One of the things that a picture is of: how many, in which colour, and its relation to the one before.
 

@@ -6,9 +6,8 @@ from typing import Any
 from beluga_nb.painter.colour import RGB, brightness, mix
 from beluga_nb.painter.figure import Coat, drawing, figures, paint_of
 from beluga_nb.painter.layers.ensemble import Block, block, joined, rows
-from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.marks import Shape, placed
-from beluga_nb.painter.scene import Actor, Scene
+from beluga_nb.painter.scene import Actor, Frame, Scene
 from beluga_nb.painter.stream import Stream
 
 

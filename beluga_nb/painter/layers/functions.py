@@ -8,11 +8,10 @@ import numpy as np
 
 from beluga_nb.painter.colour import RGB, dark, light, mix, under, vivid
 from beluga_nb.painter.layers import cast
-from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.lettering import LEADING, covered, fitted
 from beluga_nb.painter.noise import ridge as heights
 from beluga_nb.painter.outline import Outline, arc, balls, box, curve, moved, polygon
-from beluga_nb.painter.scene import Scene
+from beluga_nb.painter.scene import Frame, Scene
 from beluga_nb.painter.stream import Floats, Stream
 
 Names = Mapping[str, Any]
@@ -36,9 +35,9 @@ def neutral(names: Names, lamp: RGB) -> RGB:
 
 
 def count(names: Names, per_unit: float) -> int:
-    """Return how many small things the frame holds."""
+    """Return how many small things the frame holds, by its width."""
     frame: Frame = names["frame"]
-    return frame.many(per_unit)
+    return max(1, round(per_unit * frame.w * frame.detail))
 
 
 # --- random numbers: from the stream of the group in which a formula stands, by a label
