@@ -115,7 +115,7 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     stream = Stream(seed)
     cast = cast_of(reading)
     kind = kind_of(reading, cast)
-    if kind != "portrait" or len(cast) > 1:
+    if kind != "portrait" or len(cast) > 1 or (cast and len(people_of(cast[0], reading)) > 1):
         cast = tuple(whole for actor in cast for whole in in_full(actor, reading))
     subject = cast[0].subject if cast else reading.first("subject")
     time = reading.first("time") or _usual_time(kind, reading)
@@ -157,8 +157,8 @@ def moods_of(reading: Reading) -> tuple[str, ...]:
     royal = ("royal",) if any(word.startswith("prince") for word in words) else ()
     people = {_people().get(t.text, ("man",))[-1] for t in reading.all("subject") if t.value == "bust"}
     worn = ("spectacled",) if "spectacles" in reading.values("subject") else ()
-    grey = any(t.text.startswith(("old ", "elderly", "grand")) for t in reading.all("subject"))
-    aged = ("aged",) if grey else ()
+    aging = tuple(str(table("lexicon.toml", "body")["aged"]).split(", "))
+    aged = ("aged",) if any(t.text.startswith(aging) for t in reading.all("subject")) else ()
     dark = ("dark",) if any(t.text == "black background" for t in reading.all("setting")) else ()
     return (*(t.value for t in reading.all("mood")), *royal, *people, *worn, *aged, *dark)
 
@@ -222,7 +222,7 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
 
 def _is_body(term: Term) -> bool:
     """Return whether a word names a part of a body."""
-    return term.value in LIMBS or term.text in BODY
+    return term.value in LIMBS or term.text in str(table("lexicon.toml", "body")["parts"]).split(", ")
 
 
 def _same(actor: Actor, term: Term, reading: Reading) -> bool:
@@ -280,7 +280,6 @@ def _actors(
 
 TURNED = ("on", "under", "behind", "front", "left", "right")
 LIMBS = ("ear", "nose", "mouth", "head", "foot", "tooth")
-BODY = ("face", "faces", "eyes", "eye", "hand", "hands", "fingers", "palm", "skull", "brain")
 OF_A_BODY = ("beside", "holding", "in", "wearing")  # "a girl with blue eyes": no eye of its own
 
 
@@ -291,13 +290,18 @@ def _people() -> Mapping[str, tuple[str, ...]]:
     return {word: tuple(names.split()) for names, words in listed for word in str(words).split(", ")}
 
 
+def people_of(actor: Actor, reading: Reading) -> tuple[str, ...]:
+    """Return the figures that show the people of a word."""
+    text = reading.terms[actor.terms[0]].text
+    return _people().get(text) or _people().get(text.removesuffix("s")) or ("man",)
+
+
 def in_full(actor: Actor, reading: Reading) -> Iterator[Actor]:
     """Yield a person from head to foot where a bust would not do; a family is three of them."""
     if actor.subject != "bust":
         yield actor
         return
-    text = reading.terms[actor.terms[0]].text
-    people = _people().get(text) or _people().get(text.removesuffix("s")) or ("man",)
+    people = people_of(actor, reading)
     share = [(actor.count + k) // len(people) for k in range(len(people))][::-1]
     for k, subject in enumerate(people):
         count = max(1, share[k])
@@ -324,9 +328,9 @@ def kind_of(reading: Reading, cast: Sequence[Actor]) -> str:
     if home == "studio" and "studio" in places:
         return "studio"
     named = [setting_kinds()[p] for p in places if p in setting_kinds()]
-    if subject == "skyline" or not named:
-        return home or _unnamed(reading, places)
-    return named[0]
+    if named and subject != "skyline":
+        return named[0]
+    return _found(home, cast, reading) if home else _unnamed(reading, places)
 
 
 def _home(cast: Sequence[Actor], reading: Reading) -> str:
@@ -336,6 +340,16 @@ def _home(cast: Sequence[Actor], reading: Reading) -> str:
     if len(cast) > 1 and cast[0].subject in ("bust", "man", "woman", "child"):
         return next((home for home in homes[1:] if home not in ("studio", "room", "portrait")), "city")
     return figures()[first or cast[0].subject].kind
+
+
+def _found(home: str, cast: Sequence[Actor], reading: Reading) -> str:
+    """Return where a subject is without a named place: outdoors, if the weather or the hour is named."""
+    weather, hour = reading.first("weather"), reading.first("time")
+    if home == "portrait":
+        people = people_of(cast[0], reading)
+        alone = cast[0].count == 1 and people in (("man",), ("woman",))
+        return home if alone and not weather and not hour else figures()[people[0]].kind
+    return "landscape" if home in ("room", "studio") and (weather or (hour and home == "studio")) else home
 
 
 def _sits(reading: Reading) -> bool:
