@@ -153,15 +153,17 @@ class Gallery(Mapping[str, Figure]):
         """Return how many figures there are."""
         return len(self._paths)
 
-    def words(self) -> list[tuple[str, str, str]]:
-        """Return (language, word, name) for the names and then for all words of all figures."""
-        found = [(ENGLISH, name.replace("-", " "), name) for name in self._paths]
+    def words(self) -> Iterator[tuple[str, list[str], str]]:
+        """Yield (language, words, name) of all figures, first those that are the names themselves."""
+        yield from ((ENGLISH, [name.replace("-", " ")], name) for name in self._paths)
         for name, path in self._paths.items():
             entries = _header_of(path)
             for language in LANGUAGES:
-                listed = str(entries.get(language, "")).lower().split(",")
-                found += [(language, word, name) for word in map(str.strip, listed) if word]
-        return found
+                # A prompt is read without its hyphens and apostrophes.
+                listed = str(entries.get(language, "")).lower()
+                for sign in "-'’":
+                    listed = listed.replace(sign, " ")
+                yield language, [word.strip() for word in listed.split(",") if word], name
 
 
 def figures(environ: Mapping[str, str] = os.environ) -> Gallery:

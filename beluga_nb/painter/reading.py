@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -87,29 +87,32 @@ def setting_kinds() -> Mapping[str, str]:
     return {name: str(entry["kind"]) for name, entry in entries.items() if "kind" in entry}
 
 
-def _entries() -> Iterator[tuple[str, str, str]]:
-    """Yield (phrase, tag, value); a later one wins."""
-    spoken = figures().words()
+Entries = Iterator[tuple[Sequence[str], str, str]]
+"""Phrases, their tag, and what they mean."""
+
+
+def _entries() -> Entries:
+    """Yield what is known, in six languages; a later entry wins."""
+    spoken = list(figures().words())
     yield from _foreign_entries()
-    yield from ((word, "subject", name) for language, word, name in spoken if language != ENGLISH)
+    yield from ((words, "subject", name) for language, words, name in spoken if language != ENGLISH)
     # English, which the lexicon is made for, wins where a word means something else in another language.
-    yield from ((name, "colour", name) for name in ImageColor.colormap)
-    yield from ((name, "colour", name) for name in table("lexicon.toml", "colour"))
+    yield from (
+        ((name,), "colour", name) for name in (*ImageColor.colormap, *table("lexicon.toml", "colour"))
+    )
     for tag in ("noise", "glue", "negation"):
-        yield from ((word, tag, word) for word in _phrases(table("lexicon.toml", tag)["words"]))
+        yield _phrases(table("lexicon.toml", tag)["words"]), tag, tag
     for tag in ("camera", "mood", "medium", "weather", "time", "count"):
-        for value, words in table("lexicon.toml", tag).items():
-            yield from ((word, tag, value) for word in _phrases(words))
+        yield from ((_phrases(words), tag, value) for value, words in table("lexicon.toml", tag).items())
     yield from _listed("setting")
-    yield from ((word, "subject", name) for language, word, name in spoken if language == ENGLISH)
+    yield from ((words, "subject", name) for language, words, name in spoken if language == ENGLISH)
     yield from _listed("relation")
     yield from _listed("material")
 
 
-def _listed(tag: str) -> Iterator[tuple[str, str, str]]:
+def _listed(tag: str) -> Entries:
     for value in table("lexicon.toml", tag):
-        words = _phrases(table("lexicon.toml", tag, value)["words"])
-        yield from ((word, tag, value) for word in words)
+        yield _phrases(table("lexicon.toml", tag, value)["words"]), tag, value
 
 
 @cache
@@ -121,22 +124,24 @@ def following_colours() -> frozenset[str]:
     )
 
 
-def _foreign_entries() -> Iterator[tuple[str, str, str]]:
+def _foreign_entries() -> Entries:
     for tag in table("words.toml"):
         for value, spec in table("words.toml", tag).items():
-            german, *others = str(spec).split(" / ")
+            german, *others = str(spec).replace("-", "").split(" / ")
             endings = ("", *(("e", "er", "es", "en", "em") if tag == "colour" else ()))
-            words = [word + ending for word in german.split(", ") for ending in endings]
-            words += [word for each in others for word in each.split(", ")]
-            yield from ((word, tag, value) for word in words if word != "-")
+            yield [word + ending for word in german.split(", ") for ending in endings if word], tag, value
+            yield from ((words.split(", "), tag, value) for words in others if words)
 
 
 @cache
 def lexicon() -> Mapping[str, tuple[tuple[str, str], ...]]:
     """Return phrase -> its meanings, the likeliest first."""
     found: dict[str, tuple[tuple[str, str], ...]] = {}
-    for phrase, tag, value in _entries():
-        found[phrase] = ((tag, value), *found.get(phrase, ()))
+    for phrases, tag, value in _entries():
+        # Most phrases share one object with the others of their entry: thousands of new ones take longer.
+        only = ((tag, value),)
+        for phrase in phrases:
+            found[phrase] = (*only, *found[phrase]) if phrase in found else only
     return found
 
 

@@ -66,9 +66,8 @@ def test_there_are_enough_figures_to_be_worth_their_name() -> None:
 
 
 def test_the_words_of_a_figure_are_words() -> None:
-    strange = [
-        word for _, word, _ in figures().words() if not re.fullmatch(r"[^\W_]+(?:[ '’-][^\W_]+)*", word)
-    ]
+    every = [word for _, words, _ in figures().words() for word in words]
+    strange = [word for word in every if not re.fullmatch(r"[^\W_]+(?:[ '’-][^\W_]+)*", word)]
 
     assert not strange
 
@@ -96,8 +95,9 @@ def test_a_word_that_english_has_too_means_what_it_means_there() -> None:
         for words in table("lexicon.toml", tag).values()
         for phrase in words.split(", ")
     }
-    foreign = {word for language, word, _ in figures().words() if language != ENGLISH}
-    foreign -= {word for language, word, _ in figures().words() if language == ENGLISH}
+    spoken = [(language, word) for language, words, _ in figures().words() for word in words]
+    foreign = {word for language, word in spoken if language != ENGLISH}
+    foreign -= {word for language, word in spoken if language == ENGLISH}
 
     assert "pastel" in english & foreign
     assert not [word for word in english & foreign if lexicon()[word][0][0] == "subject"]
@@ -246,6 +246,7 @@ def test_the_xmp_lists_what_is_drawn_and_what_is_ignored() -> None:
         ("tres perros blancos en la playa al atardecer", "dog", 3, "dusk"),
         ("两只猫在夜晚", "cat", 2, "night"),
         ("夜の灯台", "lighthouse", 1, "night"),
+        ("un porc-épic la nuit", "hedgehog", 1, "night"),
         ("two red buses at dawn", "bus", 2, "dawn"),
         ("ein Kind bei Nacht", "child", 1, "night"),
         ("a kind of fox in pastel at night", "fox", 1, "night"),
