@@ -117,11 +117,10 @@ def _listed(tag: str) -> Entries:
 
 @cache
 def following_colours() -> frozenset[str]:
-    """Return the French and Spanish colours, which follow their noun."""
-    specs = [str(spec).split(" / ") for spec in table("words.toml", "colour").values()]
-    return frozenset(
-        word for _, french, spanish, *_ in specs for word in (*french.split(", "), *spanish.split(", "))
-    )
+    """Return the French and Spanish colours and all materials but the Asian ones: they follow their noun."""
+    colours = [str(spec).split(" / ")[1:3] for spec in table("words.toml", "colour").values()]
+    materials = [str(spec).split(" / ")[:3] for spec in table("words.toml", "material").values()]
+    return frozenset(word for each in (*colours, *materials) for words in each for word in words.split(", "))
 
 
 def _foreign_entries() -> Entries:

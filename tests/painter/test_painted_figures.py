@@ -62,7 +62,7 @@ def test_every_figure_can_be_drawn_and_is_about_one_unit_large(name: str) -> Non
 
 
 def test_there_are_enough_figures_to_be_worth_their_name() -> None:
-    assert len(figures()) >= 290
+    assert len(figures()) >= 340
 
 
 def test_the_words_of_a_figure_are_words() -> None:
@@ -78,6 +78,8 @@ def test_the_words_of_a_figure_are_words() -> None:
         ("un chat noir sur une plage", [(0, 0, 0)]),
         ("un chat sur un canapé bleu", []),
         ("un gato negro en un sofá rojo", [(0, 0, 0)]),
+        ("un pont de pierre et un chat", [(143, 143, 146)]),
+        ("ein Haus aus Holz", [(154, 106, 62)]),
         ("a film noir portrait of a cat", []),
     ],
 )
