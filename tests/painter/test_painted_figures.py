@@ -78,7 +78,7 @@ def test_the_words_of_a_figure_are_words() -> None:
         ("un chat noir sur une plage", [(0, 0, 0)]),
         ("un chat sur un canapé bleu", []),
         ("un gato negro en un sofá rojo", [(0, 0, 0)]),
-        ("un pont de pierre et un chat", [(143, 143, 146)]),
+        ("un pont de pierre la nuit", [(143, 143, 146)]),
         ("ein Haus aus Holz", [(154, 106, 62)]),
         ("a film noir portrait of a cat", []),
     ],
