@@ -1,6 +1,6 @@
 """Marks: values that describe shapes. Layers return marks; a sheet draws them in order."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Protocol
@@ -43,19 +43,9 @@ class Sheet:
         y1 = min(self.image.height, int(bottom * self.unit) + 1)
         return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
-
-# Returns the paint for a part of the box that a mask covers.
-Paint = Callable[[Box], Image.Image]
-
-
-def flat(colour: RGB) -> Paint:
-    """Return paint of one colour, as a picture: Pillow is slower with the bare colour."""
-    return lambda part: Image.new("RGB", (part[2] - part[0], part[3] - part[1]), colour)
-
-
-def lay(image: Image.Image, paint: Paint, box: Box, mask: Image.Image) -> None:
-    """Paste paint through a mask."""
-    image.paste(paint((0, 0, *mask.size)), box, mask)
+    def lay(self, colour: RGB, box: Box, mask: Image.Image) -> None:
+        """Paint a colour through a mask, as a picture: Pillow is slower with the bare colour."""
+        self.image.paste(Image.new("RGB", mask.size, self.tone(colour)), box, mask)
 
 
 class Mark(Protocol):
@@ -142,7 +132,7 @@ class Glow:
             mask = in_fours(disc, size, part)
         else:
             mask = disc.resize(size, Image.Resampling.BILINEAR, box=part)
-        lay(sheet.image, flat(sheet.tone(self.colour)), box, mask)
+        sheet.lay(self.colour, box, mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +158,7 @@ class Mist:
         cells = self.cells[0] * size[0] / sheet.unit, self.cells[1] * size[1] / sheet.unit
         clouds = fbm(self.stream, small, cells).point(self._table())
         mask = in_fours(ImageChops.multiply(clouds, _band(small)), size)
-        lay(sheet.image, flat(sheet.tone(self.colour)), box, mask)
+        sheet.lay(self.colour, box, mask)
 
     def _table(self) -> list[int]:
         rise = np.clip((np.arange(256) / 255 - self.threshold) / self.edge, 0, 1)
@@ -265,11 +255,15 @@ class Shape:
         drawn_with_pen = self.ink and not self.soft and self.alpha > 0.8
         if sheet.pen and drawn_with_pen:
             # Under the fill: where outlines overlap, only the rim of their union shows.
-            lay(sheet.image, flat(sheet.tone(sheet.pen.colour)), box, self._contour(sheet, box, sheet.pen))
+            sheet.lay(sheet.pen.colour, box, self._contour(sheet, box, sheet.pen))
         elif self._scattered(sheet, box):
             self._scatter(sheet)
             return
-        lay(sheet.image, self._paint(sheet, box, ends), box, self._mask(sheet, box))
+        mask = self._mask(sheet, box)
+        if len(self.fill) == 1:
+            sheet.lay(self.fill[0], box, mask)
+        else:
+            sheet.image.paste(self._gradient(sheet, box, ends), box, mask)
 
     def ends(self) -> tuple[float, float, float, float]:
         """Return left, top, right, bottom."""
@@ -320,21 +314,15 @@ class Shape:
             mask = ImageChops.multiply(mask, _hard_mask(self.within, sheet, box, _grain(sheet, box)))
         return mask
 
-    def _paint(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> Paint:
-        if len(self.fill) == 1:
-            return flat(sheet.tone(self.fill[0]))
+    def _gradient(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> Image.Image:
         first, last = (0, 2) if self.across else (1, 3)
         strip = _strip(tuple(sheet.tone(c) for c in self.fill), self.across)
         steps = STEPS / max((ends[last] - ends[first]) * sheet.unit, 1e-9)
         start = STEPS + (box[first] - ends[first] * sheet.unit) * steps
-
-        def paint(part: Box) -> Image.Image:
-            low = min(max(start + part[first] * steps, 0.0), 3 * STEPS - 1.0)
-            high = min(max(start + part[last] * steps, low + 1e-3), 3.0 * STEPS)
-            piece = (low, 0, high, 1) if self.across else (0, low, 1, high)
-            return strip.resize((part[2] - part[0], part[3] - part[1]), Image.Resampling.NEAREST, box=piece)
-
-        return paint
+        low = min(max(start, 0.0), 3 * STEPS - 1.0)
+        high = min(max(start + (box[last] - box[first]) * steps, low + 1e-3), 3.0 * STEPS)
+        piece = (low, 0, high, 1) if self.across else (0, low, 1, high)
+        return strip.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.NEAREST, box=piece)
 
     def _contour(self, sheet: Sheet, box: Box, pen: Pen) -> Image.Image:
         grain = sheet.grain
