@@ -260,6 +260,14 @@ def test_words_of_six_languages_are_read(prompt: str, subject: str, count: int, 
     assert (scene.subject, scene.count, scene.time) == (subject, count, time)
 
 
+def test_everyday_prompts_are_understood() -> None:
+    expected = tomllib.loads(Path(__file__).with_name("everyday.toml").read_text("utf-8"))
+    for prompt, scene in expected.items():
+        found = staged(read(prompt), look_of(MODEL), seed=1)
+        cast = " ".join(a.subject + (f"*{a.count}" if a.count > 1 else "") for a in found.cast)
+        assert f"{found.kind}: {cast}" == scene, prompt
+
+
 @pytest.mark.parametrize(
     ("prompt", "cast"),
     [
