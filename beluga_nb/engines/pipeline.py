@@ -130,7 +130,7 @@ def source_of(backend: Backend, room: EngineRoom, *, make_preview: PreviewMaker 
         source = own(settings.own_engine, room, timeout=settings.timeout, make_preview=make_preview)
     else:
         source = service(backend.endpoint(), room, make_preview=make_preview, faults=settings.faults)
-    return replace(source, split=backend.split)
+    return replace(source, split=backend.split, recover=source.recover if backend.recovers else None)
 
 
 def service(
@@ -143,7 +143,7 @@ def service(
         limit=room.limit(endpoint.base_url),
         timeout=endpoint.timeout,
         digest=endpoint.digest,
-        recover=None if is_embedded else partial(_recovered, endpoint, make_preview),
+        recover=partial(_recovered, endpoint, make_preview),
         is_free=is_embedded,
     )
 
@@ -151,16 +151,13 @@ def service(
 def own(
     engine: OwnEngine, room: EngineRoom, *, timeout: float, make_preview: PreviewMaker | None = None
 ) -> Source:
-    """Return a user's own engine as a source.
-
-    One that processes elsewhere can import may have left answers with them, which are read like a service's.
-    """
+    """Return a user's own engine as a source; an answer that was kept is read like a service's."""
     recover = partial(_recovered, engine_endpoint(engine.name, timeout), make_preview)
     return Source(
         engine=engine.within(timeout),
         limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU
         timeout=timeout,
-        recover=recover if engine.path else None,
+        recover=recover,
     )
 
 

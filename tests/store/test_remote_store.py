@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -103,8 +104,7 @@ def test_a_recorded_picture_is_twelve_requests_and_a_replay_three_or_none(s3, ma
     session.generate("a fox")
     s3.count()
     session.generate("a wolf")
-    # A call to a service lists the journal, too.
-    assert s3.count() == {"DELETE": 2, "GET": 2, "HEAD": 2, "PUT": 5}
+    assert s3.count() == {"DELETE": 2, "GET": 2, "HEAD": 2, "LIST": 1, "PUT": 5}
     session.generate("a wolf")
     assert s3.count() == {}
     reader = machine(never, mode="replay")
@@ -120,7 +120,7 @@ def test_a_plan_of_many_cells_asks_once_for_all_records(s3, machine):
     s3.count()
     prompts = [f"fox {number}" for number in range(300)]
     assert len(session.grid("{{what}}", what=[*prompts, "a fox"]).plan().posts) == 300
-    assert s3.count() == {"LIST": 1, "GET": 2}  # the mark of the store, too
+    assert s3.count() == {"LIST": 2, "GET": 2}  # the journal and the mark of the store, too
 
 
 def test_the_record_comes_after_its_bytes_and_before_the_picture(s3, machine):
@@ -332,6 +332,36 @@ def test_what_was_paid_for_is_recorded_later_where_an_upload_failed(s3, machine,
         assert len([name for name in s3.objects if "records" in name]) == 1
         assert "unfinished" not in session.status()
     assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["from then on", "once"])
+@pytest.mark.parametrize("place", range(7))
+def test_a_picture_of_an_engine_of_this_process_is_recorded_later_where_an_upload_failed(
+    s3, machine, monkeypatch, place, stays
+):
+    """The service fails at each request after the answer, and the next session has the same picture."""
+    monkeypatch.setattr(claims, "SILENCE", 0.2)  # of a claim that could not be removed
+    numbers = count()
+
+    def fail(*_):
+        number = next(numbers)
+        return (500, "InternalError") if number == place or (stays and number > place) else None
+
+    async def then_failing(request):
+        result = await drawing(request)
+        s3.fail = fail
+        return result
+
+    first = machine(then_failing, []).generate("a fox")
+    assert next(numbers) > place, "the service did not fail"
+    s3.fail = lambda *_: None
+    session = Session(store=STUDY, engine=named(never), notify=[].append)
+    assert session.grid("a fox").plan().posts == []
+    again = session.generate("a fox")
+    assert [each.data for each in first.pictures] == [each.data for each in again.pictures]
+    assert [each.recipe for each in first.pictures] == [each.recipe for each in again.pictures]
+    assert len([name for name in s3.objects if "records" in name]) == 1
+    assert machine(never, mode="replay").generate("a fox").pictures[0].data == first.pictures[0].data
 
 
 def test_a_list_that_is_late_loses_no_answer(s3, machine, monkeypatch):
