@@ -77,6 +77,11 @@ def making_none():
     """Returns no engine."""
 
 
+async def made_later():
+    """Would make an engine, and is async itself."""
+    return drawing
+
+
 def failing():
     raise RuntimeError("no GPU")
 

@@ -204,6 +204,10 @@ def test_an_engine_that_only_this_process_has_is_refused_elsewhere_and_runs_on_t
             "remote_engines:making_none",
             "The engine remote_engines:making_none cannot be made: SettingsError: ",
         ),
+        (
+            "remote_engines:made_later",
+            "The engine made_later is an async function that does not take one argument.",
+        ),
         ("remote_engines:MADE", "The engine remote_engines:MADE cannot be made: TypeError: "),
     ],
 )
