@@ -95,6 +95,15 @@ async def waiting(request):
     return await drawing(request)
 
 
+async def many_waiting(requests):
+    (Path(os.environ["REMOTE_ENGINES"]) / f"batch-{len(requests)}-{time.time_ns()}").touch()
+    return await asyncio.gather(*map(waiting, requests))
+
+
+def waiting_batches():
+    return BatchEngine(many_waiting, size=2)
+
+
 def run_within(folder, *, is_free):
     """Runs a grid on the cluster whose task this is; returns what came of it."""
     from distributed import get_client, worker_client
