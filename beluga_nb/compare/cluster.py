@@ -199,7 +199,7 @@ def _check_not_in_task() -> None:
 
 
 def present_in(cluster: Cluster) -> Mapping[str, int]:
-    """Return the workers of a cluster, each with its threads; raise `RequestError` for an asynchronous client."""
+    """Return the workers of a cluster and their threads; raise `RequestError` for an asynchronous client."""
     found = cluster.nthreads()
     if inspect.isawaitable(found):
         found.close()  # type: ignore[attr-defined]  # a coroutine that is not awaited would warn
