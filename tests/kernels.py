@@ -129,12 +129,17 @@ class Kernel:
         types = {each["type"] for each in content["metadata"].get("_jupyter_types_experimental", ())}
         return content["matches"], (content["cursor_start"], content["cursor_end"]), types
 
+    def asks(self):
+        """Whether it asks for input: `stdin_channel.msg_ready` is a coroutine in jupyter_client 7."""
+        with contextlib.suppress(queue.Empty):
+            return bool(self.client.get_stdin_msg(timeout=0))
+        return False
+
     def finish(self, number, *, answers=None, interrupt_when=None):
         shown, until = Shown(), time.monotonic() + PATIENCE
         waiting = list(answers or [])
         while time.monotonic() < until:
-            if waiting and self.client.stdin_channel.msg_ready():
-                self.client.get_stdin_msg(timeout=1)
+            if waiting and self.asks():
                 self.client.input(waiting.pop(0))
             try:
                 message = self.client.get_iopub_msg(timeout=0.1)

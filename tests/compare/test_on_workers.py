@@ -25,6 +25,7 @@ from clusters import IDLE, ROOT, Cluster, Scheduler
 from conftest import CALL_ID, KEY, drawing, on_a_port, service, with_call_ids
 from kernels import clean_environment
 from leaks import holds, leaks
+from needed import needed
 from remote_engines import mixed
 from sampling import rounds
 
@@ -301,6 +302,7 @@ def test_the_page_on_clusters_runs_as_it_stands(tmp_path, cluster):
 
 
 def test_the_commands_of_the_page_are_dasks():
+    needed("distributed")
     from distributed.cli import dask_scheduler, dask_worker
 
     scheduler, workers = (line.split()[2:] for line in block_of_page("dask scheduler").splitlines())

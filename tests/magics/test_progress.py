@@ -292,8 +292,7 @@ def seen(kernel, code, *, someone=True, stop=False):
     number = kernel.client.execute(code, allow_stdin=someone, stop_on_error=False)
     found, until = [], time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        if kernel.client.stdin_channel.msg_ready():
-            kernel.client.get_stdin_msg(timeout=1)
+        if kernel.asks():
             kernel.client.input("y")
         try:
             message = kernel.client.get_iopub_msg(timeout=0.1)

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
+from needed import needed
 from sampling import rounds
 from test_outside import GREEN, PAYLOADS
 
@@ -44,10 +44,14 @@ def document(text):
     )
 
 
+def parser():
+    """Markdown as GitHub reads it, but for emoji."""
+    return needed("markdown_it").MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
 def rendered(text):
-    """Return the tags and the texts of a document in Markdown, as GitHub reads it but for emoji."""
-    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    html = parser.render(document(text).markdown())
+    """Return the tags and the texts of a document in Markdown."""
+    html = parser().render(document(text).markdown())
     return re.findall(r"<[^>]+>", re.sub(r'alt="[^"]*"', "alt", html)), re.sub(r"<[^>]+>", "\n", html)
 
 
@@ -62,10 +66,10 @@ def test_text_from_outside_is_text_in_markdown(payload):
 @settings(max_examples=rounds(20, 200), deadline=None)
 @given(st.text(st.sampled_from(MARKS), min_size=1, max_size=12))
 def test_any_signs_are_text_in_markdown(text):
-    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     written = markdown(text)
-    [block] = [each for each in parser.parse(written) if each.type == "inline"] or [None]
-    assert block is None or parser.parse(written)[0].type == "paragraph_open"
+    parsed = parser().parse(written)
+    [block] = [each for each in parsed if each.type == "inline"] or [None]
+    assert block is None or parsed[0].type == "paragraph_open"
     read = "" if block is None else "".join(each.content for each in block.children)
     assert read == sanitize(text)
     # No address is written out, which GitHub would make a link.
