@@ -14,7 +14,8 @@ class ObjectLedger:
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
-        self._begin_anew()
+        self._text, self._start, self._lines = b"", 0, 0
+        self._is_read = False  # to the end
 
     def add(self, line: bytes) -> None:
         """Add a line; raise `StoreError` where that fails."""
@@ -43,10 +44,8 @@ class ObjectLedger:
         return self._text
 
     def _begin_anew(self) -> None:
-        self._text: bytes = b""
-        self._start: int = 0
-        self._lines: int = 0
-        self._is_read: bool = False
+        self._text, self._start, self._lines = b"", 0, 0
+        self._is_read = False
 
     def _read_on(self) -> bool:
         """Read the lines that others have added; return whether the last known one is still there."""
