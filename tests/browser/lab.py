@@ -20,7 +20,7 @@ import pytest
 from firefox import FIREFOX
 from kernels import clean_environment
 from nbformat.reader import NotJSONError
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -61,6 +61,7 @@ _SETTINGS = {"@jupyterlab/apputils-extension/notification": {"fetchNews": "false
 _NOT_USED = {"nbdime": False, "jupyter_lsp": False}
 """Extensions of the server that take a second to import, as Voilà does."""
 _PATIENCE = 60
+expect.set_options(timeout=_PATIENCE * 1000)
 
 # In the page that is loaded: to load it anew takes ten times as long.
 _SHOW = """async path => {
@@ -230,10 +231,16 @@ class Lab:
 
     def restart_kernel(self):
         """Restart the kernel, and leave all that it had shown."""
-        self.page.evaluate("void window.jupyterapp.commands.execute('kernelmenu:restart')")
+        self.page.evaluate(
+            """void window.jupyterapp.commands.execute('kernelmenu:restart')
+                .then(() => { window.restarted = true; })"""
+        )
         self.page.get_by_role("button", name="Restart", exact=True).or_(
             self.page.get_by_role("button", name="Confirm Kernel Restart")
         ).click()
+        # Another restart while this one goes on would fail.
+        self.page.wait_for_function("window.restarted")
+        self.page.evaluate("delete window.restarted")
 
     def interrupt(self):
         """Interrupt the kernel."""

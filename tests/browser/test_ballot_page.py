@@ -54,7 +54,7 @@ def begun(browser, study, name, size="wide", **options):
 
 def compared(page, count):
     """Wait until so many pairs are compared, and an answer would be taken."""
-    expect(page.locator("#count")).to_have_text(f"{count} of 6", timeout=60_000)
+    expect(page.locator("#count")).to_have_text(f"{count} of 6")
     if count < 6:
         page.wait_for_function("document.querySelectorAll('#pair img').length == 2")
         page.wait_for_timeout(300)  # as someone who looks at them

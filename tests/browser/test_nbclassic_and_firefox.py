@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", params=["NbClassic", pytest.param("Firefox", marks=needs_firefox)])
-def service_and_app(request, tmp_path_factory):
+def app(request, tmp_path_factory):
     if request.param == "NbClassic":
         environment = pinned("nbclassic", tmp_path_factory.mktemp("nbclassic"))
         # What is that old warns of itself.
@@ -29,18 +29,8 @@ def service_and_app(request, tmp_path_factory):
     else:
         words = {"settings": {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}}
         front_end = LabInFirefox
-    with serving() as (service, environ), front_end(notebook(), size=(1280, 1500), **words, **environ) as app:
-        yield service, app
-
-
-@pytest.fixture
-def service(service_and_app):
-    return service_and_app[0]
-
-
-@pytest.fixture
-def app(service_and_app):
-    return service_and_app[1]
+    with serving(front_end, **words) as app:
+        yield app
 
 
 def opened(app, name, *cells):
@@ -104,12 +94,12 @@ def test_a_panel_is_typed_in_and_its_pictures_are_compared(app, tmp_path):
     app.picture(tmp_path / "grid.png")
 
 
-def test_two_calls_are_stopped_and_an_error_is_a_card(app, service, tmp_path):
+def test_two_calls_are_stopped_and_an_error_is_a_card(app, tmp_path):
     desk = opened(app, "stopped")
     for prompt in ("a slow fox", "a slow whale"):
         desk.type(prompt)
         desk.go.click()
-        assert service.asked.acquire(timeout=60)
+        assert app.service.asked.acquire(timeout=60)
     stop = desk.button("Stop all")
     expect(desk.panel.get_by_role("button", name="Stop “")).to_have_count(2)
     assert stop.evaluate("it => it.scrollWidth <= it.clientWidth"), "all of its words are seen"
@@ -151,17 +141,17 @@ def test_a_panel_whose_kernel_has_ended_says_so_and_a_saved_one_is_one_still(app
     app.picture(tmp_path / "reopened.png")
 
 
-def test_progress_has_a_frame_for_each_picture_and_leaves_nothing(app, service, tmp_path):
+def test_progress_has_a_frame_for_each_picture_and_leaves_nothing(app, tmp_path):
     app.open(notebook("beluga_nb.generate('a slow fox', n=2)", "%beluga -n 2 a fox"), "progress.ipynb")
     app.run(0)
     app.start(1)
-    assert service.asked.acquire(timeout=60)
+    assert app.service.asked.acquire(timeout=60)
     app.cell(1).get_by_text("picture 2 of 2").wait_for()
     app.cell(1).get_by_text(re.compile(r"0 of 2 pictures, \d+ s")).wait_for()
     app.picture(tmp_path / "progress.png")
     app.interrupt()
     app.cell(1).get_by_text("KeyboardInterrupt: stopped").first.wait_for()
-    expect(app.cell(1).get_by_text("picture 2 of 2")).to_have_count(0, timeout=60_000)
+    expect(app.cell(1).get_by_text("picture 2 of 2")).to_have_count(0)
     app.run(2)
     app.cell(2).locator("img[data-cell]").first.click()
     box = app.page.locator("dialog.beluga-lightbox")

@@ -20,14 +20,11 @@ pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module", params=[Lab, pytest.param(Notebook7, marks=pytest.mark.whole)])
-def service_and_app(request):
-    with serving() as (service, environment):
-        # Without windowing, what is below the window is drawn too.
-        settings = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
-        with request.param(
-            notebook(), settings=settings, size=(1280, 1500), voila=True, **environment
-        ) as app:
-            yield service, app
+def app(request):
+    # Without windowing, what is below the window is drawn too.
+    settings = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
+    with serving(request.param, settings=settings, voila=True) as app:
+        yield app
 
 
 SCROLLERS = """panel => {
@@ -41,18 +38,8 @@ SCROLLERS = """panel => {
 """How many elements around a panel, the notebook's own included, scroll what is in them."""
 
 
-in_lab = pytest.mark.parametrize("service_and_app", [Lab], indirect=True)
+in_lab = pytest.mark.parametrize("app", [Lab], indirect=True)
 """For what depends on no front end."""
-
-
-@pytest.fixture
-def service(service_and_app):
-    return service_and_app[0]
-
-
-@pytest.fixture
-def app(service_and_app):
-    return service_and_app[1]
 
 
 @pytest.fixture
@@ -130,12 +117,12 @@ def test_what_is_sent_is_what_was_typed_however_fast(opened, app):
     assert "'take 3'" in app.cell(1).inner_text()
 
 
-def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, service, app, tmp_path):
+def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, app, tmp_path):
     desk = opened("import time\nprint('asleep')\ntime.sleep(20)")
     for prompt in ("a slow fox", "a slow whale"):
         desk.type(prompt)
         desk.go.click()
-        assert service.asked.acquire(timeout=30)
+        assert app.service.asked.acquire(timeout=60)
     stops = desk.panel.get_by_role("button", name="Stop “")
     expect(stops).to_have_count(2)
     expect(desk.button("Stop all")).to_be_visible()
@@ -143,12 +130,12 @@ def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, service, app
     app.cell(1).get_by_text("asleep").last.wait_for()
     app.picture(tmp_path / "two at once.png")
     stops.first.click()
-    assert service.left.acquire(timeout=10)
+    assert app.service.left.acquire(timeout=60)
     expect(stops).to_have_count(1)
     assert "*" in app.cell(1).locator(".jp-InputPrompt").inner_text(), "the cell still runs"
     stops.first.click()
     expect(stops).to_have_count(0)
-    assert service.left.acquire(timeout=10)
+    assert app.service.left.acquire(timeout=60)
     expect(desk.panel.locator(".beluga-message").first).to_contain_text("Stopped")
     app.cell(1).locator(".jp-InputPrompt").click()
     for _ in range(2):
@@ -200,17 +187,17 @@ def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_pat
     assert desk.loaded()[0].startswith("a good fox")
 
 
-def test_a_cell_is_inserted_runs_and_gives_the_same(opened, service, app):
+def test_a_cell_is_inserted_runs_and_gives_the_same(opened, app):
     desk = opened("panel.result.pictures[0].sha256")
     desk.generate('a fox, "quoted" (really)?')
-    asked = len(service.requests)
+    asked = len(app.service.requests)
     desk.button("⋯ More").click()
     desk.button("Insert as cell").click()
     inserted = app.cell(1)
     expect(inserted.locator(".cm-content")).to_contain_text('a fox, "quoted" (really)?')
     app.run(1)
     app.run(2)
-    assert len(service.requests) == asked, "it is replayed"
+    assert len(app.service.requests) == asked, "it is replayed"
     saved = app.save()
     assert saved.cells[1].source == '%%beluga -m gpt-image-2\na fox, "quoted" (really)?'
     sha256 = saved.cells[2].outputs[0].data["text/plain"].strip("'")
@@ -342,7 +329,7 @@ def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(open
     app.shut_down()
     app.visit()
     app.page.wait_for_function(f"({STILL})().length == 2")
-    expect(app.page.get_by_text("Error displaying widget")).to_be_hidden(timeout=30_000)
+    expect(app.page.get_by_text("Error displaying widget")).to_be_hidden()
     app.picture(tmp_path / "reopened.png")
     foreign = nbformat.from_dict(saved)
     foreign.cells.append(nbformat.v4.new_markdown_cell("from elsewhere"))
