@@ -139,6 +139,12 @@ def result_to_json(result: Result, *, link: Callable[[Picture], str] | None = No
     }
 
 
+def answer_of(result: Result) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body of the answer that holds the pictures of a result."""
+    headers = {ENGINE_HEADER: result.recipe.engine, "content-type": "application/json"}
+    return headers, json.dumps(result_to_json(result)).encode()
+
+
 def _item_to_json(picture: Picture, link: Callable[[Picture], str] | None) -> dict[str, object]:
     item: dict[str, object] = (
         {"url": link(picture)} if link else {"b64_json": pybase64.b64encode(picture.data).decode()}
