@@ -36,7 +36,8 @@ def ask(panel, prompt="a fox", **form):
 
 
 def rest(panel):
-    """Let the pause pass in which clicks count once."""
+    """Let the pause pass in which clicks count once, and begin another that lasts, however slow we are."""
+    panel.controller._clock = lambda: 0.0
     panel.controller._clicked = (None, 0.0)
 
 
