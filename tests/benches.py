@@ -30,7 +30,7 @@ def settled(panel):
 def ask(panel, prompt="a fox", **form):
     """Fill in the form, click Generate, and wait for the end."""
     fill(panel, prompt=prompt, **form)
-    rest(panel)
+    panel.controller._clicked = (None, 0.0)  # the same may just have been asked for
     panel.controller.generate().result()
     return settled(panel)
 
