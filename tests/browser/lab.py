@@ -249,6 +249,7 @@ class Lab:
         # Another restart while this one goes on would fail.
         self.page.wait_for_function("window.restarted")
         self.page.evaluate("delete window.restarted")
+        self._connected().wait_for(state="attached")
 
     def interrupt(self):
         """Interrupt the kernel."""
