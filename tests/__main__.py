@@ -106,19 +106,19 @@ CHECKS = {
         *(*PYTEST, *LEAN, *noting("tests in other environments"), f"--basetemp={LEFT}-environments"),
         *("-m", "environment", *marked("environment")),
     ),
-    "promises": ("tests.promises", str(RAN)),
-    "keys": ("tests.leaks", str(LEFT), "notebooks"),
     "notebooks, nbval": (*NBVAL, "notebooks"),
     "notebooks, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
     "notebooks again, nbval": (*NBVAL, "notebooks"),
     "notebooks again, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
+    "promises": ("tests.promises", str(RAN)),
+    "keys": ("tests.leaks", str(LEFT), "notebooks"),
 }
 
-BESIDE = {
-    *("lint", "tests in other environments"),
-    *(name for name in CHECKS if name.startswith("types") or name.endswith("pytest-notebook")),
-}
-"""Checks that run at the same time as the one before them, and print when they end."""
+BESIDE = {"lint", "tests in other environments", *(name for name in CHECKS if name.startswith("types"))}
+"""Checks that begin at the same time as the one before them, and print when they end."""
+
+NEXT = {name for name in CHECKS if name.startswith("notebooks")}
+"""Checks that begin when the one before them has ended, beside what still runs, and print when they end."""
 
 QUICK = {
     **{name: CHECKS[name] for name in ("formatting", "lint", "types")},
@@ -178,14 +178,16 @@ def passes_again(name: str) -> bool:
     return run(again, command, at_once=True) == 0
 
 
-def steps(checks: dict[str, tuple[str, ...]]) -> list[list[str]]:
-    """Group the names of checks by what runs at the same time."""
-    found: list[list[str]] = []
+def steps(checks: dict[str, tuple[str, ...]]) -> list[list[list[str]]]:
+    """Group the names of checks: a step has lanes, which run at the same time, each in its order."""
+    found: list[list[list[str]]] = []
     for name in checks:
-        if name in BESIDE:
-            found[-1].append(name)
+        if name in NEXT:
+            found[-1][-1].append(name)
+        elif name in BESIDE:
+            found[-1].append([name])
         else:
-            found.append([name])
+            found.append([[name]])
     return found
 
 
@@ -217,10 +219,14 @@ def main(words: list[str]) -> int:
         os.environ["TESTS_WHOLE"] = "1"
     RAN.mkdir(exist_ok=True)
     for step in steps(checks):
+        first = step[0][0]
+
+        def failed(lane: list[str], first: str = first) -> list[str]:
+            return [name for name in lane if run(name, checks[name], at_once=name == first)]
+
         with ThreadPoolExecutor() as pool:
-            running = {name: pool.submit(run, name, checks[name], at_once=name == step[0]) for name in step}
-        failed = [name for name, each in running.items() if each.result()]
-        if not all(passes_again(name) for name in failed):
+            lanes = pool.map(failed, step)
+        if not all(passes_again(name) for lane in lanes for name in lane):
             return 1
     for left in (LEFT, f"{LEFT}-environments", f"{LEFT}-again", RAN):
         shutil.rmtree(left, ignore_errors=True)

@@ -123,24 +123,24 @@ def messages():
     return []
 
 
-def pytest_collection_finish():
-    """Let no collection look through the thousands of tests again, as each `gc.collect()` of one would."""
+@pytest.fixture(scope="module", autouse=True)
+def frozen():
+    """Let no collection look through what other files have left, as each `gc.collect()` of a test would."""
     gc.collect()
     gc.freeze()
 
 
 HEAVY = (
-    *("browser/test_panel.py", "compare/test_cluster.py", "test_notebooks.py", "browser/test_committed.py"),
-    *("compare/test_on_workers.py", "test_kept.py", "browser/test_prose.py", "terminal/test_lab.py"),
-    *("test_budget.py", "test_fault_matrix.py", "test_readme.py", "magics/test_commands.py"),
-    *("server/test_openapi.py", "widgets/test_controller.py", "store/test_zips.py", "test_callers.py"),
-    *("browser/test_booth.py", "test_text.py", "store/test_crashes.py", "test_loop.py"),
+    *("browser/test_panel.py", "test_engine_room.py", "test_notebooks.py", "browser/test_committed.py"),
+    *("compare/test_on_workers.py", "widgets/test_controller.py", "browser/test_prose.py", "test_text.py"),
+    *("compare/test_cluster.py", "test_kept.py", "test_fault_matrix.py", "test_readme.py"),
+    *("magics/test_progress.py", "test_budget.py", "compare/test_pages.py", "browser/test_booth.py"),
+    *("magics/test_commands.py", "test_frames.py", "test_metadata.py", "store/test_zips.py"),
+    *("store/test_ours.py", "server/test_openapi.py", "config/test_project.py", "test_judging.py"),
+    *("browser/test_outputs.py", "test_stopping.py", "test_injection.py", "browser/test_grid_print.py"),
+    *("browser/test_ballot_page.py", "test_loop.py", "test_callers.py", "test_damaged.py"),
 )
 """Files that take longest, from the longest on, but no three of them with a browser at the same time."""
-
-
-LAST = ("test_engine_room.py", "session/test_session_engine.py")
-"""Files that apply nest_asyncio in their own process, and so change asyncio for all that come after them."""
 
 
 def pytest_collection_modifyitems(config, items):
@@ -148,9 +148,7 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=left)
     # Each worker takes whole files: one that began such a file last would end long after the others.
     places = {TESTS / path: place for place, path in enumerate(HEAVY)}
-    places |= {TESTS / path: len(places) + place for place, path in enumerate(LAST, 1)}
-    others = len(HEAVY)
-    items.sort(key=lambda item: places.get(item.path, others))
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     if os.name == "nt":
         for item in items:
             if item.get_closest_marker("posix"):

@@ -155,6 +155,16 @@ def test_a_few_tests_that_fail_run_again_by_themselves(fails, others, status, mo
     assert headlines == [("tests", "FAILED"), *again]
 
 
+def test_the_notebooks_are_checked_after_other_environments_and_beside_the_tests(monkeypatch, capfd):
+    names = [name for name in CHECKED["CHECKS"] if name.startswith(("tests", "notebooks"))]
+    assert [name for name in names if name.startswith("notebooks")] == names[2:]
+    assert CHECKED["steps"](dict.fromkeys([*names, "keys"])) == [[["tests"], names[1:]], [["keys"]]]
+    checks = dict.fromkeys(names, ("platform",)) | {names[1]: ("no_module_of_this_name",)}
+    assert checked_with(monkeypatch, {**checks, "keys": ("platform",)}) == 1
+    headlines = re.findall(r"^== (.+): (passed|FAILED)", capfd.readouterr().out, re.MULTILINE)
+    assert dict(headlines) == {name: "FAILED" if name == names[1] else "passed" for name in names}
+
+
 def test_what_a_check_beside_another_prints_is_shown(monkeypatch, capfd):
     checks = {"formatting": ("platform",), "lint": ("platform", "--terse")}
     assert checked_with(monkeypatch, checks) == 0

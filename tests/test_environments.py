@@ -181,7 +181,7 @@ def test_a_notebook_that_is_opened_from_its_badge_runs_top_to_bottom(colab, path
                 assert shown.status == ("error" if failing else "ok"), (cell["source"], shown.error)
 
 
-def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
+def test_what_is_done_in_a_notebook_works_there(environment, wheel, name, tmp_path):
     constraints = tmp_path / "pins.txt"
     constraints.write_text(re.sub(r" *#.*", "", (FOLDER / f"{name}.txt").read_text()))
     if name in REQUIRED:
@@ -189,7 +189,7 @@ def test_what_is_done_in_a_notebook_works_there(environment, name, tmp_path):
         environment.install(*TOOLS)
     else:
         of_the_server = ["openai"] if name == "oldest" else []
-        environment.install("-c", str(constraints), str(ROOT), *TOOLS, *of_the_server)
+        environment.install("-c", str(constraints), str(wheel), *TOOLS, *of_the_server)
     if "ipykernel" in environment.run("-c", BUGS_THERE, cwd=ROOT):
         environment.install(f"ipykernel>={BUGS['ipykernel'].fixed}")  # as `%beluga status` says there
     tried = (

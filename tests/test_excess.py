@@ -77,10 +77,10 @@ MANY = {
 def test_a_picture_of_too_many_parts_is_refused_soon_and_kept_whole(what, times):
     made, most, words = MANY[what]
     data = made(int(times * most))
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(InvalidImageError) as caught:
         decode(data)
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
     assert caught.value.message == f"The picture has more than {most:,} {words}."
     assert (caught.value.whole, caught.value.data) == (True, data)
     request = Request(prompt="a fox", model="flux-2.0")

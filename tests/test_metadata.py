@@ -475,23 +475,23 @@ def test_a_file_of_nothing_but_empty_parts_is_refused_before_most_are_read(media
     data = head + part * 2_000_000
     if media_type == "image/webp":
         data = b"RIFF" + struct.pack("<I", len(data) + 4) + b"WEBP" + data
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(MetadataError, match="has more than 65,536 parts"):
         work(data, media_type)
-    assert time.process_time() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_a_marker_that_is_filled_up_for_ever_is_damage_found_at_once():
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(MetadataError, match="damaged before its scan"):
         extract(jpeg.SIGNATURE + b"\xff" * 50_000_000, "image/jpeg")
-    assert time.process_time() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_the_texts_of_a_png_are_taken_out_in_one_go():
     text = b"\0\0\0\0tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
     whole = FILES["png"][1]
     head, rest = whole[:33], whole[33:] + bytes(10_000_000)
-    began = time.process_time()
+    began = time.thread_time()
     assert png.without_text(head + text * 50_000 + rest) == head + rest
-    assert time.process_time() - began < 1
+    assert time.thread_time() - began < 1

@@ -81,7 +81,7 @@ def test_the_oracle_sees_a_key_that_is_not_redacted():
     assert list(readings(b"a b")) == [b"ab"]
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("size", [1, 7, 64, 4096, 70_000])
 def test_a_key_that_is_split_over_pieces_is_caught(secret, size):
     key = secret.reveal()
@@ -281,16 +281,16 @@ def test_a_service_that_floods_with_escapes_or_keys_slows_nobody_down():
     codes = (b"\x1b[1m", b"\\u001b[1m", b"%1B", b"\x1b]", b"\\u001b]", b"\x1b[1", b"\x1b")
     for flood in (*floods, *codes, secret.reveal().encode()):
         data = flood * (rounds(2**16, 2**18) // len(flood))
-        began = time.process_time()
+        began = time.thread_time()
         redact_bytes(data)
-        assert time.process_time() - began < 1, flood
+        assert time.thread_time() - began < 1, flood
         stream = RedactedStream()
         for at in range(0, len(data), 4096):
             stream.feed(data[at : at + 4096])
         stream.finish()
-        assert time.process_time() - began < 2, flood
+        assert time.thread_time() - began < 2, flood
         sanitize(data.decode("latin-1"))
-        assert time.process_time() - began < 3, flood
+        assert time.thread_time() - began < 3, flood
 
 
 # --- the secret itself

@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from beluga_nb.api.body import begins_with_picture
-from beluga_nb.paths import read_file
+from beluga_nb.paths import read_file, write_file
 from beluga_nb.redaction import RedactedStream, redact_bytes
 
 SUFFIX = ".answer"
@@ -154,6 +154,13 @@ class Spool:
         except OSError:  # such as a full disk
             self._failed, self.complete = True, False
         return done
+
+
+def write(name: Path, headers: Mapping[str, str], content: bytes) -> None:
+    """Keep the answer of an engine of this process; raise `OSError` where that fails."""
+    write_file(
+        name.with_name(f"{name.name}-1{SUFFIX}"), redact_bytes(_head(200, headers)) + redact_bytes(content)
+    )
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:

@@ -6,13 +6,16 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from beluga_nb.api import spool
 from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
 from beluga_nb.process.work import at_work
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Picture, Preview, Result, Usage, causes, with_fields
+from beluga_nb.store import pending
 from beluga_nb.store.records import RecordedMeanwhileError, Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.text import sanitize
+from beluga_nb.wire import answer_of
 
 RECORDING_TIMEOUT = 0.5
 """Seconds that a stopped call waits for its pictures to be recorded. The recording goes on after that."""
@@ -57,8 +60,13 @@ class Recorder:
     def record(self, result: Result, usage: Usage | None = None) -> Result:
         """Record the pictures of a result, each with its usage.
 
+        At an address, the answer of an engine of this process is kept first, like that of a service.
         Returns the result with the previews and takes of the recordings.
         """
+        request = result.request
+        if self.store.mirror and request.spool and not pending.answers(self.store, request.idempotency_key):
+            with contextlib.suppress(OSError):
+                spool.write(request.spool, *answer_of(result))
         pictures = tuple(self._record(picture, usage) for picture in result.pictures)
         return replace(result, pictures=pictures, extra=None)
 
@@ -154,7 +162,7 @@ class Recorder:
                 " another."
             )
         elif name:
-            error.hint = f"It may have been billed; its bytes are kept as {name}."
+            error.hint = f"It may have been billed. Its bytes are kept as {name}."
 
     def _keep(self, what: str, data: bytes, media_type: str | None = None) -> str:
         try:

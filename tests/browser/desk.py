@@ -84,11 +84,14 @@ class Service:
 
 
 @contextmanager
-def serving():
-    """A service on a real port, and what a kernel's environment says of it."""
+def serving(front_end, **words):
+    """A front end with a panel, whose kernels ask the service on a real port that is `app.service`."""
     service = Service()
     with on_a_port(create_app(service, key=KEY)) as base_url:
-        yield service, {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
+        environment = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url}
+        with front_end(notebook(), size=(1280, 1500), **words, **environment) as app:
+            app.service = service
+            yield app
 
 
 class Desk:

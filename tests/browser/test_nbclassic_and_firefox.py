@@ -1,4 +1,4 @@
-"""What people do in NbClassic with ipywidgets 7, and in JupyterLab in Firefox.
+"""What people do in NbClassic with ipywidgets 7, and in Firefox in JupyterLab, Notebook 7 and Voilà.
 
 `python -m tests environments` runs this. Every check tries the same in JupyterLab, Notebook 7 and Voilà, in
 Chromium.
@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from desk import AXE, ICONS, Desk, notebook, serving, violations, wait_until
 from installed import pinned
-from lab import IN_A_BROWSER, LabInFirefox, NbClassic, needs_firefox
+from lab import IN_A_BROWSER, LabInFirefox, NbClassic, Notebook7InFirefox, needs_firefox
 from playwright.sync_api import expect
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.everywhere]
@@ -19,28 +19,26 @@ pytestmark = [*IN_A_BROWSER, pytest.mark.everywhere]
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module", params=["NbClassic", pytest.param("Firefox", marks=needs_firefox)])
-def service_and_app(request, tmp_path_factory):
+IN_FIREFOX = {"JupyterLab in Firefox": LabInFirefox, "Notebook 7 in Firefox": Notebook7InFirefox}
+
+
+@pytest.fixture(
+    scope="module", params=["NbClassic", *(pytest.param(each, marks=needs_firefox) for each in IN_FIREFOX)]
+)
+def app(request, tmp_path_factory):
     if request.param == "NbClassic":
         environment = pinned("nbclassic", tmp_path_factory.mktemp("nbclassic"))
         # What is that old warns of itself.
         words = {"python": environment.python, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
         front_end = NbClassic
     else:
-        words = {"settings": {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}}
-        front_end = LabInFirefox
-    with serving() as (service, environ), front_end(notebook(), size=(1280, 1500), **words, **environ) as app:
-        yield service, app
-
-
-@pytest.fixture
-def service(service_and_app):
-    return service_and_app[0]
-
-
-@pytest.fixture
-def app(service_and_app):
-    return service_and_app[1]
+        words = {
+            "voila": True,
+            "settings": {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}},
+        }
+        front_end = IN_FIREFOX[request.param]
+    with serving(front_end, **words) as app:
+        yield app
 
 
 def opened(app, name, *cells):
@@ -95,7 +93,11 @@ def test_a_panel_is_typed_in_and_its_pictures_are_compared(app, tmp_path):
 
     desk.tab("Grid")
     desk.type("a {{animal}} by the sea")
-    desk.panel.get_by_role("textbox", name="Axes").fill("animal: fox, hen\nmodel: flux-2.0, gpt-image-2")
+    for axis, values in (("animal", "fox, hen"), ("model", "flux-2.0, gpt-image-2")):
+        desk.button(f"Add the axis {axis}").click()
+        app.page.keyboard.type(values)
+        app.page.keyboard.press("Enter")
+    expect(desk.panel.locator(".beluga-chip")).to_have_text(["fox×", "hen×", "flux-2.0×", "gpt-image-2×"])
     desk.panel.get_by_text("4 combinations").wait_for()
     desk.button("Run grid").click()
     desk.panel.get_by_text("4 of 4 cells done.").wait_for()
@@ -104,12 +106,29 @@ def test_a_panel_is_typed_in_and_its_pictures_are_compared(app, tmp_path):
     app.picture(tmp_path / "grid.png")
 
 
-def test_two_calls_are_stopped_and_an_error_is_a_card(app, service, tmp_path):
+@pytest.mark.parametrize("app", [pytest.param("Notebook 7 in Firefox", marks=needs_firefox)], indirect=True)
+def test_voila_shows_the_same_panel_in_the_dark(app, tmp_path):
+    nbformat.write(notebook(), app.work / "page.ipynb")
+    app.page.goto(f"{app.url}voila/render/page.ipynb?token=test&theme=dark")
+    desk = Desk(app.page).ready()
+    desk.generate("a fox in a page", n=2)
+    assert desk.panel.evaluate("it => getComputedStyle(it).colorScheme") == "dark"
+    for number in (0, 1):
+        desk.pick(number)
+    desk.panel.locator(".beluga-compared img:visible").first.hover()
+    app.page.mouse.wheel(0, -100)
+    wait_until(lambda: drawn(desk, "transform")[0] != "matrix(1, 0, 0, 1, 0, 0)")
+    if AXE.exists():
+        assert violations(app.page, "dark") == []
+    app.picture(tmp_path / "voila.png")
+
+
+def test_two_calls_are_stopped_and_an_error_is_a_card(app, tmp_path):
     desk = opened(app, "stopped")
     for prompt in ("a slow fox", "a slow whale"):
         desk.type(prompt)
         desk.go.click()
-        assert service.asked.acquire(timeout=60)
+        assert app.service.asked.acquire(timeout=60)
     stop = desk.button("Stop all")
     expect(desk.panel.get_by_role("button", name="Stop “")).to_have_count(2)
     assert stop.evaluate("it => it.scrollWidth <= it.clientWidth"), "all of its words are seen"
@@ -151,17 +170,17 @@ def test_a_panel_whose_kernel_has_ended_says_so_and_a_saved_one_is_one_still(app
     app.picture(tmp_path / "reopened.png")
 
 
-def test_progress_has_a_frame_for_each_picture_and_leaves_nothing(app, service, tmp_path):
+def test_progress_has_a_frame_for_each_picture_and_leaves_nothing(app, tmp_path):
     app.open(notebook("beluga_nb.generate('a slow fox', n=2)", "%beluga -n 2 a fox"), "progress.ipynb")
     app.run(0)
     app.start(1)
-    assert service.asked.acquire(timeout=60)
+    assert app.service.asked.acquire(timeout=60)
     app.cell(1).get_by_text("picture 2 of 2").wait_for()
     app.cell(1).get_by_text(re.compile(r"0 of 2 pictures, \d+ s")).wait_for()
     app.picture(tmp_path / "progress.png")
     app.interrupt()
     app.cell(1).get_by_text("KeyboardInterrupt: stopped").first.wait_for()
-    expect(app.cell(1).get_by_text("picture 2 of 2")).to_have_count(0, timeout=60_000)
+    expect(app.cell(1).get_by_text("picture 2 of 2")).to_have_count(0)
     app.run(2)
     app.cell(2).locator("img[data-cell]").first.click()
     box = app.page.locator("dialog.beluga-lightbox")

@@ -20,14 +20,11 @@ pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module", params=[Lab, pytest.param(Notebook7, marks=pytest.mark.whole)])
-def service_and_app(request):
-    with serving() as (service, environment):
-        # Without windowing, what is below the window is drawn too.
-        settings = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
-        with request.param(
-            notebook(), settings=settings, size=(1280, 1500), voila=True, **environment
-        ) as app:
-            yield service, app
+def app(request):
+    # Without windowing, what is below the window is drawn too.
+    settings = {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}
+    with serving(request.param, settings=settings, voila=True) as app:
+        yield app
 
 
 SCROLLERS = """panel => {
@@ -41,18 +38,8 @@ SCROLLERS = """panel => {
 """How many elements around a panel, the notebook's own included, scroll what is in them."""
 
 
-in_lab = pytest.mark.parametrize("service_and_app", [Lab], indirect=True)
+in_lab = pytest.mark.parametrize("app", [Lab], indirect=True)
 """For what depends on no front end."""
-
-
-@pytest.fixture
-def service(service_and_app):
-    return service_and_app[0]
-
-
-@pytest.fixture
-def app(service_and_app):
-    return service_and_app[1]
 
 
 @pytest.fixture
@@ -95,6 +82,10 @@ def test_a_prompt_is_typed_and_generated_with_the_keyboard_alone(opened, app, tm
     keys.press("Enter")
     expect(desk.tiles.nth(1)).to_have_class(re.compile("beluga-chosen"))
     expect(desk.large).to_have_attribute("alt", "a red fox")
+    expect(desk.tile(0)).to_have_attribute("tabindex", "-1")
+    for _ in range(3):
+        keys.press("Tab")
+    assert app.page.evaluate("!document.activeElement.closest('.beluga-tiles')"), "one tile is on the way"
     app.picture(tmp_path / "keyboard.png")
     quality = desk.panel.get_by_label("Quality", exact=True)
     expect(quality).to_be_hidden()
@@ -114,7 +105,7 @@ def test_what_is_sent_is_what_was_typed_however_fast(opened, app):
     desk = opened("panel.result.request.take")
     desk.button("Advanced").click()
     heard = desk.panel.locator("[class*=beluga-received]")
-    expect(heard).to_have_count(3)
+    expect(heard).to_have_count(4)
     assert not any(each.is_visible() for each in heard.all())
     for turn in range(4):
         prompt, take = f"{turn}: a fox that jumps over the lazy dog", f"take {turn}"
@@ -130,12 +121,12 @@ def test_what_is_sent_is_what_was_typed_however_fast(opened, app):
     assert "'take 3'" in app.cell(1).inner_text()
 
 
-def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, service, app, tmp_path):
+def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, app, tmp_path):
     desk = opened("import time\nprint('asleep')\ntime.sleep(20)")
     for prompt in ("a slow fox", "a slow whale"):
         desk.type(prompt)
         desk.go.click()
-        assert service.asked.acquire(timeout=30)
+        assert app.service.asked.acquire(timeout=60)
     stops = desk.panel.get_by_role("button", name="Stop “")
     expect(stops).to_have_count(2)
     expect(desk.button("Stop all")).to_be_visible()
@@ -143,12 +134,12 @@ def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, service, app
     app.cell(1).get_by_text("asleep").last.wait_for()
     app.picture(tmp_path / "two at once.png")
     stops.first.click()
-    assert service.left.acquire(timeout=10)
+    assert app.service.left.acquire(timeout=60)
     expect(stops).to_have_count(1)
     assert "*" in app.cell(1).locator(".jp-InputPrompt").inner_text(), "the cell still runs"
     stops.first.click()
     expect(stops).to_have_count(0)
-    assert service.left.acquire(timeout=10)
+    assert app.service.left.acquire(timeout=60)
     expect(desk.panel.locator(".beluga-message").first).to_contain_text("Stopped")
     app.cell(1).locator(".jp-InputPrompt").click()
     for _ in range(2):
@@ -200,17 +191,17 @@ def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_pat
     assert desk.loaded()[0].startswith("a good fox")
 
 
-def test_a_cell_is_inserted_runs_and_gives_the_same(opened, service, app):
+def test_a_cell_is_inserted_runs_and_gives_the_same(opened, app):
     desk = opened("panel.result.pictures[0].sha256")
     desk.generate('a fox, "quoted" (really)?')
-    asked = len(service.requests)
+    asked = len(app.service.requests)
     desk.button("⋯ More").click()
     desk.button("Insert as cell").click()
     inserted = app.cell(1)
     expect(inserted.locator(".cm-content")).to_contain_text('a fox, "quoted" (really)?')
     app.run(1)
     app.run(2)
-    assert len(service.requests) == asked, "it is replayed"
+    assert len(app.service.requests) == asked, "it is replayed"
     saved = app.save()
     assert saved.cells[1].source == '%%beluga -m gpt-image-2\na fox, "quoted" (really)?'
     sha256 = saved.cells[2].outputs[0].data["text/plain"].strip("'")
@@ -270,6 +261,59 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, app, tmp_path):
     desk.panel.get_by_label("How", exact=True).select_option("difference")
     assert frame.evaluate("it => getComputedStyle(it).mixBlendMode") == "difference"
     assert [each.get_attribute("src") for each in sights.all()] == sent, "nothing was sent again"
+
+
+@in_lab
+def test_axes_are_chips_whose_text_the_grid_and_its_cell_have(opened, app, tmp_path):
+    desk = opened("g = beluga_nb.grid('a {{animal}}', animal=['owl', 'a, b'])")
+    app.run(1)
+    keys = app.page.keyboard
+    chips = desk.panel.locator(".beluga-chip")
+    text = desk.panel.locator(".beluga-axes textarea")
+    plan = desk.panel.locator(".beluga-plan")
+    desk.tab("Grid")
+    desk.type("a {{animal}}, {{style}}")
+    desk.button("Add the axis animal").focus()
+    keys.press("Enter")
+    field = desk.panel.get_by_role("combobox", name="Add values of animal")
+    expect(field).to_be_focused()
+    keys.type("fox,hen,owl")
+    keys.press("Enter")
+    keys.type('"sea lion, wet",')
+    expect(chips).to_have_text(["fox×", "hen×", "owl×", "sea lion, wet×"])
+    keys.press("Backspace")
+    keys.press("Shift+Tab")
+    expect(desk.button("Remove owl")).to_be_focused()
+    keys.press("Enter")
+    expect(field).to_be_focused()
+    expect(text).to_have_value("animal: fox, hen")
+    name = desk.panel.get_by_role("combobox", name="Axis", exact=True).last
+    name.focus()
+    keys.type("style")
+    keys.press("Tab")
+    expect(desk.panel.get_by_role("combobox", name="Add values of style")).to_be_focused()
+    app.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    app.page.evaluate("navigator.clipboard.writeText('flat, ink, oil')")
+    keys.press("Control+v")
+    expect(text).to_have_value("animal: fox, hen\nstyle: flat, ink, oil")
+    expect(plan).to_contain_text("6 combinations, 6 pictures")
+    expect(plan).to_have_attribute("role", "status")
+    app.picture(tmp_path / "chips.png")
+    # A click does not overtake what was typed just before.
+    keys.type("wet")
+    desk.button("Run grid").click()
+    desk.panel.get_by_text("8 of 8 cells done.").wait_for()
+    desk.button("Insert grid as cell").click()
+    expect(app.cell(1)).to_contain_text(
+        "%%beluga compare --axis animal=fox,hen --axis style=flat,ink,oil,wet"
+    )
+    desk.button("As text").click()
+    text.fill("@g")
+    expect(text).to_have_value('animal: owl, "a, b"')
+    expect(chips).to_have_text(["owl×", "a, b×"])
+    desk.button("Remove the axis animal").click()
+    expect(text).to_have_value("")
+    expect(chips).to_have_count(0)
 
 
 def test_after_a_restart_one_banner_says_so_and_then_the_pictures_are_there(opened, app, tmp_path):
@@ -342,7 +386,7 @@ def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(open
     app.shut_down()
     app.visit()
     app.page.wait_for_function(f"({STILL})().length == 2")
-    expect(app.page.get_by_text("Error displaying widget")).to_be_hidden(timeout=30_000)
+    expect(app.page.get_by_text("Error displaying widget")).to_be_hidden()
     app.picture(tmp_path / "reopened.png")
     foreign = nbformat.from_dict(saved)
     foreign.cells.append(nbformat.v4.new_markdown_cell("from elsewhere"))
@@ -374,6 +418,42 @@ def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(ope
         desk.tab("Picture")
         app.picture(tmp_path / f"narrow in {theme}.png")
         assert desk.outside() == []
+
+
+SMALL = """panel => [...panel.querySelectorAll('button, select, input, [role=tab], .beluga-sizes label')]
+    .filter(each => each.offsetParent && !each.matches('[type=radio], [type=checkbox], .widget-label'))
+    // A tile's button covers all of its tile.
+    .map(each => each.matches('.beluga-tile > :not(.beluga-star, .beluga-pick)') ? each.parentElement : each)
+    .map(each => [each.outerHTML.slice(0, 120), each.getBoundingClientRect()])
+    .filter(([_, {width, height}]) => width < 44 || height < 44).map(([words]) => words)"""
+"""The controls of a panel that are too small for a finger."""
+
+
+@in_lab
+@pytest.mark.everywhere
+def test_fingers_find_every_control_and_move_the_compared_pictures(opened, app, tmp_path):
+    opened().generate("foxes to touch", n=2)
+    app.save()
+    context = app.browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(app.address)
+    desk = Desk(page).ready()
+    expect(desk.tiles).to_have_count(2)
+    for number in (0, 1):
+        desk.tiles.nth(number).locator(".beluga-pick").tap()
+    expect(desk.panel.locator(".beluga-compared img:visible")).to_have_count(2)
+    desk.button("History").tap()
+    for tab in ("Picture", "Compare", "Grid"):
+        desk.panel.get_by_role("tab", name=tab).tap()
+        page.screenshot(path=tmp_path / f"{tab}.png")
+        assert desk.panel.evaluate(SMALL) == []
+    desk.button("Add the axis size").tap()
+    page.keyboard.insert_text("1:1,16:9,")
+    expect(desk.panel.locator(".beluga-chip")).to_have_count(2)
+    desk.button("Remove 16:9").tap()
+    expect(desk.panel.locator(".beluga-chip")).to_have_count(1)
+    context.close()
 
 
 @in_lab

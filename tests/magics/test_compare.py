@@ -130,6 +130,7 @@ def test_a_cell_shows_a_grid_and_keeps_it_and_again_with_the_same_bytes(kernel):
 
 
 def test_a_dry_run_shows_the_plan(kernel):
+    assert kernel.run(FIRST.replace("cat,fox", "cat")).status == "ok"
     shown = kernel.run(FIRST.replace("cat,fox", "cat,hen").replace(" -o g", " --dry-run"))
     [text] = shown.texts
     assert text.startswith("Dry run, nothing was sent: 8 combinations, 8 pictures, 4 recorded, 4 to make;")

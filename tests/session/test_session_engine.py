@@ -7,6 +7,7 @@ import hashlib
 import os
 import pickle
 import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -606,7 +607,6 @@ def is_asked(session):
 
 
 def is_asked_on_a_nested_loop(session):
-    pytest.importorskip("nest_asyncio" if sys.version_info < (3, 12) else "nest_asyncio2")
     session.generate("a fox", bridge="nested")
 
 
@@ -643,7 +643,6 @@ class Failing:
 
 USES = [
     is_asked,
-    is_asked_on_a_nested_loop,
     fills_a_grid,
     is_planned,
     is_stopped,
@@ -666,6 +665,17 @@ def test_an_engine_lives_as_long_as_the_session_that_has_it(use, tmp_path):
         session.generate("a preview", mode="off")
         gc.collect()
     assert alive() is None
+
+
+def test_an_engine_that_is_asked_on_a_nested_loop_lives_as_long_too(tmp_path):
+    pytest.importorskip("nest_asyncio" if sys.version_info < (3, 12) else "nest_asyncio2")
+    # In a process of its own: nest_asyncio changes asyncio for all that comes after it.
+    code = """if True:
+        import pathlib, test_session_engine as these
+        these.test_an_engine_lives_as_long_as_the_session_that_has_it(
+            these.is_asked_on_a_nested_loop, pathlib.Path())"""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environ, check=True, timeout=120)
 
 
 class Switching(dict):
