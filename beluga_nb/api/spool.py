@@ -29,7 +29,7 @@ PART = ".part"
 MAX_KEPT = 2**30
 """Bytes of one answer that are kept."""
 
-_BLOCK = 2 * 2**20  # bytes that are written at once
+_BLOCK = 512 * 2**10  # bytes that are written at once
 _PAUSE = 0.25  # seconds after which fewer bytes are written
 
 
