@@ -113,7 +113,9 @@ def test_names_from_outside_are_escaped_and_cut():
 def test_without_votes_there_is_a_table_and_no_wins():
     found = shown([])
     assert "won against" not in found["text/html"]
-    assert found["text/plain"].endswith("No votes yet: nothing can be said.")
+    assert found["text/plain"].endswith(
+        "No votes yet: vote() asks you, and ballot() serves a page for others."
+    )
     assert ranking_svg(ranking([], by="model")).startswith("<svg")
 
 

@@ -518,7 +518,7 @@ def test_an_error_is_the_cells_own_two_lines_and_the_next_call_works(tmp_path):
         ask(panel, "bad")
         with pytest.raises(EngineError) as caught:
             panel.controller.session.generate("bad", model="flux-2.0")
-        found = caught.value.lines()
+        found = caught.value.lines(beside_badge=True)
         assert [line.partition(", request ")[0] for line in panel.state.error] == [
             line.partition(", request ")[0] for line in found
         ]
