@@ -77,6 +77,11 @@ def making_none():
     """Returns no engine."""
 
 
+async def made_later():
+    """Would make an engine, and is async itself."""
+    return drawing
+
+
 def failing():
     raise RuntimeError("no GPU")
 
@@ -88,6 +93,15 @@ async def waiting(request):
     while not (folder / "go").exists():
         await asyncio.sleep(0.02)
     return await drawing(request)
+
+
+async def many_waiting(requests):
+    (Path(os.environ["REMOTE_ENGINES"]) / f"batch-{len(requests)}-{time.time_ns()}").touch()
+    return await asyncio.gather(*map(waiting, requests))
+
+
+def waiting_batches():
+    return BatchEngine(many_waiting, size=2)
 
 
 def run_within(folder, *, is_free):

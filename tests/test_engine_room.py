@@ -639,7 +639,7 @@ def test_a_limit_holds_when_calls_are_stopped_and_admits_them_in_order(seed, lim
 
     async def caller(number, most):
         nonlocal most_inside
-        async with limit.place(most):
+        async with limit.place(lambda: most):
             entered.append(number)
             assert len(inside) < max(limits)
             inside.append(number)

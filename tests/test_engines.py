@@ -134,7 +134,7 @@ def test_limited_lets_no_more_go_than_it_may(most):
         return await drawing(request)
 
     async def many():
-        limited = Limited(slow, ConcurrencyLimit(), most)
+        limited = Limited(slow, ConcurrencyLimit(), lambda: most)
         await asyncio.gather(*(limited(part) for part in singly(FIVE)))
 
     asyncio.run(many())
@@ -160,7 +160,7 @@ def test_a_call_that_has_its_answer_lets_another_go_and_as_many_may_work_on_thei
         return len(asked)
 
     async def many():
-        limited = Limited(slow, ConcurrencyLimit(), most)
+        limited = Limited(slow, ConcurrencyLimit(), lambda: most)
         calls = [asyncio.create_task(limited(part)) for part in singly(FIVE)]
         before = await settled()
         ending.append(0)
@@ -180,7 +180,7 @@ def test_limited_gives_the_place_back_where_the_loop_of_a_call_is_gone():
 
     # No asyncio.run: it would cancel the call.
     loop, limit = asyncio.new_event_loop(), ConcurrencyLimit()
-    call = loop.create_task(Limited(endless, limit, 1)(ONE))
+    call = loop.create_task(Limited(endless, limit, lambda: 1)(ONE))
     loop.run_until_complete(asyncio.wait({call}, timeout=0))
     queue = limit._queues.values[loop]
     assert queue.on_their_way == 1
@@ -192,7 +192,7 @@ def test_limited_gives_the_place_back_where_the_loop_of_a_call_is_gone():
 
 def test_limited_gives_the_place_back_after_an_error():
     async def many():
-        limited = Limited(failing(0), ConcurrencyLimit(), 1)
+        limited = Limited(failing(0), ConcurrencyLimit(), lambda: 1)
         return [await result_or_error(limited, part) for part in singly(FIVE)]
 
     assert [type(each).__name__ for each in asyncio.run(many())] == ["APIConnectionError", *["Result"] * 4]

@@ -1,7 +1,9 @@
 """Paths that a person names, and files that anybody may have put there."""
 
 import contextlib
+import inspect
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -11,6 +13,14 @@ import pytest
 from sampling import rounds
 from stores import notebook, record
 
+import beluga_nb
+from beluga_nb import learned
+from beluga_nb.compare.checks import Checks
+from beluga_nb.compare.gallery import Gallery
+from beluga_nb.compare.grid import Grid
+from beluga_nb.compare.judge import Judged, JudgedPairs
+from beluga_nb.compare.rank import Ranking
+from beluga_nb.compare.scores import Scores
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.paths import (
     NotPlainFileError,
@@ -21,6 +31,8 @@ from beluga_nb.paths import (
     read_head,
     write_file,
 )
+from beluga_nb.result import Picture, Result
+from beluga_nb.session.library import Library
 from beluga_nb.session.session import Session
 from beluga_nb.store.records import Store
 from beluga_nb.text import shown
@@ -88,6 +100,42 @@ def test_a_persons_home_is_meant_by_a_tilde_in_every_verb(verb, session, saved, 
     monkeypatch.chdir(saved)
     assert path_of("~/a.png") == saved / "a.png"
     VERBS[verb](session, "~")
+
+
+PUBLIC = (Checks, Gallery, Grid, Judged, JudgedPairs, Library, Picture, Ranking, Result, Scores, Session)
+
+
+def taken():
+    """Each parameter of a public method, function or metric that may be a path, with its annotation."""
+    functions = [
+        *[each for kind in PUBLIC for name, each in inspect.getmembers(kind, callable) if name[0] != "_"],
+        *[getattr(beluga_nb, name) for name in ({*beluga_nb.__all__, "open"} - {"Settings", "Request"})],
+        *[each for each in vars(learned).values() if getattr(each, "__module__", "") == learned.__name__],
+    ]
+    for function in functions:
+        if inspect.isroutine(function) or inspect.isclass(function):
+            with contextlib.suppress(ValueError):  # of `type`, which has no signature
+                for name, parameter in inspect.signature(function).parameters.items():
+                    if not name.startswith("_") and re.search(r"\bPath\b", str(parameter.annotation)):
+                        yield f"{function.__qualname__}, {name}", str(parameter.annotation)
+
+
+def test_every_parameter_for_a_path_takes_a_text_too():
+    found = dict(taken())
+    assert {"Session, folder", "Library.open, folder", "Grid.to_html, path", "QuotedText, data"} <= {*found}
+    assert [each for each, annotation in found.items() if "str" not in re.findall(r"\w+", annotation)] == []
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_the_folder_of_a_session_may_be_a_text_and_stays_where_it_was(kind, tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    session = Session(environ={}, folder=kind("other"))
+    monkeypatch.chdir("/")
+    assert session.preferences.folder == tmp_path / "other"
+    assert session.store.open().folder == tmp_path / "other" / "beluga_store"
+    monkeypatch.chdir(tmp_path)
+    assert Session(environ={}).store.open(kind("other")).folder == tmp_path / "other" / "beluga_store"
 
 
 GONE = """

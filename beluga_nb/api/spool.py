@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from beluga_nb.api.body import begins_with_picture
-from beluga_nb.paths import read_file
+from beluga_nb.paths import read_file, write_file
 from beluga_nb.redaction import RedactedStream, redact_bytes
 
 SUFFIX = ".answer"
@@ -120,11 +120,11 @@ class Spool:
 
     def _write(self, *, all_of_it: bool = False) -> None:
         with self._lock:
-            block = b"".join(self._taken())
             if self._redacted is None:
-                self._settled += self._put(block)
+                for chunk in self._taken():
+                    self._settled += self._put(chunk)
                 return
-            self._settled += self._put(self._redacted.feed(block))
+            self._settled += self._put(self._redacted.feed(*self._taken()))
             if all_of_it:  # The tail in which a key may continue is written again when more comes.
                 self._put(copy.copy(self._redacted).finish())
 
@@ -133,7 +133,7 @@ class Spool:
             while True:
                 yield self._waiting.popleft()
 
-    def _put(self, block: bytes) -> int:
+    def _put(self, block: bytes | memoryview) -> int:
         """Write after what is settled, and nothing behind it; return how many bytes that were."""
         done = 0
         try:
@@ -147,6 +147,13 @@ class Spool:
         except OSError:  # such as a full disk
             self._failed, self.complete = True, False
         return done
+
+
+def write(name: Path, headers: Mapping[str, str], content: bytes) -> None:
+    """Keep the answer of an engine of this process; raise `OSError` where that fails."""
+    write_file(
+        name.with_name(f"{name.name}-1{SUFFIX}"), redact_bytes(_head(200, headers)) + redact_bytes(content)
+    )
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:

@@ -81,7 +81,8 @@ class ClusterWorkers:
 
     `describe` is called on each, and `about` has what it returned. If that has a "problem", `RequestError` is
     raised.
-    `has_unfit` is whether the last `look` has refused a worker; the others still work.
+    `has_unfit` is whether the last `look` has refused a worker; the others still work. `threads` are those of
+    all workers that were there when they were last seen.
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class ClusterWorkers:
         self.has_unfit = False
         self._looked = self._seen = time.monotonic()
         _check_not_in_task()
-        if not self._ask(present_in(cluster)):
+        present = present_in(cluster)
+        self.threads = sum(present.values())
+        if not self._ask({*present}):
             raise RequestError(
                 "The cluster has no workers.", "Start some first: cluster.scale(2), or adapt(minimum=1)."
             )
@@ -112,12 +115,12 @@ class ClusterWorkers:
             self._looked = time.monotonic()
         self.has_unfit, present = False, present_in(self._cluster)
         try:
-            self._ask(present - self._known)
+            self._ask(present.keys() - self._known)
         except RequestError:
             self.has_unfit = True
             raise
         if present:
-            self._seen = time.monotonic()
+            self._seen, self.threads = time.monotonic(), sum(present.values())
         elif time.monotonic() - self._seen > EMPTY_FOR:
             raise RequestError(
                 f"The cluster has had no workers for {EMPTY_FOR:g} seconds.",
@@ -132,7 +135,7 @@ class ClusterWorkers:
             self._check_functions(sorted(workers))
             if self._describe:
                 self._check_described(self._describe, sorted(workers))
-            self._known |= workers & present_in(self._cluster)
+            self._known |= workers & present_in(self._cluster).keys()
         return workers
 
     def on_each_worker(self, function: Callable[..., object], *arguments: object) -> Mapping[str, object]:
@@ -144,7 +147,7 @@ class ClusterWorkers:
         self, workers: list[str], function: Callable[..., object], *arguments: object
     ) -> Mapping[str, object]:
         found = self._cluster.run(function, *arguments, workers=workers, on_error="return")
-        gone = set(found) - present_in(self._cluster) if any(map(_is_error, found.values())) else set()
+        gone = found.keys() - present_in(self._cluster) if any(map(_is_error, found.values())) else set()
         # An error of Dask itself means that the worker has ended, or cannot be reached.
         return {
             name: value for name, value in found.items() if name not in gone and not _is_dask_error(value)
@@ -195,13 +198,13 @@ def _check_not_in_task() -> None:
         )
 
 
-def present_in(cluster: Cluster) -> set[str]:
-    """Return the workers of a cluster; raise `RequestError` for an asynchronous client."""
+def present_in(cluster: Cluster) -> Mapping[str, int]:
+    """Return the workers of a cluster and their threads; raise `RequestError` for an asynchronous client."""
     found = cluster.nthreads()
     if inspect.isawaitable(found):
         found.close()  # type: ignore[attr-defined]  # a coroutine that is not awaited would warn
         raise RequestError("The client is asynchronous.", "Pass one made without asynchronous=True.")
-    return set(found)
+    return found
 
 
 def modules_of(function: Callable[..., object]) -> set[str]:

@@ -35,6 +35,7 @@ from beluga_nb.compare.executors import (
     submitted,
     while_the_parent_lives,
 )
+from beluga_nb.config.settings import Settings
 from beluga_nb.engines import worker
 from beluga_nb.engines.backend import Backend
 from beluga_nb.engines.pipeline import Source, engine_endpoint
@@ -89,13 +90,15 @@ class Sent(NamedTuple):
 class WorkerPool(Protocol):
     """Workers that make calls: those of an executor, or of a Dask cluster.
 
-    `in_flight` is the number of calls that keep all of them busy, or 0 if it is not known. `is_here` is true
-    for threads of this process.
+    `in_flight` is the number of calls that keep all of them busy, or 0 if it is not known; it changes while
+    workers come and go. `is_here` is true for threads of this process.
     `has_unfit` is whether the last `look` has refused one of them, beside which the others go on.
     """
 
-    in_flight: int
     is_here: bool
+
+    @property
+    def in_flight(self) -> int: ...
 
     @property
     def has_unfit(self) -> bool: ...
@@ -215,7 +218,6 @@ class DaskPool:
         describe = partial(worker.describe, assignments)
         with _reachable():
             self.workers = ClusterWorkers(client, worker.perform, describe=describe)
-            self.in_flight = PER_THREAD * sum(client.nthreads().values())
             self._check_resources(options.get("resources"))
 
     def _check_resources(self, wanted: object) -> None:
@@ -229,6 +231,10 @@ class DaskPool:
                 f"No worker of the cluster has the resources {sanitize(needed, 80)}.",
                 "Start workers that have them, as docs/cluster.md shows.",
             )
+
+    @property
+    def in_flight(self) -> int:
+        return PER_THREAD * self.workers.threads
 
     @property
     def has_unfit(self) -> bool:
@@ -406,7 +412,13 @@ class Dispatcher:
             delivery = await self._delivered(request, assignment, backend)
             return await self._understood(request, delivery, endpoint, make_preview)
 
-        return replace(source, engine=engine, limit=self.room.limit(id(self.pool)))
+        return replace(source, engine=engine, limit=self.room.limit(id(self.pool)), most=self.most)
+
+    def most(self, settings: Settings) -> int:
+        """Return how many calls may be under way: as many as keep the workers busy, unless it is set."""
+        if "max_in_flight" in settings.places:
+            return settings.max_in_flight
+        return self.pool.in_flight or settings.max_in_flight
 
     def end(self) -> None:
         """Let the workers remove the answers that have arrived here."""

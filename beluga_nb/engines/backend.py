@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import beluga_nb.catalog as catalog
 from beluga_nb.api.endpoint import Endpoint, check_known, endpoint_of, key_of
+from beluga_nb.config.addresses import StoreAddress
 from beluga_nb.config.keys import KeyResolver, check_service_key
 from beluga_nb.config.settings import SERVICE, Settings
 from beluga_nb.errors import SettingsError, UnknownNameError
@@ -44,9 +45,15 @@ class Backend:
 
     @property
     def recovers(self) -> bool:
-        """Whether what lost calls have left is used; previews, and engines of this process, leave nothing."""
+        """Whether what lost calls have left is used.
+
+        Previews leave nothing, nor does an engine of this process whose store is a folder. One that other
+        processes can import may have left answers with them.
+        """
         own = self.settings.own_engine
-        return bool(own.path) if own else not self.is_local
+        if own is None:
+            return not self.is_local
+        return bool(own.path) or isinstance(self.settings.store, StoreAddress)
 
     @property
     def provider(self) -> str:

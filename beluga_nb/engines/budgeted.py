@@ -31,7 +31,7 @@ class Budgeted:
         if not any(budget.may_wait for budget, _ in self.budgets):
             with self._reserve(request):
                 return await self.engine(request)
-        async with self.turn.place(1):
+        async with self.turn.place(lambda: 1):
             reservation = await revocable(partial(self._reserve, request), _withdraw)
         try:
             result = await self.engine(request)

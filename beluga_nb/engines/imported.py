@@ -11,7 +11,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import cast
 
-from beluga_nb.engines.asynchronous import check_async
+from beluga_nb.engines.asynchronous import check_argument, check_async
 from beluga_nb.errors import SettingsError
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.request import Request
@@ -73,9 +73,11 @@ def find(path: str) -> Callable[..., object]:
     """Return the object at a path, imported; raise `SettingsError` where that fails."""
     module, _, name = path.partition(":")
     try:
-        return cast(Callable[..., object], attrgetter(name)(import_module(module)))
+        found = cast(Callable[..., object], attrgetter(name)(import_module(module)))
     except (Exception, SystemExit) as error:  # of the user's module
         raise _failed(path, "cannot be imported", error) from error
+    check_argument(found, "engine", "request")
+    return found
 
 
 def _failed(path: str, what: str, error: BaseException) -> SettingsError:

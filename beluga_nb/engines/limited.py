@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 
@@ -20,8 +20,8 @@ class ConcurrencyLimit:
         self._queues = PerLoop(_Queue)
 
     @asynccontextmanager
-    async def place(self, most: int) -> AsyncIterator[_Place]:
-        """Wait until fewer than `most` are on their way, and be one of them while the block runs."""
+    async def place(self, most: Callable[[], int]) -> AsyncIterator[_Place]:
+        """Wait until fewer than `most()` are on their way, and be one of them while the block runs."""
         queue = self._queues.get()
         await queue.enter(most)
         place = _Place(queue)
@@ -58,9 +58,9 @@ class _Place:
 class _Queue:
     def __init__(self) -> None:
         self.on_their_way = self.answered = 0
-        self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.waiting: deque[tuple[Callable[[], int], asyncio.Future[None]]] = deque()
 
-    async def enter(self, most: int) -> None:
+    async def enter(self, most: Callable[[], int]) -> None:
         turn = asyncio.get_running_loop().create_future()
         self.waiting.append((most, turn))
         self.admit()
@@ -74,7 +74,7 @@ class _Queue:
 
     def admit(self) -> None:
         """Let waiting calls go, in their order, while there is room."""
-        while self.waiting and (self.waiting[0][1].done() or self._has_room(self.waiting[0][0])):
+        while self.waiting and (self.waiting[0][1].done() or self._has_room(self.waiting[0][0]())):
             _, turn = self.waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
@@ -95,12 +95,12 @@ def answered() -> None:
 
 
 class Limited:
-    """Ask the engine while fewer than `most` calls with this limit are on their way.
+    """Ask the engine while fewer than `most()` calls with this limit are on their way.
 
     After `answered`, a call is not on its way any more: the service has done its part.
     """
 
-    def __init__(self, engine: Engine, limit: ConcurrencyLimit, most: int) -> None:
+    def __init__(self, engine: Engine, limit: ConcurrencyLimit, most: Callable[[], int]) -> None:
         self.engine = engine
         self.limit = limit
         self.most = most

@@ -18,11 +18,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import beluga_nb.catalog as catalog
 from beluga_nb.api.endpoint import App, Endpoint
+from beluga_nb.config.settings import Settings
 from beluga_nb.engines.backend import EMBEDDED_URL, Backend
 from beluga_nb.engines.batched import Batched
 from beluga_nb.engines.budgeted import Budgeted
@@ -53,7 +55,8 @@ class Source:
 
     A call takes `timeout` seconds at most. `split` gives the parts of a request that it may be asked for, and
     `digest` the SHA-256 of what is sent for one. `recover` gets what earlier calls have left. A source that
-    `is_free` costs nothing, so kernels need not wait for one another's calls.
+    `is_free` costs nothing, so kernels need not wait for one another's calls. At most `most` of its calls are
+    under way at once.
     """
 
     engine: Engine
@@ -62,6 +65,7 @@ class Source:
     split: Callable[[Request], Sequence[Request]] = catalog.split
     digest: Callable[[Request], str] = lambda _: ""
     recover: Recover | None = None
+    most: Callable[[Settings], int] = attrgetter("max_in_flight")
     is_free: bool = False
 
 
@@ -120,7 +124,7 @@ def _bounded(
         # Below `Limited`: a call that waited for its turn is not sent after an error that is fatal to all.
         engine = StopOnFatal(engine, breaker)
     caps = call.settings.caps if call.budgets else None
-    return Counted(Limited(engine, source.limit, call.settings.max_in_flight), call.tally, caps)
+    return Counted(Limited(engine, source.limit, partial(source.most, call.settings)), call.tally, caps)
 
 
 def source_of(backend: Backend, room: EngineRoom, *, make_preview: PreviewMaker | None = None) -> Source:
@@ -130,7 +134,7 @@ def source_of(backend: Backend, room: EngineRoom, *, make_preview: PreviewMaker 
         source = own(settings.own_engine, room, timeout=settings.timeout, make_preview=make_preview)
     else:
         source = service(backend.endpoint(), room, make_preview=make_preview, faults=settings.faults)
-    return replace(source, split=backend.split)
+    return replace(source, split=backend.split, recover=source.recover if backend.recovers else None)
 
 
 def service(
@@ -143,7 +147,7 @@ def service(
         limit=room.limit(endpoint.base_url),
         timeout=endpoint.timeout,
         digest=endpoint.digest,
-        recover=None if is_embedded else partial(_recovered, endpoint, make_preview),
+        recover=partial(_recovered, endpoint, make_preview),
         is_free=is_embedded,
     )
 
@@ -151,16 +155,13 @@ def service(
 def own(
     engine: OwnEngine, room: EngineRoom, *, timeout: float, make_preview: PreviewMaker | None = None
 ) -> Source:
-    """Return a user's own engine as a source.
-
-    One that processes elsewhere can import may have left answers with them, which are read like a service's.
-    """
+    """Return a user's own engine as a source; an answer that was kept is read like a service's."""
     recover = partial(_recovered, engine_endpoint(engine.name, timeout), make_preview)
     return Source(
         engine=engine.within(timeout),
         limit=room.limit(id(engine.engine)),  # of all sessions that have it: they share its GPU
         timeout=timeout,
-        recover=recover if engine.path else None,
+        recover=recover,
     )
 
 

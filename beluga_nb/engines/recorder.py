@@ -6,13 +6,16 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from beluga_nb.api import spool
 from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
 from beluga_nb.process.work import at_work
 from beluga_nb.request import Request
 from beluga_nb.result import CallCancelled, Picture, Preview, Result, Usage, causes, with_fields
+from beluga_nb.store import pending
 from beluga_nb.store.records import RecordedMeanwhileError, Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.text import sanitize
+from beluga_nb.wire import answer_of
 
 RECORDING_TIMEOUT = 0.5
 """Seconds that a stopped call waits for its pictures to be recorded. The recording goes on after that."""
@@ -24,7 +27,8 @@ class Recorder:
     `preview` makes the small copy that goes into notebooks, where the engine has not made it already. It is
     made once and recorded, since encoders differ between machines. Where the store cannot be written,
     `notify` gets one line, and the pictures are passed on. `under_way` has the ids of the calls that this
-    process has written down and that have no end yet.
+    process has written down and that have no end yet: the holder of a claim knows that they are for other
+    requests, and need not read the journal's files of all of them.
     """
 
     def __init__(
@@ -43,14 +47,6 @@ class Recorder:
         self._notify = notify
         self._notified: set[str] = set()
 
-    def others_under_way(self) -> set[str]:
-        """Return a copy of the ids of the calls that are under way.
-
-        The holder of a claim knows that they are for other requests. There may be hundreds, and each call
-        would read the journal's files of all others.
-        """
-        return set(self.under_way)
-
     def missing(self, request: Request) -> set[int]:
         """Return the samples of a request that are not recorded."""
         return self.store.missing(request, provider=self.provider)
@@ -64,8 +60,13 @@ class Recorder:
     def record(self, result: Result, usage: Usage | None = None) -> Result:
         """Record the pictures of a result, each with its usage.
 
+        At an address, the answer of an engine of this process is kept first, like that of a service.
         Returns the result with the previews and takes of the recordings.
         """
+        request = result.request
+        if self.store.mirror and request.spool and not pending.answers(self.store, request.idempotency_key):
+            with contextlib.suppress(OSError):
+                spool.write(request.spool, *answer_of(result))
         pictures = tuple(self._record(picture, usage) for picture in result.pictures)
         return replace(result, pictures=pictures, extra=None)
 
@@ -161,7 +162,7 @@ class Recorder:
                 " another."
             )
         elif name:
-            error.hint = f"It may have been billed; its bytes are kept as {name}."
+            error.hint = f"It may have been billed. Its bytes are kept as {name}."
 
     def _keep(self, what: str, data: bytes, media_type: str | None = None) -> str:
         try:

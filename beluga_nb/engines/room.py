@@ -60,7 +60,7 @@ class EngineRoom:
 
     def checking(self) -> AbstractAsyncContextManager[object]:
         """Wait for a turn to check a picture in a block: more at once than cores delay the event loop."""
-        return self._checks.place((os.cpu_count() or 1) + 1)
+        return self._checks.place(lambda: (os.cpu_count() or 1) + 1)
 
     def service(self, name: Hashable, make: Callable[[], T]) -> T:
         """Return what all calls to a service share on the running loop; `make` makes it, for each loop anew.

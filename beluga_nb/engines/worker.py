@@ -7,7 +7,6 @@ until the caller has written it to its own disk and acknowledges it. No key is s
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -40,7 +39,7 @@ from beluga_nb.store import files, pending
 from beluga_nb.store.claims import Claim
 from beluga_nb.store.codec import SCHEMA
 from beluga_nb.store.records import Store
-from beluga_nb.wire import ENGINE_HEADER, result_to_json
+from beluga_nb.wire import answer_of
 
 if TYPE_CHECKING:
     from beluga_nb.api.transport import Response
@@ -377,12 +376,8 @@ async def _answer(backend: Backend, room: EngineRoom, request: Request) -> Respo
         recipe = replace(result.pictures[0].recipe, revised_prompt=None)
         more = [Picture(each.data, each.media_type, recipe) async for each in result.extra()]
         result = replace(result, pictures=(*result.pictures, *more))
-    response = Response(
-        status=200,
-        headers={ENGINE_HEADER: result.recipe.engine, "content-type": "application/json"},
-        content=json.dumps(result_to_json(result)).encode(),
-    )
-    return await spooled(response, request)
+    headers, content = answer_of(result)
+    return await spooled(Response(status=200, headers=headers, content=content), request)
 
 
 async def _posted(backend: Backend, room: EngineRoom, request: Request) -> Response:

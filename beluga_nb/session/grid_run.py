@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from typing import TypeVar
 
 import beluga_nb.catalog as catalog
@@ -45,6 +46,9 @@ T = TypeVar("T")
 
 STOPPING = {401, 402, 403}
 """The statuses that every other request would get too: the key, the balance, a permission."""
+
+MOST_AT_ONCE = 1024
+"""Calls that may be under way at once on a cluster that grows."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class SessionRunner:
         ]
         dispatcher = None
         if executor is not None and settings.may_ask:
-            dispatcher, calls = self._dispatched(calls, executor)
+            dispatcher = self._dispatcher(calls, executor)
             tally.made_by = dispatcher.made
         if settings.may_ask:
             missing = self.resources.missing(calls)
@@ -97,26 +101,24 @@ class SessionRunner:
         cells_and_calls = list(zip(by_request.values(), calls, strict=True))
         longest = max((call.timeout for call in calls), default=0.0)
         bridge, left = self.resources.bridge(settings), partial(left_of, self.resources, tally)
-        in_flight = max((call.settings.max_in_flight for call in calls), default=1)
-        work = run(cells_and_calls, arrived, ended, max_in_flight=in_flight)
+        work = run(cells_and_calls, arrived, ended)
         try:
             return bridge.submit(work, hold=longest + GRACE, left=left)
         except BaseException:
             close_unstarted(work)
             raise
 
-    def _dispatched(self, calls: Sequence[Call], executor: Workers) -> tuple[Dispatcher, list[Call]]:
-        """Return a dispatcher to the workers of an executor, and the calls with the limit for these workers.
+    def _dispatcher(self, calls: Sequence[Call], executor: Workers) -> Dispatcher:
+        """Return a dispatcher to the workers of an executor.
 
-        The workers are checked first, and answers of earlier calls that they still have are fetched. As many
-        calls are under way as keep the workers busy, unless the user has set `max_in_flight`.
+        The workers are checked first, and answers of earlier calls that they still have are fetched.
         """
         backends = {call.backend.identity: call.backend for call in calls if call.may_ask}
         dispatcher = Dispatcher(pool_of(executor, list(backends.values())), self.resources.room)
         stores = {call.store.folder: call for call in calls if call.settings.writes_store}
         for call in stores.values():
             dispatcher.fetch(call.store, notify=self.resources.notify, timeout=call.timeout)
-        return dispatcher, [_with_in_flight(call, dispatcher.pool.in_flight) for call in calls]
+        return dispatcher
 
     def workers(self, cells: Sequence[Cell], executor: Workers) -> WorkerTable:
         """Return what the workers of an executor have for some cells; send nothing."""
@@ -180,7 +182,6 @@ class SessionRunner:
             self.resources.confirm(f"{pictures}, {plan.price}: go on?"),
             unasked=f"{pictures}, {plan.price}: more than {ASK_ABOVE}",
             declined=f"{pictures} were not confirmed.",
-            nothing="Nothing was sent.",
         )
 
 
@@ -200,28 +201,36 @@ class _Run:
         work: Sequence[tuple[Sequence[Cell], Call]],
         arrived: Callable[[Cell, Outcome], None],
         ended: Callable[[BelugaError | None], T],
-        *,
-        max_in_flight: int,
     ) -> T:
         remaining, off_ratio = iter(work), set[str]()
-        call_ended = asyncio.Semaphore(0)
+        most = self.dispatcher.most if self.dispatcher else attrgetter("max_in_flight")
+        settings = {call.backend.identity: call.settings for _, call in work}.values()
 
-        async def worker(*, ahead: bool) -> None:
-            if ahead:
-                await call_ended.acquire()
+        def in_flight() -> int:
+            return max(map(most, settings), default=1)
+
+        may_begin = asyncio.Semaphore(begun := in_flight())
+
+        async def worker() -> None:
+            nonlocal begun
+            await may_begin.acquire()
             for cells, call in remaining:
                 outcomes = await self._outcomes(cells, call)
                 sizes = (ref.size for ref in outcomes[0].pictures)
                 off_ratio.add(catalog.off_ratio(call.request, sizes))
                 for cell, outcome in zip(cells, outcomes, strict=True):
                     arrived(cell, outcome)
-                call_ended.release()
+                # Twice as many as calls may be under way, so that some look into the store meanwhile. Half of
+                # them begin when a call has ended: at once, they could buy later cells before the first ones.
+                if begun < 2 * in_flight():
+                    begun += 1
+                    may_begin.release()
+            may_begin.release()  # Another one that waits finds no cells either.
 
-        # Twice as many workers as calls may be under way, so that some look into the store meanwhile. Half of
-        # them wait until a call ends: at once, they could buy later cells before the first ones.
-        workers = min(2 * max_in_flight, len(work))
+        # A cluster may grow. What waits for that takes little memory.
+        workers = max(2 * begun, MOST_AT_ONCE if self.dispatcher else 0)
         try:
-            await side_by_side(worker(ahead=number >= max_in_flight) for number in range(workers))
+            await side_by_side(worker() for _ in range(min(workers, len(work))))
         finally:
             if self.dispatcher:
                 await asyncio.wait({at_work(self.dispatcher.end)}, timeout=GRACE)
@@ -246,13 +255,6 @@ class _Run:
         results = [result.from_template(cell.template, cell.values) for cell in cells]
         # On a thread, since it looks into the store.
         return [Outcome(await asyncio.to_thread(_refs, each, call), error) for each in results]
-
-
-def _with_in_flight(call: Call, in_flight: int) -> Call:
-    settings = call.settings
-    if "max_in_flight" in settings.places or not in_flight:
-        return call
-    return replace(call, backend=replace(call.backend, settings=replace(settings, max_in_flight=in_flight)))
 
 
 def _by_request(cells: Sequence[Cell]) -> dict[Request, list[Cell]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import cannot_ask, surface
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.interrupted import explained
 from beluga_nb.paths import absolute_path, path_of
 from beluga_nb.result import Picture, Result
@@ -44,9 +45,9 @@ class Library:
 
     resources: Resources
 
-    def open(self, folder: Path | None = None) -> Store:
+    def open(self, folder: str | Path | None = None) -> Store:
         """Return the store of the session, or the one that another folder's settings name."""
-        settings = self.resources.settings(folder)
+        settings = self.resources.settings(absolute_path(path_of(folder)) if folder else None)
         # Another folder's store is used once, so its index is not kept in memory.
         return open_store(settings.store) if folder else self.resources.store(settings)
 
@@ -110,7 +111,7 @@ class Library:
         """
         by_store: dict[Store, list[Path]] = {} if notebooks else {self.open(): []}
         for path in map(path_of, notebooks):
-            by_store.setdefault(self.open(absolute_path(path.parent)), []).append(path)
+            by_store.setdefault(self.open(path.parent), []).append(path)
         work = working(self.resources, "verify", unit="file", progress=progress, left=_STOPPED)
         with work as (tally, beat):
 
@@ -158,14 +159,14 @@ class Library:
         from beluga_nb.store.pack import pack
 
         notebook = path_of(notebook)
-        return pack(self.open(absolute_path(notebook.parent)), notebook, path_of(to) if to else None)
+        return pack(self.open(notebook.parent), notebook, path_of(to) if to else None)
 
     def unpack(self, file: str | Path, *, into: str | Path = ".") -> Unpacked:
         """Put a packed notebook into a folder and its recordings into that folder's store, all checked."""
         from beluga_nb.store.unpack import unpack
 
         into = path_of(into)
-        return unpack(path_of(file), self.open(absolute_path(into)), into=into)
+        return unpack(path_of(file), self.open(into), into=into)
 
     def weigh(self, *notebooks: str | Path) -> list[Weight]:
         """Return what the pictures in some notebooks weigh, or in all of the folder's."""
@@ -190,5 +191,7 @@ class Library:
             self.resources.notify(history_text(chosen.runs[:_NAMED], rest=rest))
         answer = self.resources.confirm(f"Forget {chosen}?")
         if answer is None:
-            raise cannot_ask(f"{chosen}: to be forgotten", "Nothing was removed.")
+            raise cannot_ask(
+                f"{chosen}: to be forgotten", Hint("Nothing was removed. Confirm with ", Remedy("yes"), ".")
+            )
         return answer

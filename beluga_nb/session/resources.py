@@ -48,8 +48,7 @@ from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
 from beluga_nb.store import pending
-from beluga_nb.store.ledger import StoreLedger
-from beluga_nb.store.opened import open_store
+from beluga_nb.store.opened import ledger_of, open_store
 from beluga_nb.store.records import Store
 from beluga_nb.store.takes import next_free_take
 from beluga_nb.store.verdicts import Verdicts
@@ -175,12 +174,7 @@ class Resources:
         return [(budget, settings.caps) for budget in budgets]
 
     def _store_budget(self, store: Store) -> Budget:
-        if store.mirror:
-            raise SettingsError(
-                f"What is spent is not counted in a store at an address ({store.name}).",
-                'Use the setting budget = "session", or a store in a folder.',
-            )
-        return self._budgets.setdefault(os.path.realpath(store.folder), Budget(StoreLedger(store)))
+        return self._budgets.setdefault(os.path.realpath(store.folder), Budget(ledger_of(store)))
 
     # The engine room.
 
@@ -323,7 +317,7 @@ class Resources:
         """
         # Many calls share one store, whose lost calls are read from the disk.
         # Those that this process has under way are not lost.
-        left = cache(partial(pending.left, excluding=set(self.room.under_way)))
+        left = cache(partial(pending.left, excluding=self.room.under_way))
         check_ours = cache(Store.check_ours)
         if len(calls) > 1:
             _prefetch(calls)
@@ -369,7 +363,6 @@ class Resources:
                 self.confirm(f"{pictures} of {call.request.model}: go on?"),
                 unasked=f"{pictures} are more than {ASK_ABOVE}",
                 declined=f"{pictures} were not confirmed.",
-                nothing="Nothing was sent.",
             )
 
     # Words for the user, each once.

@@ -23,7 +23,7 @@ from beluga_nb.engines.own import own_engine
 from beluga_nb.errors import RequestError, SettingsError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.key_check import refuses_keys
-from beluga_nb.paths import path_of
+from beluga_nb.paths import absolute_path, path_of
 from beluga_nb.progress.watched import messages_stay
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.result import Engine, Result
@@ -66,7 +66,7 @@ class Session:
         provider: str | None = None,
         api_key: str | None = None,
         environ: Mapping[str, str] | None = None,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
         notify: Callable[[str], None] = tell,
         confirm: Callable[[str], bool | None] = ask,
         hidden: Callable[[str], str | None] = ask_hidden,
@@ -81,7 +81,7 @@ class Session:
         check_names(options, beside={*signature(Session).parameters} - {"options"})
         self.resources: Resources = Resources(
             environment,
-            folder=folder,
+            folder=None if folder is None else absolute_path(path_of(folder)),
             options=options,
             key=key,
             vaults=vaults,

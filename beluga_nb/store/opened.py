@@ -1,10 +1,12 @@
-"""Opening a store: a folder, or the objects at an address."""
+"""Opening a store, and its ledger: a folder, or the objects at an address."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from beluga_nb.budget import Ledger
 from beluga_nb.config.addresses import StoreAddress
+from beluga_nb.store.ledger import StoreLedger
 from beluga_nb.store.records import Store
 
 
@@ -16,3 +18,12 @@ def open_store(place: Path | StoreAddress, *, indexing: bool = False) -> Store:
 
     mirror = open_mirror(place)
     return Store(mirror.folder, indexing=indexing, mirror=mirror)
+
+
+def ledger_of(store: Store) -> Ledger:
+    """Return the ledger of what is spent in a store."""
+    if not store.mirror:
+        return StoreLedger(store)
+    from beluga_nb.store.object_ledger import ObjectLedger  # Lazy import: a folder needs none of it.
+
+    return ObjectLedger(store.mirror)

@@ -205,6 +205,10 @@ def test_an_engine_that_only_this_process_has_is_refused_elsewhere_and_runs_on_t
             "remote_engines:making_none",
             "The engine remote_engines:making_none cannot be made: SettingsError: ",
         ),
+        (
+            "remote_engines:made_later",
+            "The engine made_later is an async function that does not take one argument.",
+        ),
         ("remote_engines:MADE", "The engine remote_engines:MADE cannot be made: TypeError: "),
     ],
 )
@@ -415,8 +419,8 @@ def test_an_executor_of_interpreters_is_two_lines(tmp_path):
         )
 
 
-def until(claim):
-    deadline = time.monotonic() + 60
+def until(claim, seconds=60):
+    deadline = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -694,7 +698,10 @@ if __name__ == "__main__":
 
 
 class Striking:
-    """An engine that counts what it is asked for, by cell and by id, and strikes at a random moment."""
+    """An engine that counts what it is asked for, by cell and by id, and strikes at a random moment.
+
+    The call that sets off the strike, and later ones, are answered after it: no run ends before.
+    """
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -712,6 +719,8 @@ class Striking:
         if self.left == 0 and self.strike:
             asyncio.get_running_loop().call_later(self.random.uniform(0, 0.15), self._struck)
         await asyncio.sleep(self.random.uniform(0.02, 0.15))
+        while self.strike and self.left <= 0 and not self.struck.is_set():
+            await asyncio.sleep(0.01)
         return await drawing(request)
 
     def _struck(self):
@@ -753,9 +762,11 @@ def child_with(code, *words, **environ):
 
 
 def run(grid, client):
-    """Run a grid, whatever comes of it."""
-    with suppress(BelugaError):
+    """Run a grid, whatever comes of it; return its error."""
+    try:
         grid.run(executor=client)
+    except BelugaError as error:
+        return error
 
 
 def check_end(engine, folder, base_url, client, in_flight):
@@ -788,8 +799,8 @@ def test_a_worker_that_is_killed_makes_no_second_purchase(number, cluster, tmp_p
     with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
         pids = list(cluster.client.run(os.getpid).values())
         engine.arm(lambda: kill([engine.random.choice(pids)]))
-        run(hunted(tmp_path, base_url), cluster.client)
-        assert engine.struck.is_set()
+        error = run(hunted(tmp_path, base_url), cluster.client)
+        assert engine.struck.is_set(), error
         cluster.client.wait_for_workers(2, timeout=60)
         check_end(engine, tmp_path, base_url, cluster.client, in_flight=2)
 
@@ -852,8 +863,8 @@ def test_all_workers_that_are_killed_make_no_second_purchase(number, cluster, tm
     with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
         pids = list(cluster.client.run(os.getpid).values())
         engine.arm(lambda: kill(pids))
-        run(hunted(tmp_path, base_url), cluster.client)
-        assert engine.struck.is_set()
+        error = run(hunted(tmp_path, base_url), cluster.client)
+        assert engine.struck.is_set(), error
         cluster.client.wait_for_workers(2, timeout=60)
         check_end(engine, tmp_path, base_url, cluster.client, in_flight=AT_ONCE)
 
@@ -901,25 +912,52 @@ def test_a_client_that_is_closed_in_mid_run_loses_nothing_and_another_goes_on(cl
     assert set(engine.posts.values()) == {1}
 
 
+class Stepped(Striking):
+    """Answers one call for each step, and all calls once `may` is set."""
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.may, self.steps = threading.Event(), threading.Semaphore(0)
+
+    async def __call__(self, request):
+        while not (self.may.is_set() or self.steps.acquire(blocking=False)):
+            await asyncio.sleep(0.02)
+        return await super().__call__(request)
+
+
 def test_workers_of_an_adaptive_cluster_come_and_go_and_each_call_is_made_once(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.setenv("BELUGA_API_KEY", KEY)
-    engine = Gated(7)
+    monkeypatch.setenv("REMOTE_ENGINES", str(tmp_path))
+    engine = Stepped(7)
     with (
         on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url,
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as local,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0") as local,
         distributed.Client(local, set_as_default=False) as client,
     ):
-        local.adapt(minimum=1, maximum=2, interval="100ms", wait_count=1, target_duration="1ms")
+        local.adapt(minimum=1, maximum=3, interval="100ms", wait_count=1, target_duration="1ms")
         grid = hunted(tmp_path, base_url)
         job = grid.submit(executor=client)
         until(lambda: len(client.nthreads()) == 2)
+        # More calls are sent when workers have joined, so that the cluster grows further.
+        for _ in range(CELLS // 2):
+            engine.steps.release()
+            with suppress(AssertionError):
+                until(lambda: len(client.nthreads()) == 3, seconds=8)
+                break
+        assert len(client.nthreads()) == 3
         engine.may.set()
         job.result()
         assert grid.counts["done"] == engine.posts.total() == CELLS
         until(lambda: len(client.nthreads()) == 1)
-        more = hunted(tmp_path, base_url, ["bee"]).run(executor=client)
-        assert more.counts["done"] == 2
+        session = session_at(tmp_path / "s", engine="remote_engines:waiting_batches", progress=False)
+        batches = grid_of(session)
+        job = batches.submit(executor=client)
+        until(lambda: len(client.nthreads()) > 1)
+        (tmp_path / "go").touch()
+        job.result()
+        assert batches.counts["done"] == len(batches) == len([*tmp_path.glob("asked-*")])
+        assert [*tmp_path.glob("batch-2-*")]
     assert set(engine.posts.values()) == {1}
 
 
@@ -931,8 +969,8 @@ def test_a_scheduler_that_is_killed_loses_no_answer(number, cluster, tmp_path):
         with Scheduler(tmp_path / "first", **cluster.environ) as first:
             first.start("", "--no-nanny", "--nthreads=4")
             engine.arm(lambda: kill([first.process.pid]))
-            run(hunted(tmp_path, base_url), first.client)
-            assert engine.struck.is_set()
+            error = run(hunted(tmp_path, base_url), first.client)
+            assert engine.struck.is_set(), error
         # Other workers, which have the same folder for their answers.
         check_end(engine, tmp_path, base_url, cluster.client, in_flight=AT_ONCE)
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,14 @@ from stores import everything, notebook, record
 from beluga_nb.config.addresses import DRIVERS, INSTALLED_BY, StoreAddress, parse_address
 from beluga_nb.config.settings import Settings, load
 from beluga_nb.engines.call import Tally
-from beluga_nb.errors import BelugaError, EngineError, SettingsError, StoreError
+from beluga_nb.errors import (
+    APIStatusError,
+    BelugaError,
+    EngineError,
+    OverBudgetError,
+    SettingsError,
+    StoreError,
+)
 from beluga_nb.request import Request
 from beluga_nb.result import ImagePayload, Result
 from beluga_nb.session.session import Session
@@ -27,7 +35,7 @@ from beluga_nb.session.watching import calling
 from beluga_nb.store import claims, mirror, object_claims, registry, votes
 from beluga_nb.store.marks import Mark, marks, write
 from beluga_nb.store.objects import Objects, RemoteError
-from beluga_nb.store.opened import open_store
+from beluga_nb.store.opened import ledger_of, open_store
 
 s3fs = pytest.importorskip("s3fs")
 
@@ -103,8 +111,7 @@ def test_a_recorded_picture_is_twelve_requests_and_a_replay_three_or_none(s3, ma
     session.generate("a fox")
     s3.count()
     session.generate("a wolf")
-    # A call to a service lists the journal, too.
-    assert s3.count() == {"DELETE": 2, "GET": 2, "HEAD": 2, "PUT": 5}
+    assert s3.count() == {"DELETE": 2, "GET": 2, "HEAD": 2, "LIST": 1, "PUT": 5}
     session.generate("a wolf")
     assert s3.count() == {}
     reader = machine(never, mode="replay")
@@ -120,7 +127,7 @@ def test_a_plan_of_many_cells_asks_once_for_all_records(s3, machine):
     s3.count()
     prompts = [f"fox {number}" for number in range(300)]
     assert len(session.grid("{{what}}", what=[*prompts, "a fox"]).plan().posts) == 300
-    assert s3.count() == {"LIST": 1, "GET": 2}  # the mark of the store, too
+    assert s3.count() == {"LIST": 2, "GET": 2}  # the journal and the mark of the store, too
 
 
 def test_the_record_comes_after_its_bytes_and_before_the_picture(s3, machine):
@@ -332,6 +339,36 @@ def test_what_was_paid_for_is_recorded_later_where_an_upload_failed(s3, machine,
         assert len([name for name in s3.objects if "records" in name]) == 1
         assert "unfinished" not in session.status()
     assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["from then on", "once"])
+@pytest.mark.parametrize("place", range(7))
+def test_a_picture_of_an_engine_of_this_process_is_recorded_later_where_an_upload_failed(
+    s3, machine, monkeypatch, place, stays
+):
+    """The service fails at each request after the answer, and the next session has the same picture."""
+    monkeypatch.setattr(claims, "SILENCE", 0.2)  # of a claim that could not be removed
+    numbers = count()
+
+    def fail(*_):
+        number = next(numbers)
+        return (500, "InternalError") if number == place or (stays and number > place) else None
+
+    async def then_failing(request):
+        result = await drawing(request)
+        s3.fail = fail
+        return result
+
+    first = machine(then_failing, []).generate("a fox")
+    assert next(numbers) > place, "the service did not fail"
+    s3.fail = lambda *_: None
+    session = Session(store=STUDY, engine=named(never), notify=[].append)
+    assert session.grid("a fox").plan().posts == []
+    again = session.generate("a fox")
+    assert [each.data for each in first.pictures] == [each.data for each in again.pictures]
+    assert [each.recipe for each in first.pictures] == [each.recipe for each in again.pictures]
+    assert len([name for name in s3.objects if "records" in name]) == 1
+    assert machine(never, mode="replay").generate("a fox").pictures[0].data == first.pictures[0].data
 
 
 def test_a_list_that_is_late_loses_no_answer(s3, machine, monkeypatch):
@@ -674,18 +711,101 @@ def test_a_store_of_a_newer_format_is_left_alone(s3, machine):
     assert len(s3.objects) == 1
 
 
-def test_what_is_spent_is_not_counted_at_an_address(s3, machine):
+def test_a_cap_is_exact_over_the_machines_of_an_address(s3, machine):
+    engine, refused = Counting(), []
+    sessions = [machine(engine, budget="store", max_images=4) for _ in range(2)]
+
+    def spend(number):
+        for animal in ("fox", "owl", "hen"):
+            try:
+                sessions[number].generate(f"a {animal}, {number}")
+            except OverBudgetError as error:
+                refused.append(error.message)
+
+    with ThreadPoolExecutor(2) as executor:
+        list(executor.map(spend, range(2)))
+    assert len(engine.requests) == 4
+    assert refused == 2 * ["1 picture would be more than max_images allows: 4 of 4 are made."]
+    later = machine(never, budget="store", max_images=4)
+    assert later.resources.budget_of(later.resources.settings()).spent.images == 4
+    with pytest.raises(OverBudgetError):
+        later.generate("a bat")
+
+
+def test_what_cost_nothing_is_given_back_at_an_address(s3, machine):
+    async def refusing(request):
+        raise APIStatusError("Not today.", status=400)
+
+    session = machine(refusing, budget="store", max_images=1)
+    with pytest.raises(APIStatusError):
+        session.generate("a fox")
+    assert len(machine(budget="store", max_images=1).generate("a fox")) == 1
+
+
+def lines_of(monkeypatch, tmp_path, count):
+    """Ledgers of some machines at one address."""
+    for number in range(count):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"machine {number}"))
+        yield ledger_of(open_store(parse_address(STUDY)))
+
+
+def test_a_ledger_at_an_address_is_read_in_one_order_and_its_end_with_two_requests_or_none(
+    s3, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("beluga_nb.store.object_ledger.READ_AT_ONCE", 4)
+    one, other = lines_of(monkeypatch, tmp_path, 2)
+    lines = [b"line %d\n" % number for number in range(15)]
+    for number, line in enumerate(lines):
+        (one, other)[number % 2 if number < 5 else 0].add(line)
+    assert read_on(other) == b"".join(lines[:4])  # At first, a line that was just added is the end.
+    assert read_on(one) == read_on(other) == b"".join(lines)
+    one.add(b"one more\n")
+    s3.count()
+    assert one.read(len(b"".join(lines))) == b"one more\n"
+    assert one.read(len(b"".join(lines)) + 9) == b""
+    assert s3.count() == {}
+    assert one.read(len(b"".join(lines)) + 9) == b""
+    assert s3.count() == {"GET": 2}
+
+
+def read_on(ledger, start=0):
+    found = b""
+    while piece := ledger.read(start + len(found)):
+        found += piece
+    return found
+
+
+def test_a_ledger_at_an_address_that_was_emptied_begins_anew(s3, monkeypatch, tmp_path):
+    one, other = lines_of(monkeypatch, tmp_path, 2)
+    one.add(b"a line\n")
+    assert read_on(one) == b"a line\n"
+    s3.objects.clear()
+    other.add(b"another\n")
+    other.add(b"a third\n")
+    assert one.read(7) == b"a third\n"
+    s3.objects.clear()
+    assert one.read(15) is None
+    assert read_on(one) == b""
+
+
+@pytest.mark.parametrize("fault", [(500, "InternalError"), (403, "AccessDenied")], ids=str)
+def test_what_cannot_be_counted_at_an_address_is_not_sent(s3, machine, fault):
     session = machine(never, budget="store")
-    with ThreadPoolExecutor(1) as executor:
-        for ask in (
-            lambda: session.generate("a fox"),
-            lambda: session.grid("a {{animal}}", animal=["fox"]).run(executor=executor),
-        ):
-            with pytest.raises(SettingsError) as failed:
-                ask()
-            assert failed.value.message == f"What is spent is not counted in a store at an address ({STUDY})."
-            assert failed.value.hint == 'Use the setting budget = "session", or a store in a folder.'
-    assert s3.objects == {}
+    s3.fail = lambda method, name: fault if method == "PUT" and "spent" in name else None
+    with pytest.raises(StoreError, match=STUDY):
+        session.generate("a fox")
+
+
+def test_a_line_whose_answer_was_lost_is_counted_once(s3, machine, monkeypatch):
+    monkeypatch.setattr("beluga_nb.store.objects.TIME_LIMITS", {"retries": {"total_max_attempts": 3}})
+    lost = []
+    s3.fail = lambda method, name: (
+        lost.append(name) or "lost" if method == "PUT" and "spent" in name and not lost else None
+    )
+    session = machine(budget="store", max_images=3)
+    session.generate("a fox")
+    assert lost
+    assert session.resources.budget_of(session.resources.settings()).spent.images == 1
 
 
 def test_status_and_history_name_the_address(s3, machine):
