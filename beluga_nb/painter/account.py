@@ -10,7 +10,7 @@ from beluga_nb.painter.reading import Reading, Term, quoted, setting_kinds, tabl
 from beluga_nb.painter.register import Cover
 from beluga_nb.painter.scene import LAND, OUTDOORS, Actor, Scene
 
-LEAST_SHARE = 0.014
+LEAST_SHARE = 0.0125
 """The least share of the register's map for a subject to be called drawn. The picture has finer or coarser
 pixels; of these, it is then more than a hundredth.
 """
