@@ -19,7 +19,7 @@ from beluga_nb.metadata.formats import sniff
 from beluga_nb.request import Question, check_text
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, items, load_json, members, text, text_or_none, whole
-from beluga_nb.wire import error_words
+from beluga_nb.wire import NOT_SENT_AGAIN, error_words
 
 PATH = "/chat/completions"
 
@@ -125,7 +125,7 @@ def _no_answer(body: bytes) -> InvalidResponseError:
         message = ""
     if message:
         return InvalidResponseError(
-            f"The service answered with an error: {sanitize(message)}", "It may have been billed."
+            f"The service answered with an error: {sanitize(message)}", NOT_SENT_AGAIN
         )
     start = sanitize(body[:200].decode(errors="replace"), 80)
     return InvalidResponseError(

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 from beluga_nb.errors import BelugaError, NotConfirmedError
-from beluga_nb.hints import Hint, Remedy, Surface, on
+from beluga_nb.hints import Surface, on
 from beluga_nb.redaction import redact
 
 AROUND_OUTPUT: ContextVar[Callable[[str], AbstractContextManager[None]]] = ContextVar(
@@ -78,17 +78,16 @@ def ask_hidden(question: str) -> str | None:
         return None
 
 
-def cannot_ask(what: str, nothing: str) -> NotConfirmedError:
+def cannot_ask(what: str, hint: str) -> NotConfirmedError:
     """Return the error for what needs a yes where the user cannot be asked."""
-    return NotConfirmedError(
-        f"{what}, and this environment cannot ask for confirmation.",
-        Hint("Confirm with ", Remedy("yes"), f". {nothing}"),
-    )
+    return NotConfirmedError(f"{what}, and this environment cannot ask for confirmation.", hint)
 
 
-def check_yes(answer: bool | None, *, unasked: str, declined: str, nothing: str) -> None:
-    """Raise `NotConfirmedError` unless the answer is yes; None means that the user could not be asked."""
+def check_yes(answer: bool | None, *, unasked: str, declined: str) -> None:
+    """Raise `NotConfirmedError` unless the answer is yes; None: the user could not be asked."""
     if answer is None:
-        raise cannot_ask(unasked, nothing)
+        # No hint names an option that skips a question about money.
+        advice = "Ask for fewer at a time, or run it where you can be asked."
+        raise cannot_ask(unasked, f"Nothing was sent. {advice}")
     if not answer:
-        raise NotConfirmedError(declined, nothing)
+        raise NotConfirmedError(declined, "Nothing was sent.")

@@ -30,6 +30,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
@@ -53,6 +54,12 @@ BILLING: Mapping[Outcome | None, str] = {
     "unknown": "may have been billed",
 }
 """What each outcome means for the bill, in the words of the badge."""
+
+MAY_BE_BILLED = "It may have been billed."
+NOT_BILLED = "Nothing is billed."
+_SAID_BY_BADGE = re.compile(
+    f" ?({MAY_BE_BILLED}|{NOT_BILLED}|Nothing was sent or billed.)".replace(".", r"\.")
+)
 
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 _BADGES: Mapping[Outcome | None, str] = {
@@ -136,9 +143,16 @@ class BelugaError(Exception):
             return redact("".join(traceback.format_exception(self))).splitlines()
         return self._coloured() if is_coloured() else self.lines()
 
-    def lines(self) -> list[str]:
-        """Return the lines that are shown: what happened, and what to do."""
-        return [redact(line) for line in self._lines()]
+    def lines(self, *, beside_badge: bool = False) -> list[str]:
+        """Return the lines that are shown: what happened, and what to do.
+
+        Beside a badge (`billing`), which says whether the request was billed, the second line does not.
+        """
+        title, *hint = map(redact, self._lines())
+        return [title, *filter(None, map(self._unbilled, hint))] if beside_badge else [title, *hint]
+
+    def _unbilled(self, hint: str) -> str:
+        return _SAID_BY_BADGE.sub("", hint).strip() if self.billing else hint
 
     @property
     def billing(self) -> str:
@@ -154,7 +168,7 @@ class BelugaError(Exception):
         hint = on(self.hint, self.surface, code=lambda text: bold(redact(text)), words=redact)
         # At the beginning of its line: JupyterLab breaks lines between any two letters.
         badge = f"{_BADGES[self.outcome]} {self.billing} {_PLAIN}" if self.billing else ""
-        second = " ".join(filter(None, [badge, hint]))
+        second = " ".join(filter(None, [badge, self._unbilled(hint)]))
         return ["\n".join([bold(title), *details]), *([second] if second else [])]
 
 

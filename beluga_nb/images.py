@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
-from collections import deque
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -88,14 +89,16 @@ class _Held(NamedTuple):
 class _Decoded:
     """The images that were decoded last, of `most` bytes in all.
 
-    Each is found by the object that holds its data or, once that is known, by the SHA-256 of its data.
+    Each is found by the object that holds its data or, once that is known, by the SHA-256 of its data. An
+    eighth of the room is for images that are opened for the first time while it is full: if these could push
+    out all others, a loop over more images than there is room for would find none of them.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.size = 0
         self._images: dict[int | str, _Held] = {}  # the least recently used first
-        self._refused: deque[int | str] = deque(maxlen=_REFUSED)
+        self._passing: dict[int | str, int] = {}  # the weights of these images, the oldest first
         self._lock = ProcessLock()
 
     def get(self, data: bytes, sha256: str = "") -> Image | None:
@@ -118,23 +121,21 @@ class _Decoded:
                 self._take(next(iter(self._images)))
 
     def offer(self, data: bytes, image: Image, sha256: str = "") -> None:
-        """Hold an image if there is room, or if it was offered shortly before.
-
-        Otherwise, a loop over more images than there is room for would find none of them: each new one would
-        push out another that is needed soon.
-        """
+        """Hold an image that may not be asked for again; until it is, it makes room for the next ones."""
         with self._lock:
-            key: int | str = sha256 or id(data)
-            if key in self._refused or self.size + _Held(data, image).weight <= self.most:
-                self.put(data, image, sha256)
-            else:
-                self._refused.append(key)
+            weight = _Held(b"" if sha256 else data, image).weight
+            if self.size + weight > self.most:
+                self._passing[sha256 or id(data)] = weight
+                while sum(self._passing.values()) > self.most // 8 and len(self._passing) > 1:
+                    self._take(next(iter(self._passing)))
+            self.put(data, image, sha256)
 
     def _add(self, data: bytes, image: Image, sha256: str) -> None:
         held = self._images[sha256 or id(data)] = _Held(b"" if sha256 else data, image)
         self.size += held.weight
 
     def _take(self, key: int | str) -> _Held | None:
+        self._passing.pop(key, None)
         if held := self._images.pop(key, None):
             self.size -= held.weight
         return held
@@ -142,9 +143,6 @@ class _Decoded:
 
 _BLOCK = 256 * 2**10
 """Bytes of a picture that a decoder gets at once."""
-
-_REFUSED = 16
-"""The number of images that were offered last without being held."""
 
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 """What Pillow takes for a pixel in memory, where it is not four bytes, as for RGB."""
@@ -300,9 +298,18 @@ def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 def encode(image: Image, kind: str, **options: object) -> bytes:
     """Return an image encoded in a format by Pillow's name, such as "JPEG", with options of the encoder."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+    with _memory() as file:
+        image.save(file, kind, **options)
+        file.seek(0)
+        return file.read()
+
+
+def _memory() -> IO[bytes]:
+    if sys.platform == "linux":
+        # Pillow's encoder of JPEG releases the GIL where it writes to a file of the system.
+        with contextlib.suppress(OSError, AttributeError):
+            return open(os.memfd_create("picture"), "w+b")
+    return io.BytesIO()
 
 
 def convert(image: Image, path: Path) -> bytes:

@@ -597,26 +597,28 @@ class RedactedStream:
         self._coming: list[bytes] = []
         self._size = 0
 
-    def feed(self, chunk: bytes) -> bytes:
+    def feed(self, *chunks: bytes) -> bytes | memoryview:
         """Return the part that is known to hold no key."""
         if not self._forms:
-            return chunk
-        self._coming.append(chunk)
-        self._size += len(chunk)
+            return b"".join(chunks)
+        self._coming += chunks
+        self._size += sum(map(len, chunks))
         return self._through() if self._size >= max(_BLOCK, len(self._kept)) else b""
 
-    def finish(self) -> bytes:
+    def finish(self) -> bytes | memoryview:
         """Return the rest."""
         return self._through(last=True)
 
-    def _through(self, *, last: bool = False) -> bytes:
+    def _through(self, *, last: bool = False) -> bytes | memoryview:
         data = b"".join([self._kept, *self._coming])
         until = len(data) if last else self._until(data)
         if not until:
             self._kept, self._coming, self._size = data, [], 0
             return b""
         pictures = list(_pictures(data, in_picture=self._in_picture))
-        redacted, taken = _without(data, _keys_in(data, self._forms, pictures), until)
+        spans = _keys_in(data, self._forms, pictures)
+        # Most of an answer is passed on as it is, and is large: it is not copied.
+        redacted, taken = _without(data, spans, until) if spans else (memoryview(data)[:until], until)
         if taken:
             self._in_picture = any(start < taken <= end for start, end in pictures)
         self._kept, self._coming, self._size = data[taken:], [], 0

@@ -514,7 +514,7 @@ def _answer(picture: object) -> ImagePayload:
         ) from error
 
 
-_BILLED = "It may have been billed; the bytes are kept as they came."
+_BILLED = "It may have been billed. The bytes are kept as they came."
 
 PreviewMaker = Callable[["Image"], Preview]
 """Makes the small copy of a decoded picture, which it leaves as it is."""

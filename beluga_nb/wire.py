@@ -18,6 +18,8 @@ import pybase64
 
 import beluga_nb.catalog as catalog
 from beluga_nb.errors import (
+    MAY_BE_BILLED,
+    NOT_BILLED,
     APIStatusError,
     APITimeoutError,
     AuthenticationError,
@@ -107,7 +109,7 @@ def models_from_json(text: bytes) -> list[catalog.Model]:
     """
     listed = body.get("data") if isinstance(body := _parsed(text), Mapping) else None
     if not isinstance(listed, list):
-        raise InvalidResponseError("The answer is not a list of models.")
+        raise InvalidResponseError("The answer is not a list of models.", "Look at the base URL.")
     return [_model(each) for each in listed if isinstance(each, Mapping) and _word(each.get("id"))]
 
 
@@ -182,16 +184,19 @@ ERROR_TYPES = {
 """The API's word for each status that it documents (API reference: Errors)."""
 
 _ADVICE = {
-    401: "It is missing, revoked or for another service. Nothing is billed.",
-    402: "Top up the balance, or unset BELUGA_API_KEY to go on with local previews. Nothing is billed.",
-    403: "This key may not use that model or endpoint. Nothing is billed.",
-    404: Hint(Remedy("models"), " lists what there is; look at the base URL too. Nothing is billed."),
-    429: "Wait a little and run it again. Nothing is billed.",
+    401: f"It is missing, revoked or for another service: replace it. {NOT_BILLED}",
+    402: f"Top up the balance, or unset BELUGA_API_KEY to go on with local previews. {NOT_BILLED}",
+    403: f"This key may not use that model or endpoint: use another of them. {NOT_BILLED}",
+    404: Hint(Remedy("models"), f" lists what there is; look at the base URL too. {NOT_BILLED}"),
+    429: f"Wait a little and run it again. {NOT_BILLED}",
     503: "The service or the model is unavailable just now: try again later, or another model.",
     504: "Making the picture took the service more than five minutes.",
 }
 
-NOT_SENT_AGAIN = "It may have been billed, so it was not sent again by itself."
+NOT_SENT_AGAIN = (
+    f"{MAY_BE_BILLED} It was not sent again automatically:"
+    " look at the service's usage page, then run it again."
+)
 
 REFUSALS = frozenset(
     {400, 401, 402, 403, 404, 405, 406, 407, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426, 428}
@@ -284,7 +289,7 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
     advice = _ADVICE.get(status, "")
     if status == 429 or status == 503:
         if wait and wait > LONGEST_WAIT:
-            advice = f"The service asks to come again in {_duration(wait)}. Nothing is billed."
+            advice = f"The service asks to come again in {_duration(wait)}. {NOT_BILLED}"
         if status == 503 and wait is None:  # it may have come in the middle of the work
             advice = f"{advice} {NOT_SENT_AGAIN}"
         return RateLimitError(message, advice, retry_after=wait, **fields)
@@ -295,9 +300,9 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
     if status not in REFUSALS:
         return OutcomeUnknownError(message, advice or NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
     kind = AuthenticationError if status == 401 else APIStatusError
-    refused = kind(message, advice or "Nothing is billed.", **fields)  # type: ignore[arg-type]
+    refused = kind(message, advice or f"Change the request, and run it again. {NOT_BILLED}", **fields)  # type: ignore[arg-type]
     if refused.declined:
-        refused.hint = "Put it in other words, or ask another model. Nothing is billed."
+        refused.hint = f"Put it in other words, or ask another model. {NOT_BILLED}"
     return refused
 
 

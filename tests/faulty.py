@@ -11,6 +11,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import select
 import socket
 import ssl
 import struct
@@ -61,10 +62,11 @@ class Exchange:
                 return
 
     def wait(self) -> None:
-        """Say nothing until the client leaves."""
+        """Say nothing until the client leaves, or the server stops."""
         with contextlib.suppress(OSError):
-            while not self.stopped.is_set() and self.connection.recv(4096):
-                pass
+            while not self.stopped.wait(0.05):
+                if select.select([self.connection], [], [], 0)[0] and not self.connection.recv(4096):
+                    return
 
     def reset(self) -> None:
         """End the connection with a RST."""

@@ -56,7 +56,7 @@ class Shown:
         assert self.status == "error"
         assert len(self.error) == 2, self.error
         assert self.error[0].startswith(first)
-        assert second in self.error[1]
+        assert second in " ".join([*self.badges, self.error[1]])
 
     @property
     def everything(self):

@@ -12,6 +12,7 @@ from leaks import KEY
 import beluga_nb.errors
 from beluga_nb.errors import (
     BILLING,
+    MAY_BE_BILLED,
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
@@ -207,8 +208,9 @@ def test_the_card_of_an_error_is_its_lines_and_a_badge(kind, surface, in_a_kerne
     error = made(kind)
     error.surface = surface
     card = error._render_traceback_()
-    assert [plain(line) for line in card] == error.lines()
-    assert len(card) == len(error.lines()) <= 2
+    lines = error.lines(beside_badge=True)
+    assert [plain(line) for line in card] == lines
+    assert len(card) == len(lines) <= 2
     assert BADGE.findall("".join(card)) == ([error.billing] if error.billing else [])
     # Words from outside bring no colour, and each colour ends on its own line.
     assert not set("\x07\x9b\u202e") & set("".join(card))
@@ -236,6 +238,24 @@ def test_the_badge_follows_the_outcome(kind):
     assert error.may_be_billed == (error.billing == "may have been billed")
     error.is_of_a_run = True
     assert error.billing == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "second"),
+    [
+        (RateLimitError("Busy.", "Wait a little. Nothing is billed."), "[not billed] Wait a little."),
+        (OutcomeUnknownError("Lost.", MAY_BE_BILLED), "[may have been billed]"),
+        (APIConnectionError("No.", "Nothing was sent or billed. Look."), "[not billed] Look."),
+        (StoreError("No.", "Nothing is billed."), "Nothing is billed."),
+    ],
+)
+def test_a_card_says_once_whether_it_was_billed(error, second, in_a_kernel):
+    text = error.lines()[1]
+    badge = [f"[{error.billing}]"] if error.billing else []
+    assert "billed" in text
+    assert " ".join([*badge, *error.lines(beside_badge=True)[1:]]) == second
+    card = COLOUR.sub("", error._render_traceback_()[1])
+    assert card.split() == second.replace("[", " ").replace("]", " ").split()
 
 
 def test_what_is_to_be_typed_stands_out(in_a_kernel):

@@ -10,10 +10,11 @@ import pytest
 from sampling import of_each
 
 import beluga_nb
+import beluga_nb.errors
 from beluga_nb.catalog import sizes
 from beluga_nb.commands.table import commands_on
 from beluga_nb.commands.usage import help_text
-from beluga_nb.console import check_yes, shown_on, tell
+from beluga_nb.console import cannot_ask, check_yes, shown_on, tell
 from beluga_nb.errors import (
     BelugaError,
     NotConfirmedError,
@@ -133,6 +134,61 @@ def test_no_hint_names_a_command_or_an_option_but_by_a_remedy(module):
 @of_each(module=[each for each in MODULES if each not in PYTHON_ALONE])
 def test_no_hint_names_an_argument_of_python_but_by_a_remedy(module):
     assert [text for text in hints(trees(module)) if PYTHON_ARGUMENT.search(text)] == []
+
+
+SAYS_NOTHING_TO_DO = re.compile(r"\s*((Nothing (is|was sent or) billed|It may have been billed)\.\s*)*")
+QUOTED = {
+    # Another error gives these as its reason, and has the hint.
+    *("CorruptFileError", "FigureError", "InvalidPackError", "NotAStoreError", "NotPlainFileError"),
+    *("NotSentError", "NotTakenError", "RecordedMeanwhileError"),
+    # These make their hint from what they are given.
+    *("CheckFailedError", "ImpossibleCombinationError", "IncompleteError", "NotPulledError"),
+    *("NotRecordedError", "UnknownArgumentError", "UnknownNameError"),
+}
+WITHOUT_A_HINT = {
+    "api/download.py": "the reason why a picture cannot be fetched",
+    "compare/judge.py": "it is given the hint",
+    "engines/recorded.py": "written into the journal",
+    "engines/upstream.py": "a server of its own sends it",
+    "metadata/": "`files.py` gives these as its reason",
+    "painter/": "shown by the check of figures",
+    "server/": "sent over HTTP, where a message carries both",
+    "wire.py": "sent over HTTP",
+}
+
+
+def raised(tree):
+    """Every error of ours that is made, with its arguments."""
+    kinds = {name for name in vars(beluga_nb.errors) if name.endswith("Error")} | {"RemoteError"}
+    for call in calls(tree):
+        if name_of(call) in kinds - QUOTED and not any(isinstance(each, ast.Starred) for each in call.args):
+            yield call
+
+
+@of_each(module=MODULES)
+def test_every_error_says_what_to_do(module):
+    found = [*raised(trees(module))]
+    if not module.startswith(tuple(WITHOUT_A_HINT)):
+        assert [ast.unparse(each) for each in found if len(each.args) < 2] == []
+    bare = [each.args[1] for each in found if len(each.args) > 1 and isinstance(each.args[1], ast.Constant)]
+    assert [each.value for each in bare if SAYS_NOTHING_TO_DO.fullmatch(each.value)] == []
+
+
+def test_no_hint_names_an_option_that_skips_a_question_about_money():
+    asked = {action for action, words in ACTIONS.items() if words.magic in {"--yes", "--insist"}}
+    assert asked == {"yes"}
+    found = [
+        module
+        for module in MODULES
+        for call in calls(trees(module))
+        if name_of(call) == "Remedy" and getattr(call.args[0], "value", "") in asked
+    ]
+    assert found == ["session/library.py"], "whether recordings are to be forgotten"
+
+
+def test_pictures_that_cannot_be_confirmed_are_refused_without_such_an_option():
+    with pytest.raises(NotConfirmedError, match="Ask for fewer at a time"):
+        check_yes(None, unasked="11 new pictures are more than 10", declined="")
 
 
 def test_hints_that_break_the_rule_would_be_found():
@@ -260,9 +316,7 @@ def missing():
 
 
 def unconfirmed():
-    with pytest.raises(NotConfirmedError) as caught:
-        check_yes(None, unasked="Many.", declined="", nothing="Nothing was sent.")
-    return caught.value
+    return cannot_ask("Many.", Hint("Confirm with ", Remedy("yes"), "."))
 
 
 def refused():

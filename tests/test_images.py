@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
+from sampling import rounds
 
 from beluga_nb import images
 from beluga_nb import images as images_module
@@ -283,9 +284,28 @@ def test_a_picture_above_the_limit_is_decoded_and_not_held():
     assert (held.get(b"large"), held.size) == (None, 0)
 
 
+@pytest.mark.parametrize("checked", [True, False], ids=["checked first", "opened first"])
+def test_each_of_many_pictures_in_a_row_is_decoded_once_while_the_room_is_full(checked, monkeypatch):
+    held = _Decoded(10 * 50 * 50 * 4)
+    monkeypatch.setattr(images_module, "_DECODED", held)
+    decoded, real = [], images_module._decoded
+    monkeypatch.setattr(images_module, "_decoded", lambda data: decoded.append(data) or real(data))
+    for number in range(rounds(200, 10_000)):
+        picture = picture_of(encode(Image.new("RGB", (50, 50), (number % 256, number // 256, 0)), "PNG"))
+        if checked:
+            validate(picture.data)
+        assert picture.image == picture.image
+        assert preview(picture)
+        assert picture.sha256
+        assert picture.image.size == picture.size
+        assert decoded == [picture.data]
+        assert held.size <= held.most
+        decoded.clear()
+
+
 def test_who_reads_all_of_them_in_order_finds_those_that_are_held():
     weight = 100 * 100 * 4 + 4
-    held = _Decoded(10 * weight)
+    held = _Decoded(11 * weight)  # one of them for those that are not
     pictures = [(bytes((number, 0, 0, 0)), Image.new("RGB", (100, 100))) for number in range(16)]
     for data, image in pictures:
         held.put(data, image)
@@ -295,9 +315,12 @@ def test_who_reads_all_of_them_in_order_finds_those_that_are_held():
         if not found[-1]:
             held.offer(data, image)
     assert found == [False] * 6 + [True] * 10
-    held.offer(*pictures[0])  # once more
-    assert held.get(pictures[0][0])
-    assert held.size == 10 * weight
+    held.offer(*pictures[0])
+    assert held.get(pictures[0][0])  # once more
+    held.offer(*pictures[1])
+    held.offer(*pictures[2])
+    assert [bool(held.get(data)) for data, _ in pictures[:3]] == [True, False, True]
+    assert held.size == 11 * weight
 
 
 def test_a_picture_whose_hash_is_known_is_held_without_its_data():

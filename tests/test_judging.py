@@ -446,7 +446,7 @@ def test_a_session_ends_when_all_is_compared_and_a_new_one_asks_the_same_voter_n
     opened = booth(session, voter="Ada", seed=5)
     typed(opened, "12" * 6)
     assert "That was all." in opened.pictures.value
-    assert "You have compared 12 pairs. In " in opened.pictures.value
+    assert "You compared 12 pairs. In " in opened.pictures.value
     assert "Thank you, Ada." in opened.pictures.value
     assert not any(model in opened.pictures.value for model in MODELS)
     assert all(button.disabled for answer, button in opened.buttons.items() if answer not in {"undo", "zoom"})
@@ -514,7 +514,7 @@ def test_each_criterion_is_asked_about_and_ranked_by_itself(session, open_sessio
 def test_repeated_pairs_show_how_consistent_a_voter_is_and_how_long_a_vote_took(session):
     opened = booth(session, voter="Ada", seed=5, repeats=3)
     typed(opened, "t" * 15)
-    assert "You answered 3 of 3 repeated pairs as before." in opened.pictures.value
+    assert "Of 3 pairs that came again, you answered 3 as before." in opened.pictures.value
     found = foxes(session).votes()
     assert (found.repeated.count, found.repeated.of, len(found)) == (3, 3, 15)
     assert {row.seconds for row in found} == {1.0}

@@ -619,7 +619,7 @@ DOWN = {
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_picture_whose_host_does_not_answer_is_fetched_later_and_not_bought_again(user, down, n):
     with Faulty(images(*[{"url": "{here}/" + name} for name in "ab"[:n]]), DOWN[down]) as server:
-        for _ in range(3):
+        for _ in range(2):
             assert "until its host answers only a new take is bought" in user.ask(server, n=n).hint
         assert server.count("POST") == 1
         server.plays(get=http(PNG))

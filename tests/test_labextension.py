@@ -8,7 +8,8 @@ import subprocess
 import pytest
 from labextension import BUILT, LAB, build, contents
 
-from beluga_nb.commands.table import COMMANDS, OPTIONS
+from beluga_nb.commands.table import OPTIONS, commands_on
+from beluga_nb.hints import Surface
 
 PROMPTS = (LAB / "src/prompts.js").read_text("utf-8")
 
@@ -36,16 +37,23 @@ def test_what_is_built_is_small_and_names_no_other_place():
 
 
 def test_the_options_without_a_value_are_those_of_the_table():
-    [listed] = re.findall(r"const SWITCHES = \[(.*?)\]", PROMPTS)
-    options = [*OPTIONS, *(option for each in COMMANDS.values() if each.prompt for option in each.options)]
-    assert set(re.findall("'(.*?)'", listed)) == {
-        flag for option in options if not option.metavar for flag in option.flags
-    }
+    commands = commands_on(Surface.MAGIC).values()
+    options = [*OPTIONS, *(option for each in commands for option in each.options)]
+    switches = {flag for option in options if not option.metavar for flag in option.flags}
+    assert {f"--{each}" for each in listed("SWITCHES")} == switches
+    assert switches.isdisjoint(flag for option in options if option.metavar for flag in option.flags)
 
 
-def test_the_commands_that_take_a_prompt_are_those_of_the_table():
-    assert [name for name, command in COMMANDS.items() if command.prompt] == ["compare"]
+def test_the_commands_are_those_of_the_table():
+    commands = commands_on(Surface.MAGIC)
+    assert [name for name, command in commands.items() if command.prompt] == ["compare"]
     assert "/^compare(" in PROMPTS
+    assert {"compare", *listed("COMMAND")} == {*commands}
+
+
+def listed(name):
+    """The words of the first alternatives of a regular expression of the sources."""
+    return re.findall(rf"const {name} =\s+/\^(?:--)?\((.*?)\)", PROMPTS)[0].split("|")
 
 
 def test_no_module_of_the_package_knows_the_extension():

@@ -285,7 +285,8 @@ def test_a_redirect_is_not_followed_and_not_quoted():
     assert str(error) == (
         "The base URL redirects to elsewhere.example; redirects are not followed.\n"
         "Set BELUGA_BASE_URL to the address that is meant."
-        " It may have been billed, so it was not sent again by itself."
+        " It may have been billed. It was not sent again automatically:"
+        " look at the service's usage page, then run it again."
     )
 
 

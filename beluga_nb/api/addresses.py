@@ -89,5 +89,5 @@ def _unsafe(url: str) -> InvalidResponseError:
     shown = re.sub("//[^/]*@", "//…@", url.partition("?")[0])
     return InvalidResponseError(
         f"The answer's picture lies at an address that is not fetched: {sanitize(shown, 120)}",
-        "Pictures come over https. It may have been billed; ask the service for response_format b64_json.",
+        "It may have been billed. Only https is fetched: ask for response_format b64_json.",
     )

@@ -20,7 +20,7 @@ from beluga_nb.api.states import FIELDS, is_under_way, states, with_spelt_names
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import SIGNATURES, is_of_another_format, is_picture, is_truncated, is_whole
 from beluga_nb.text import sanitize
-from beluga_nb.wire import Item, error_words, without_surrogates
+from beluga_nb.wire import NOT_SENT_AGAIN, Item, error_words, without_surrogates
 
 MOST_ITEMS = 64
 """Pictures of one answer that are read; the raw answer keeps the others."""
@@ -413,17 +413,13 @@ def _is_relative(text: str) -> bool:
 
 
 def _none_of_both() -> InvalidResponseError:
-    return InvalidResponseError(
-        "A picture in the answer has neither url nor b64_json.", "It may have been billed."
-    )
+    return InvalidResponseError("A picture in the answer has neither url nor b64_json.", NOT_SENT_AGAIN)
 
 
 def _nothing(body: bytes, reader: _Reader) -> InvalidResponseError:
     if reader.error:
         # Some gateways send status 200 before the service has answered.
-        error = InvalidResponseError(
-            f"The service answered with an error: {reader.error}", "It may have been billed."
-        )
+        error = InvalidResponseError(f"The service answered with an error: {reader.error}", NOT_SENT_AGAIN)
     elif reader.empty:
         error = InvalidResponseError(
             "The answer holds no picture.",
@@ -432,7 +428,7 @@ def _nothing(body: bytes, reader: _Reader) -> InvalidResponseError:
     elif reader.job:
         error = InvalidResponseError(
             f"The service has taken the request as job {reader.job}, and sent no picture.",
-            "It may have been billed; the service may still finish it.",
+            f"{NOT_SENT_AGAIN} The service may still finish it.",
         )
     else:
         start = sanitize(body[:200].decode(errors="replace"), 80)

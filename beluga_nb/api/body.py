@@ -12,6 +12,7 @@ from typing import Any
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import is_picture, is_whole
 from beluga_nb.text import sanitize
+from beluga_nb.wire import NOT_SENT_AGAIN
 
 BLANKS = b"\xef\xbb\xbf\r\n\t "
 """What may stand before the picture in a body: blanks, and a byte order mark."""
@@ -38,7 +39,7 @@ def inflated(content: bytes, encoding: str) -> bytes:
     if asked - _READABLE and not content[:1000].lstrip(BLANKS).startswith((_GZIP, *_PLAIN)):
         raise InvalidResponseError(
             f"The answer is in an encoding that was not asked for ({sanitize(encoding, 40)}).",
-            "It may have been billed.",
+            NOT_SENT_AGAIN,
         )
     asked &= _READABLE
     most = max(MOST_INFLATED, min(4 * MOST_INFLATED, 8 * len(content)))
@@ -77,7 +78,7 @@ def _member(content: bytes, at: int, inflater: zlib._Decompress, found: bytearra
             found += inflater.decompress(piece, 2**20)
             if len(found) > most:
                 raise InvalidResponseError(
-                    f"The answer inflates to more than {most // 2**20} MiB.", "It may have been billed."
+                    f"The answer inflates to more than {most // 2**20} MiB.", NOT_SENT_AGAIN
                 )
             piece = inflater.unconsumed_tail
     return at - len(inflater.unused_data)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from beluga_nb.api.body import end_of_string, has_more
 from beluga_nb.api.encoded import unescaped, with_numbers_encoded
 from beluga_nb.errors import InvalidResponseError
+from beluga_nb.wire import NOT_SENT_AGAIN
 
 MOST_PARTS = 200_000
 """Objects, lists, members and strings of one answer; no service that draws pictures sends as many."""
@@ -74,7 +75,7 @@ def as_utf_8(body: bytes) -> bytes:
 
 def _too_many() -> InvalidResponseError:
     return InvalidResponseError(
-        f"The answer has more than {MOST_PARTS:,} parts; it is not read.", "It may have been billed."
+        f"The answer has more than {MOST_PARTS:,} parts; it is not read.", NOT_SENT_AGAIN
     )
 
 

@@ -18,7 +18,7 @@ from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
 from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.images import is_truncated, is_whole
 from beluga_nb.text import sanitize
-from beluga_nb.wire import TRY_LATER
+from beluga_nb.wire import NOT_SENT_AGAIN, TRY_LATER
 
 ATTEMPTS = 3
 """How often a picture is fetched that does not arrive whole."""
@@ -101,7 +101,7 @@ class Download:
             address = picture_url(_next(address, location), self.base_url)
         raise InvalidResponseError(
             f"The answer's picture lies behind more than {REDIRECTS} redirects; it is not fetched.",
-            "It may have been billed; ask the service for response_format b64_json.",
+            "It may have been billed. Ask the service for response_format b64_json.",
         )
 
     async def _fetched(self, address: str) -> Response | EngineError:
@@ -139,7 +139,7 @@ class Download:
 
 def _not_fetched(address: str, cut: bytes, *, gone: bool) -> InvalidResponseError:
     if cut:
-        return InvalidImageError("The answer's picture is cut short.", "It may have been billed.", data=cut)
+        return InvalidImageError("The answer's picture is cut short.", NOT_SENT_AGAIN, data=cut)
     failed = InvalidResponseError(
         f"The picture was made but cannot be fetched from {sanitize(address.partition('?')[0], 120)}",
         "It has probably been billed. Ask again soon: the address is tried first, then another is bought."

@@ -15,6 +15,7 @@ import pybase64
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.images import is_picture, is_whole
 from beluga_nb.redaction import redact_bytes
+from beluga_nb.wire import NOT_SENT_AGAIN
 
 MOST_FOUND = 10_000
 """Places in a text that are looked at as possible pictures."""
@@ -39,7 +40,7 @@ def decoded(encoded: str | bytes | memoryview) -> bytes:
         found = next(encoded_within(text), None)
         if found is None:
             raise InvalidResponseError(
-                "A picture in the answer is damaged (its base64 does not decode).", "It may have been billed."
+                "A picture in the answer is damaged (its base64 does not decode).", NOT_SENT_AGAIN
             ) from None
         data = found
     return data if is_picture(data) else redact_bytes(data)  # other data may hold a key

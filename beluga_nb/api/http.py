@@ -34,7 +34,7 @@ from beluga_nb.result import (
     validate,
 )
 from beluga_nb.text import sanitize
-from beluga_nb.wire import ENGINE_HEADER, Item, models_from_json
+from beluga_nb.wire import ENGINE_HEADER, NOT_SENT_AGAIN, Item, models_from_json
 
 MOST_EXTRA = 8
 """How many pictures beyond those that were asked for are fetched."""
@@ -334,10 +334,10 @@ def _kept(path: Path) -> Response:
         reason = sanitize(str(error), 120)
     else:
         whole = path.suffix == spool.SUFFIX
-        broken = None if whole else InvalidResponseError("The answer broke off.", "It may have been billed.")
+        broken = None if whole else InvalidResponseError("The answer broke off.", NOT_SENT_AGAIN)
         return Response(status=status, headers=headers, content=content, broken=broken, kept=path)
     raise InvalidResponseError(
-        f"The kept answer cannot be read: {reason}", "It stays where it is, and may have been billed."
+        f"The kept answer cannot be read: {reason}", f"It stays where it is. {NOT_SENT_AGAIN}"
     )
 
 
@@ -412,5 +412,5 @@ def _answer(item: Item, make_preview: PreviewMaker | None = None) -> ImagePayloa
 def _too_few(arrived: int, wanted: int) -> EngineError:
     return InvalidResponseError(
         f"The service sent {arrived} of {wanted}.",
-        "The model may have declined the others; they may have been billed.",
+        f"The model may have declined the others. {NOT_SENT_AGAIN}",
     )

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from beluga_nb.api import tasks
 from beluga_nb.api.endpoint import App, Endpoint, Sleep
 from beluga_nb.api.http import Http
-from beluga_nb.api.tasks import NOT_BILLED, Task
+from beluga_nb.api.tasks import Task
 from beluga_nb.api.transport import Response
 from beluga_nb.errors import (
+    NOT_BILLED,
     APIStatusError,
     APITimeoutError,
     EngineError,
@@ -21,7 +22,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.request import Request
 from beluga_nb.result import Result
-from beluga_nb.wire import TRY_LATER
+from beluga_nb.wire import NOT_SENT_AGAIN, TRY_LATER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +82,13 @@ class Polled:
             raise task.error
         if task.state == "cancelled":
             raise APIStatusError(
-                f"The service cancelled task {name}.", NOT_BILLED, status=409, code="cancelled"
+                f"The service cancelled task {name}.",
+                f"{NOT_BILLED} Run it again for another task.",
+                status=409,
+                code="cancelled",
             )
         if not task.items:
-            raise InvalidResponseError(
-                f"Task {name} is completed and holds no picture.", "It may have been billed."
-            )
+            raise InvalidResponseError(f"Task {name} is completed and holds no picture.", NOT_SENT_AGAIN)
         engine = self.http.engine_of(reply)
         return await self.http.result(request, task.items, deadline, engine=engine, created=task.created)
 
@@ -111,7 +113,7 @@ class Polled:
     def _late(self, name: str) -> EngineError:
         return APITimeoutError(
             f"Task {name} was not ready within {self.endpoint.timeout:g} s.",
-            "It may have been billed, so it was not submitted again; the service may still finish it.",
+            f"{NOT_SENT_AGAIN} The service may still finish it.",
         )
 
 
@@ -150,6 +152,6 @@ def _refused(name: str, sent: Response | EngineError, before: EngineError | None
         return None
     return OutcomeUnknownError(
         f"Task {name} cannot be asked after: {error.message}",
-        "It was submitted and may have been billed, so it was not submitted again.",
+        NOT_SENT_AGAIN,
         status=502,
     )

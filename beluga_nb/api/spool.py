@@ -120,11 +120,11 @@ class Spool:
 
     def _write(self, *, all_of_it: bool = False) -> None:
         with self._lock:
-            block = b"".join(self._taken())
             if self._redacted is None:
-                self._settled += self._put(block)
+                for chunk in self._taken():
+                    self._settled += self._put(chunk)
                 return
-            self._settled += self._put(self._redacted.feed(block))
+            self._settled += self._put(self._redacted.feed(*self._taken()))
             if all_of_it:  # The tail in which a key may continue is written again when more comes.
                 self._put(copy.copy(self._redacted).finish())
 
@@ -133,7 +133,7 @@ class Spool:
             while True:
                 yield self._waiting.popleft()
 
-    def _put(self, block: bytes) -> int:
+    def _put(self, block: bytes | memoryview) -> int:
         """Write after what is settled, and nothing behind it; return how many bytes that were."""
         done = 0
         try:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from beluga_nb.api import answers
 from beluga_nb.api.states import State, is_under_way, states
-from beluga_nb.errors import DECLINED, EngineError, InvalidResponseError
+from beluga_nb.errors import DECLINED, NOT_BILLED, EngineError, InvalidResponseError
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json
-from beluga_nb.wire import Item, error_from_json, without_surrogates
+from beluga_nb.wire import NOT_SENT_AGAIN, Item, error_from_json, without_surrogates
 
-NOT_BILLED = "A task that fails is not billed."
+FAILED = f"{NOT_BILLED} Put the prompt in other words, or run it again."
 
 _ID = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,199}")  # it becomes part of a URL
 
@@ -58,7 +58,7 @@ def read(content: bytes) -> Task:
     fields = _unwrapped(_object(content))
     meant = [state for _, state in states(fields)]
     if not meant:
-        raise InvalidResponseError("A poll's answer has no status.", "It may have been billed.")
+        raise InvalidResponseError("A poll's answer has no status.", NOT_SENT_AGAIN)
     state: State = "pending" if is_under_way(fields) else next(filter(None, meant), "pending")
     created = fields.get("created")
     return Task(
@@ -99,7 +99,7 @@ def _items(result: object) -> Iterator[Item | InvalidResponseError]:
                     url=url, revised_prompt=without_surrogates(revised) if isinstance(revised, str) else None
                 )
             else:
-                yield InvalidResponseError("A picture of the task has no url.", "It may have been billed.")
+                yield InvalidResponseError("A picture of the task has no url.", NOT_SENT_AGAIN)
 
 
 def _read(content: bytes) -> tuple[Item | InvalidResponseError, ...]:
@@ -114,7 +114,7 @@ def _failure(fields: Mapping[str, object]) -> EngineError:
     details = error if isinstance(error, Mapping) else {"message": error or "The task failed."}
     body = json.dumps({"error": details}).encode()
     failure = error_from_json(_status(details), {}, body)
-    failure.hint, failure.outcome = NOT_BILLED, "refused"
+    failure.hint, failure.outcome = FAILED, "refused"
     return failure
 
 

@@ -410,7 +410,7 @@ class _Arrival:
             else "it is not kept"
         )
         return InvalidResponseError(
-            f"The answer is larger than {self.limit // 2**20} MiB; {kept}.", "It may have been billed."
+            f"The answer is larger than {self.limit // 2**20} MiB; {kept}.", NOT_SENT_AGAIN
         )
 
 

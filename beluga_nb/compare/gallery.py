@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from beluga_nb.compare.axes import AXIS_PARAMETERS
 from beluga_nb.compare.executors import IN_FLIGHT, Workers
@@ -21,7 +21,7 @@ from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import path_of
 from beluga_nb.redaction import redacted_bundle
 from beluga_nb.result import Bundle, Picture, Result
-from beluga_nb.signatures import named_methods
+from beluga_nb.signatures import named_methods, named_options
 from beluga_nb.store.votes import (
     LONGEST_REASON,
     LONGEST_VOTER,
@@ -51,6 +51,20 @@ _STOPPED = (
     "Run it again: only what has no score is measured.",
 )
 _READING = ("stopped; nothing was changed.", "Run it again: it begins anew.")
+
+
+class BallotOptions(TypedDict, total=False):
+    """Options of a voting page; what each of them means stands at `Evaluable.ballot`. None is left out."""
+
+    consent: str | None
+    port: int | None
+    host: str | None
+    voters: int | None
+    links: str | Path | None
+    each: int | None
+    repeats: int | None
+    close_after: int | None
+    close_at: datetime | str | None
 
 
 @named_methods
@@ -144,49 +158,27 @@ class Evaluable(ABC):
         contest = self._contest(workspace, by=by, question=question, criterion=criterion)
         return Booth(contest, voter=voter, repeats=repeats, seed=seed)
 
+    @named_options(BallotOptions)
     def ballot(
-        self,
-        *,
-        by: str = "model",
-        question: str = "",
-        criterion: str = "",
-        consent: str = "",
-        port: int = 0,
-        host: str | None = None,
-        voters: int | None = None,
-        links: str | Path = "ballot-links.csv",
-        each: int | None = None,
-        repeats: int = 0,
-        close_after: int | None = None,
-        close_at: datetime | str | None = None,
+        self, *, by: str = "model", question: str = "", criterion: str = "", **options: Unpack[BallotOptions]
     ) -> BallotPage | Ranking:
         """Serve the same booth as a web page, for voters without a notebook; its `url` is the link.
 
         Whoever opens it reads the `consent` text, and votes under a name or a code of their own. With
-        `voters`, each of so many voters has a secret link instead; `links` is the file that has them. A
-        `host`, the address of this machine for other machines, needs that; without one, only this machine
-        reaches the page. Each voter compares at most `each` pairs. The vote ends after `close_after` votes in
-        all, or at `close_at`, such as "2026-12-01T18:00". The page is served until `stop()`, or as long as
-        this process lives. In mode "replay" it is the ranking instead.
+        `voters`, each of so many voters has a secret link instead; the file of `links` has them,
+        "ballot-links.csv" by default. A `host`, the address of this machine for other machines, needs that;
+        without one, only this machine reaches the page. A free `port` is taken, unless one is named. Each
+        voter compares at most `each` pairs. The vote ends after `close_after` votes in all, or at `close_at`,
+        such as "2026-12-01T18:00". The page is served until `stop()`, or as long as this process lives. In
+        mode "replay" it is the ranking instead.
         """
         workspace, criterion = self._runner.workspace(), sanitize(criterion, LONGEST_VOTER)
         if not workspace.settings.may_ask:
             return self.ranking(by=by, criterion=criterion)
         from beluga_nb.show.ballot import open_ballot
 
-        return open_ballot(
-            self._contest(workspace, by=by, question=question, criterion=criterion),
-            folder=workspace.folder,
-            consent=consent,
-            port=port,
-            host=host,
-            voters=voters,
-            links=links,
-            each=each,
-            repeats=repeats,
-            close_after=close_after,
-            close_at=close_at,
-        )
+        contest = self._contest(workspace, by=by, question=question, criterion=criterion)
+        return open_ballot(contest, folder=workspace.folder, **options)
 
     def _contest(self, workspace: Workspace, *, by: str, question: str, criterion: str) -> Contest:
         if not workspace.settings.uses_store:

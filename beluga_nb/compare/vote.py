@@ -20,7 +20,7 @@ from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.request import check_text
 from beluga_nb.store.votes import ANSWERS, Exclusion, Vote
 
-NO_VOTES = "No votes yet: nothing can be said."
+NO_VOTES = "No votes yet: vote() asks you, and ballot() serves a page for others."
 SKIP = "skip"
 
 Labels = tuple[tuple[str, str], ...]

@@ -148,16 +148,19 @@ class Voting:
         """What the voter has compared and how consistently, in sentences that name no picture."""
         mine = [vote for vote in self.contest.cast() if vote.voter == self.voter]
         found = Votes(by=self.contest.by, rows=tuple(duels(mine, self.contest.pairs)))
-        sentences = [f"You have compared {plural(self.done, 'pair')}."]
+        pairs = len({frozenset(row.pictures) for row in found.rows})
+        sentences = [f"You compared {plural(pairs, 'pair')}."]
         if of := found.repeated.of:
-            sentences.append(
-                f"You answered {found.repeated.count} of {plural(of, 'repeated pair')} as before."
-            )
+            answered = f"you answered {found.repeated.count} as before."
+            sentences.append(f"Of {plural(of, 'pair')} that came again, {answered}")
         if of := found.intransitive.of:
             agree = of - found.intransitive.count
             sentences.append(f"In {agree} of {plural(of, 'set')} of three pictures, your answers agree.")
         if of := found.left.of:
-            sentences.append(f"You preferred the left picture {found.left.count} of {plural(of, 'time')}.")
+            sentences.append(
+                f"You preferred the first picture, on the left or above, in {found.left.count} of "
+                f"{plural(of, 'answer')}."
+            )
         return sentences
 
     @property

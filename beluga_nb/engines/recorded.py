@@ -83,15 +83,15 @@ class Recorded:
         except Exception as error:  # such as a thread that cannot be started
             failed = EngineError(
                 f"The call could not be written down ({type(error).__name__}: {sanitize(str(error), 120)}).",
-                "Nothing was sent or billed.",
+                "Nothing was sent or billed. Mend that, or restart the kernel, then run it again.",
             )
             failed.outcome = "not_sent"
             raise failed from error
 
     def _write_down(self, request: Request) -> _Call:
         store, provider, body = self.store, self.recorder.provider, self.digest(request)
-        excluding = self.recorder.others_under_way()
-        before = pending.repeatable(store, request, provider=provider, body=body, excluding=excluding)
+        others = self.recorder.under_way
+        before = pending.repeatable(store, request, provider=provider, body=body, excluding=others)
         if before:
             request = replace(request, idempotency_key=before.run)
         self.written.add(request.idempotency_key)

@@ -27,7 +27,8 @@ class Recorder:
     `preview` makes the small copy that goes into notebooks, where the engine has not made it already. It is
     made once and recorded, since encoders differ between machines. Where the store cannot be written,
     `notify` gets one line, and the pictures are passed on. `under_way` has the ids of the calls that this
-    process has written down and that have no end yet.
+    process has written down and that have no end yet: the holder of a claim knows that they are for other
+    requests, and need not read the journal's files of all of them.
     """
 
     def __init__(
@@ -45,14 +46,6 @@ class Recorder:
         self.under_way = set[str]() if under_way is None else under_way
         self._notify = notify
         self._notified: set[str] = set()
-
-    def others_under_way(self) -> set[str]:
-        """Return a copy of the ids of the calls that are under way.
-
-        The holder of a claim knows that they are for other requests. There may be hundreds, and each call
-        would read the journal's files of all others.
-        """
-        return set(self.under_way)
 
     def missing(self, request: Request) -> set[int]:
         """Return the samples of a request that are not recorded."""
@@ -169,7 +162,7 @@ class Recorder:
                 " another."
             )
         elif name:
-            error.hint = f"It may have been billed; its bytes are kept as {name}."
+            error.hint = f"It may have been billed. Its bytes are kept as {name}."
 
     def _keep(self, what: str, data: bytes, media_type: str | None = None) -> str:
         try:

@@ -101,8 +101,8 @@ class Recovering:
         missing = self.recorder.missing(request)
         if not missing:
             return []
-        store, excluding = self.recorder.store, self.recorder.others_under_way()
-        calls = pending.calls_for(store, request, provider=self.recorder.provider, excluding=excluding)
+        store, others = self.recorder.store, self.recorder.under_way
+        calls = pending.calls_for(store, request, provider=self.recorder.provider, excluding=others)
         return [call for call in calls if missing & set(call.request.samples)]
 
     def _left(self, call: Pending) -> list[Address | Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.utils.dir2 import get_real_method
 
-from beluga_nb.magics.verbatim import Verbatim
+from beluga_nb.magics.verbatim import Verbatim, with_body
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -19,13 +19,14 @@ _PICTURE = "beluga_nb.result.Picture"
 
 
 def register(shell: InteractiveShell) -> None:
-    """Add our magic, its completion, and the transformer that keeps prompts as they are typed."""
+    """Add our magic, its completion, and the transformers that keep prompts as they are typed."""
     from beluga_nb.magics import completer
     from beluga_nb.magics.registered import BelugaMagics
 
     unregister(shell)
     shell.register_magics(BelugaMagics(shell=shell, parent=shell))
     shell.input_transformer_manager.token_transformers.append(Verbatim)
+    shell.input_transformer_manager.line_transforms.append(with_body)
     completer.register(shell)
     if list not in (bundles := _mime_bundles(shell)):
         bundles.for_type(list, _results)
@@ -78,5 +79,6 @@ def unregister(shell: InteractiveShell) -> None:
         bundles.pop(list)
     if _PICTURE in bundles and bundles.lookup_by_type(_PICTURE) is _picture:
         bundles.pop(_PICTURE)
-    transformers = shell.input_transformer_manager.token_transformers
-    transformers[:] = [each for each in transformers if each is not Verbatim]
+    manager = shell.input_transformer_manager
+    for transformers in (manager.token_transformers, manager.line_transforms):
+        transformers[:] = [each for each in transformers if each not in (Verbatim, with_body)]

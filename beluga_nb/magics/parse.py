@@ -92,6 +92,8 @@ def parse(line: str, cell: str | None = None, *, fill: Fill = str) -> Call:
     >>> parse("-s 16:9 a cat -- really?").prompt
     'a cat -- really?'
     """
+    if line.strip() and cell is not None and not cell.strip():
+        cell = None  # A cell without a body is what its line says: %%beluga status buys no picture.
     quiet = cell is None and _is_silenced(line)
     if quiet:
         line = line.rstrip().removesuffix(";")
@@ -190,7 +192,10 @@ def _command(line: str) -> CommandCall | None:
 
 
 def _lacks_file(name: str) -> RequestError:
-    return RequestError(f"%beluga {name} takes one file.", "%beluga --help shows how it is named.")
+    takes = COMMANDS[name].words or COMMANDS[name].rest
+    assert takes is not None
+    example = Code(f"%beluga {name} study{takes.endings[0]}")
+    return RequestError(f"%beluga {name} takes one file.", Hint("For example: ", example))
 
 
 def _comparison(line: str, cell: str | None, fill: Fill) -> Comparison | None:
@@ -438,7 +443,7 @@ def _unquoted(value: str) -> str:
 
 
 def _prompt(rest: str, cell: str | None) -> str:
-    if cell is None or not cell.strip():
+    if cell is None:
         return rest
     if rest:
         raise RequestError(

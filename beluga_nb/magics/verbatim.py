@@ -1,17 +1,26 @@
 """A line's prompt reaches the magic as it was typed: a question mark, a blank or a backslash at its end too.
 
 IPython reads `%beluga a cat, really?` as a question about `really`, and drops blanks at the end of a line.
-This token transformer puts the call there before IPython does; `%beluga?` still asks for help.
+This token transformer puts the call there before IPython does; `%beluga?` still asks for help. And a cell
+without a body reaches the magic, too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from tokenize import DEDENT, INDENT, OP, TokenInfo
 from typing import Self
 
 _NAME = "beluga"
+_BODILESS = re.compile(rf"(get_ipython\(\)\.run_cell_magic\('{_NAME}', .*, )''\)\n")
+
+
+def with_body(lines: list[str]) -> list[str]:
+    """Return the lines of a cell; a `%%beluga` without a body, which IPython refuses, gets an empty line."""
+    call = _BODILESS.fullmatch(lines[0]) if len(lines) == 1 else None
+    return [f"{call[1]}'\\n')\n"] if call else lines
 
 
 class Verbatim:

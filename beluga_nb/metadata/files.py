@@ -106,7 +106,9 @@ def _bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise MetadataError(f"There is no file '{path.name}'.", f"Looked in {_folder(path)}.") from None
     except OSError as error:
-        raise MetadataError(f"'{path.name}' cannot be read: {error.strerror or error}.") from None
+        raise MetadataError(
+            f"'{path.name}' cannot be read: {error.strerror or error}.", "Give the name of a picture."
+        ) from None
 
 
 def _folder(path: Path) -> str:

@@ -78,8 +78,8 @@ def drawn(packet: bytes) -> str | None:
 
 
 def quoted(value: str) -> str:
-    """Return text as it stands in the quotes of an attribute."""
-    return escape(value)
+    """Return text as it stands in the quotes of an attribute, without what XML forbids."""
+    return escape(_NOT_XML.sub("", value))
 
 
 def _description(properties: Mapping[str, str], about: str) -> str:

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from beluga_nb.painter.figure import figures
 from beluga_nb.painter.lettering import covered
 from beluga_nb.painter.reading import Reading, Term, quoted, setting_kinds, table
 from beluga_nb.painter.register import Cover
-from beluga_nb.painter.scene import LAND, OUTDOORS, SATURATION, SCENERY, Actor, Scene
+from beluga_nb.painter.scene import LAND, OUTDOORS, Actor, Scene
 
 LEAST_SHARE = 0.0125
 """The least share of the register's map for a subject to be called drawn. The picture has finer or coarser
@@ -100,7 +101,7 @@ def _is_drawn(term: Term, scene: Scene, reading: Reading) -> bool:
         return False
     match term.tag:
         case "subject":
-            return term.value in SCENERY and _scenery(term.value, scene)
+            return _scenery(term.value, scene)
         case "setting":
             if term.value == "arctic":
                 return scene.kind in (*LAND, "coast", "underwater")
@@ -112,7 +113,7 @@ def _is_drawn(term: Term, scene: Scene, reading: Reading) -> bool:
         case "medium":
             return term.value == scene.medium != "photo"
         case "mood":
-            return term.value in SATURATION or _mood(term.value, scene)
+            return _mood(term.value, scene)
         case "camera":
             shot = term.value in table("lexicon.toml", "shot")
             return shot or (term.value == "portrait" and scene.kind == "portrait")
@@ -122,26 +123,15 @@ def _is_drawn(term: Term, scene: Scene, reading: Reading) -> bool:
 
 
 def _scenery(subject: str, scene: Scene) -> bool:
-    match subject:
-        case "mountain":
-            return scene.kind == "mountain"
-        case "skyline":
-            return scene.kind == "city"
-        case "planet":
-            return scene.kind == "space"
-        case "moon":
-            return scene.kind in OUTDOORS and (
-                scene.subject == "moon" or (scene.night and scene.weather == "clear")
-            )
-    return scene.kind in OUTDOORS and (
-        scene.subject == "sun" or (not scene.night and scene.weather == "clear")
-    )
+    """Return whether a part of the place shows; the sun and the moon do in a clear sky."""
+    if subject in ("sun", "moon"):
+        seen = scene.weather == "clear" and scene.night == (subject == "moon")
+        return scene.kind in OUTDOORS and (seen or scene.subject == subject)
+    return figures()[subject].stance == "scenery" and scene.kind == figures()[subject].kind
 
 
 def _mood(mood: str, scene: Scene) -> bool:
     if mood == "aurora":
         return scene.kind in OUTDOORS and scene.weather == "clear"
-    return (mood, scene.kind) in {
-        *(("neon-lit", "city"), ("futuristic", "city"), ("renaissance", "portrait")),
-        *(("tech", "portrait"), ("dark", "studio"), ("bearded", "portrait")),
-    }
+    is_seen = table("lexicon.toml", "shown").get(mood) == scene.kind
+    return is_seen or mood in table("lexicon.toml", "saturation")

@@ -9,9 +9,6 @@ from PIL import ImageColor
 RGB = tuple[int, int, int]
 Tone = Callable[[RGB], RGB]
 
-WHITE: RGB = (255, 255, 255)
-BLACK: RGB = (0, 0, 0)
-
 
 @cache
 def rgb(text: str) -> RGB:

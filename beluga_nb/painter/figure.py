@@ -25,7 +25,7 @@ FOLDER = "BELUGA_FIGURES"
 """The environment variable that names a folder of your own figures."""
 BUILT_IN = Path(__file__).parent / "figures"
 ENGLISH, *_ = LANGUAGES = ("words", "de", "fr", "es", "zh", "ja")
-STANCES = ("ground", "floor", "air", "float", "sea", "bust")
+STANCES = ("ground", "floor", "air", "float", "sea", "bust", "scenery")
 KINDS = (
     *("landscape", "forest", "mountain", "desert", "beach", "coast", "lake", "garden", "city"),
     *("underwater", "studio", "room", "space", "portrait"),
@@ -38,28 +38,13 @@ class FigureError(SettingsError):
 
 @dataclass(frozen=True, slots=True)
 class Coat:
-    """A colour with its lit and shaded sides, an accent, whether lamps are on, moods, a random stream."""
+    """A figure's own colour, an accent, whether lamps are on, moods, a random stream."""
 
     base: RGB
     accent: RGB
     night: bool
     moods: tuple[str, ...]
     stream: Stream
-
-    @property
-    def lit(self) -> RGB:
-        """Return the sunny side; black stays black there."""
-        return light(self.base, min(0.34, 0.14 + 0.6 * brightness(self.base)))
-
-    @property
-    def shade(self) -> RGB:
-        """Return the shady side."""
-        return dark(self.base, 0.38)
-
-    @property
-    def deep(self) -> RGB:
-        """Return the darkest folds."""
-        return dark(self.base, 0.66)
 
 
 Paint = Callable[[Coat], RGB]
@@ -168,15 +153,17 @@ class Gallery(Mapping[str, Figure]):
         """Return how many figures there are."""
         return len(self._paths)
 
-    def words(self) -> list[tuple[str, str, str]]:
-        """Return (language, word, name) for the names and then for all words of all figures."""
-        found = [(ENGLISH, name.replace("-", " "), name) for name in self._paths]
+    def words(self) -> Iterator[tuple[str, list[str], str]]:
+        """Yield (language, words, name) of all figures, first those that are the names themselves."""
+        yield from ((ENGLISH, [name.replace("-", " ")], name) for name in self._paths)
         for name, path in self._paths.items():
             entries = _header_of(path)
             for language in LANGUAGES:
-                listed = str(entries.get(language, "")).lower().split(",")
-                found += [(language, word, name) for word in map(str.strip, listed) if word]
-        return found
+                # A prompt is read without its hyphens and apostrophes.
+                listed = str(entries.get(language, "")).lower()
+                for sign in "-'’":
+                    listed = listed.replace(sign, " ")
+                yield language, [word.strip() for word in listed.split(",") if word], name
 
 
 def figures(environ: Mapping[str, str] = os.environ) -> Gallery:
@@ -317,19 +304,8 @@ def _numbers(text: str) -> list[Floats]:
 
 
 KEYS = (
-    "fill",
-    "across",
-    "soft",
-    "alpha",
-    "within",
-    "name",
-    "ink",
-    "when",
-    "joint",
-    "mirror",
-    "repeat",
-    "spin",
-    "widths",
+    *("fill", "across", "soft", "alpha", "within", "name", "ink", "when", "joint", "mirror"),
+    *("repeat", "spin", "widths"),
 )
 
 
@@ -418,9 +394,10 @@ GREY: RGB = (196, 194, 192)
 HAIRS: tuple[RGB, ...] = ((44, 28, 24), (74, 46, 30), (22, 20, 28), (132, 78, 42))
 ROLES: Mapping[str, Paint] = {
     "base": lambda coat: coat.base,
-    "lit": lambda coat: coat.lit,
-    "shade": lambda coat: coat.shade,
-    "deep": lambda coat: coat.deep,
+    # The sunny side: black stays black there.
+    "lit": lambda coat: light(coat.base, min(0.34, 0.14 + 0.6 * brightness(coat.base))),
+    "shade": lambda coat: dark(coat.base, 0.38),
+    "deep": lambda coat: dark(coat.base, 0.66),
     "accent": lambda coat: coat.accent,
     "skin": lambda coat: coat.stream.pick("skin", SKINS),
     "hair": lambda coat: GREY if "aged" in coat.moods else coat.stream.pick("hair", HAIRS),
@@ -438,30 +415,6 @@ NAMED: Mapping[str, RGB] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """A paint that is the same in every coat."""
-
-    colour: RGB
-
-    def __call__(self, _coat: Coat) -> RGB:
-        """Return it."""
-        return self.colour
-
-
-@dataclass(frozen=True, slots=True)
-class Varied:
-    """A paint that is lighter or darker than another."""
-
-    paint: Paint
-    change: float
-
-    def __call__(self, coat: Coat) -> RGB:
-        """Return it in a coat."""
-        colour = self.paint(coat)
-        return light(colour, self.change) if self.change > 0 else dark(colour, -self.change)
-
-
 TOKEN = re.compile(r"(#[0-9a-fA-F]{6}|[a-z]+)([+-](?:\d+(?:\.\d+)?|\.\d+))?")
 
 
@@ -473,18 +426,12 @@ def paint_of(token: str) -> Paint:
     (123, 93, 63)
     """
     found = TOKEN.fullmatch(token)
-    if not found:
+    name, change = (found[1], float(found[2] or 0)) if found else ("", 0.0)
+    colour = NAMED.get(name) or (rgb(name) if name.startswith("#") or name in ImageColor.colormap else None)
+    if not colour and name not in ROLES:
         raise ValueError(f"{token!r} is no colour. Write base, lit, shade, deep, a CSS name or #rrggbb.")
-    name, change = found[1], float(found[2] or 0)
-    if name in ROLES:
-        role: Paint = ROLES[name]
-    else:
-        colour = NAMED[name] if name in NAMED else rgb(name if name[0] == "#" else _css(name))
-        role = Fixed(colour)
-    return Varied(role, change) if change else role
-
-
-def _css(name: str) -> str:
-    if name not in ImageColor.colormap:
-        raise ValueError(f"{name!r} is no colour. Write base, lit, shade, deep, a CSS name or #rrggbb.")
-    return name
+    paint: Paint = (lambda _: colour) if colour else ROLES[name]
+    if not change:
+        return paint
+    changed = light if change > 0 else dark
+    return lambda coat: changed(paint(coat), abs(change))

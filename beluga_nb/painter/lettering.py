@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from PIL import Image, ImageDraw, ImageFont
 
 from beluga_nb.painter.colour import RGB
-from beluga_nb.painter.marks import Sheet, flat, lay
+from beluga_nb.painter.marks import Sheet
 
 MEASURE = 100  # pixels at which text is measured
 LEADING = 1.08  # from line to line, of the size
@@ -129,7 +129,7 @@ class Lettering:
         )
         if shown[0] < shown[2] and shown[1] < shown[3]:
             part = mask.crop((shown[0] - left, shown[1] - top, shown[2] - left, shown[3] - top))
-            lay(sheet.image, flat(sheet.tone(self.colour)), shown, part)
+            sheet.lay(self.colour, shown, part)
 
     def _characters(self, pixels: int) -> Iterator[tuple[str, str, float]]:
         """Yield each letter, its accents, and how far to the right it stands."""

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from beluga_nb.painter.colour import RGB, Tone, brightness, mix, rgb
-from beluga_nb.painter.reading import table
+from beluga_nb.painter.reading import table, texts
 from beluga_nb.painter.stream import Stream, seed_of
 
 
@@ -39,30 +39,13 @@ class Look:
     band: float = 0.0
 
 
-# Where the look of a model without a description may lie.
-RANGES = {
-    "contrast": (0.9, 1.3),
-    "saturation": (0.7, 1.35),
-    "warmth": (-0.6, 0.6),
-    "gamma": (0.82, 1.15),
-    "lift": (0.0, 0.12),
-    "zoom": (0.88, 1.12),
-    "side": (-0.25, 0.25),
-    "sun": (-0.8, 0.8),
-    "rise": (-0.06, 0.06),
-    "turn": (-18.0, 18.0),
-    "layers": (3.0, 5.0),
-    "vignette": (0.0, 0.35),
-}
-
-
 @cache
 def look_of(model: str) -> Look:
     """Return the look of a model; one without a description gets one from its name."""
-    known = table("looks.toml")
-    if model not in known:
+    if model not in table("looks.toml"):
         stream = Stream(seed_of("look", model))
-        return Look(**{name: stream.one(name, *reach) for name, reach in RANGES.items()})  # type: ignore[arg-type]
+        ranges = {name: texts(reach) for name, reach in table("looks.toml", "ranges").items()}
+        return Look(**{name: stream.one(name, *map(float, reach)) for name, reach in ranges.items()})  # type: ignore[arg-type]
     entry = table("looks.toml", model)
     kinds = {f.name: f.type for f in fields(Look)}
     return Look(**{k: str(v) if kinds[k] is str else float(str(v)) for k, v in entry.items()})  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """Marks: values that describe shapes. Layers return marks; a sheet draws them in order."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Protocol
@@ -43,19 +43,9 @@ class Sheet:
         y1 = min(self.image.height, int(bottom * self.unit) + 1)
         return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
-
-# Returns the paint for a part of the box that a mask covers.
-Paint = Callable[[Box], Image.Image]
-
-
-def flat(colour: RGB) -> Paint:
-    """Return paint of one colour, as a picture: Pillow is slower with the bare colour."""
-    return lambda part: Image.new("RGB", (part[2] - part[0], part[3] - part[1]), colour)
-
-
-def lay(image: Image.Image, paint: Paint, box: Box, mask: Image.Image) -> None:
-    """Paste paint through a mask."""
-    image.paste(paint((0, 0, *mask.size)), box, mask)
+    def lay(self, colour: RGB, box: Box, mask: Image.Image) -> None:
+        """Paint a colour through a mask, as a picture: Pillow is slower with the bare colour."""
+        self.image.paste(Image.new("RGB", mask.size, self.tone(colour)), box, mask)
 
 
 class Mark(Protocol):
@@ -101,7 +91,6 @@ class Wash:
         sheet.image.paste(column.resize((box[2], box[3] - box[1]), Image.Resampling.NEAREST), (0, box[1]))
 
 
-DEEP = 90  # rows of land without an edge from which leaving out its mask pays
 WIDE = 120  # pixels over which a light fades so slowly that its mask may be coarse
 
 
@@ -143,7 +132,7 @@ class Glow:
             mask = in_fours(disc, size, part)
         else:
             mask = disc.resize(size, Image.Resampling.BILINEAR, box=part)
-        lay(sheet.image, flat(sheet.tone(self.colour)), box, mask)
+        sheet.lay(self.colour, box, mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +158,7 @@ class Mist:
         cells = self.cells[0] * size[0] / sheet.unit, self.cells[1] * size[1] / sheet.unit
         clouds = fbm(self.stream, small, cells).point(self._table())
         mask = in_fours(ImageChops.multiply(clouds, _band(small)), size)
-        lay(sheet.image, flat(sheet.tone(self.colour)), box, mask)
+        sheet.lay(self.colour, box, mask)
 
     def _table(self) -> list[int]:
         rise = np.clip((np.arange(256) / 255 - self.threshold) / self.edge, 0, 1)
@@ -231,7 +220,6 @@ class Panes:
 
     boxes: Floats
     colour: RGB
-    alpha: float = 1.0
 
     def put(self, sheet: Sheet) -> None:
         """Fill them."""
@@ -240,17 +228,7 @@ class Panes:
         edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:] - 1)
         colour = sheet.tone(self.colour)
         for pane in edges.tolist():
-            if self.alpha < 1:
-                self._shade(sheet.image, pane, colour)
-            else:
-                draw.rectangle(pane, colour)
-
-    def _shade(self, image: Image.Image, pane: Sequence[int], colour: RGB) -> None:
-        left, top = max(0, pane[0]), max(0, pane[1])
-        right, bottom = min(image.width, pane[2] + 1), min(image.height, pane[3] + 1)
-        if left < right and top < bottom:
-            part = image.crop((left, top, right, bottom))
-            image.paste(Image.blend(part, Image.new("RGB", part.size, colour), self.alpha), (left, top))
+            draw.rectangle(pane, colour)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -277,36 +255,21 @@ class Shape:
         drawn_with_pen = self.ink and not self.soft and self.alpha > 0.8
         if sheet.pen and drawn_with_pen:
             # Under the fill: where outlines overlap, only the rim of their union shows.
-            lay(sheet.image, flat(sheet.tone(sheet.pen.colour)), box, self._contour(sheet, box, sheet.pen))
+            sheet.lay(sheet.pen.colour, box, self._contour(sheet, box, sheet.pen))
         elif self._scattered(sheet, box):
             self._scatter(sheet)
             return
-        box, bottom = self._split(sheet, box, ends)
-        mask, paint = self._mask(sheet, box), self._paint(sheet, (*box[:3], bottom or box[3]), ends)
-        lay(sheet.image, paint, box, mask)
-        if bottom and mask.getpixel((0, mask.height - 1)) == 255:
-            land = (0, box[3] - box[1], box[2] - box[0], bottom - box[1])
-            sheet.image.paste(paint(land), (box[0], box[3]))
+        mask = self._mask(sheet, box)
+        if len(self.fill) == 1:
+            sheet.lay(self.fill[0], box, mask)
+        else:
+            sheet.image.paste(self._gradient(sheet, box, ends), box, mask)
 
     def ends(self) -> tuple[float, float, float, float]:
         """Return left, top, right, bottom."""
         points = np.concatenate(self.outlines).T.copy()  # NumPy is slow along a short axis
         (left, top), (right, bottom) = points.min(axis=1).tolist(), points.max(axis=1).tolist()
         return left, top, right, bottom
-
-    def _split(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> tuple[Box, int]:
-        """Return the part of the box that has edges, and where the land below it ends: 0 if there is none."""
-        height = sheet.image.height
-        if self.soft or self.within or self.alpha < 1 or len(self.outlines) > 1 or box[3] < height:
-            return box, 0
-        if ends[0] > 0 or ends[2] * sheet.unit < sheet.image.width or box[3] - box[1] < 2 * DEEP:
-            return box, 0
-        a = self.outlines[0] * sheet.unit
-        b = np.roll(a, -1, axis=0)
-        low, high = np.minimum(a, b), np.maximum(a, b)
-        seen = (high[:, 0] >= 0) & (low[:, 0] <= sheet.image.width) & (low[:, 1] <= height)
-        row = int(high[seen, 1].max(initial=0.0)) + 3
-        return ((*box[:3], row), height) if box[1] < row < height - DEEP else (box, 0)
 
     def _scattered(self, sheet: Sheet, box: Box) -> bool:
         """Return whether this is many small equal things, far apart, in one colour: drops, flakes, stars."""
@@ -351,21 +314,15 @@ class Shape:
             mask = ImageChops.multiply(mask, _hard_mask(self.within, sheet, box, _grain(sheet, box)))
         return mask
 
-    def _paint(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> Paint:
-        if len(self.fill) == 1:
-            return flat(sheet.tone(self.fill[0]))
+    def _gradient(self, sheet: Sheet, box: Box, ends: tuple[float, float, float, float]) -> Image.Image:
         first, last = (0, 2) if self.across else (1, 3)
         strip = _strip(tuple(sheet.tone(c) for c in self.fill), self.across)
         steps = STEPS / max((ends[last] - ends[first]) * sheet.unit, 1e-9)
         start = STEPS + (box[first] - ends[first] * sheet.unit) * steps
-
-        def paint(part: Box) -> Image.Image:
-            low = min(max(start + part[first] * steps, 0.0), 3 * STEPS - 1.0)
-            high = min(max(start + part[last] * steps, low + 1e-3), 3.0 * STEPS)
-            piece = (low, 0, high, 1) if self.across else (0, low, 1, high)
-            return strip.resize((part[2] - part[0], part[3] - part[1]), Image.Resampling.NEAREST, box=piece)
-
-        return paint
+        low = min(max(start, 0.0), 3 * STEPS - 1.0)
+        high = min(max(start + (box[last] - box[first]) * steps, low + 1e-3), 3.0 * STEPS)
+        piece = (low, 0, high, 1) if self.across else (0, low, 1, high)
+        return strip.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.NEAREST, box=piece)
 
     def _contour(self, sheet: Sheet, box: Box, pen: Pen) -> Image.Image:
         grain = sheet.grain
@@ -416,21 +373,6 @@ def _soft_mask(outlines: Iterable[Outline], sheet: Sheet, box: Box, blur: float,
         return in_fours(mask, size)
     smooth = Image.Resampling.BICUBIC if sheet.grain > 2 else Image.Resampling.BILINEAR
     return mask.resize(size, smooth)
-
-
-def shape(
-    outlines: Outline | Sequence[Outline],
-    *fill: RGB,
-    across: bool = False,
-    soft: float = 0.0,
-    alpha: float = 1.0,
-    within: Outline | None = None,
-    ink: bool = True,
-) -> Shape:
-    """Return a shape; one colour fills it flat, several make a gradient."""
-    many = (outlines,) if isinstance(outlines, np.ndarray) else tuple(outlines)
-    inside = () if within is None else (within,)
-    return Shape(many, fill, across, soft, alpha, inside, ink)
 
 
 def placed(

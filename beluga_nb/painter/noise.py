@@ -6,18 +6,14 @@ from PIL import Image
 from beluga_nb.painter.stream import Floats, Stream
 
 
-def lattice(stream: Stream, label: str, columns: int, rows: int) -> Image.Image:
-    """Return a small grey picture of random values."""
-    values = stream.many(label, columns * rows, 0, 255).astype(np.uint8)
-    return Image.fromarray(values.reshape(rows, columns))
-
-
 def fbm(stream: Stream, size: tuple[int, int], cells: tuple[float, float], octaves: int = 4) -> Image.Image:
     """Return grey clouds; cells says how many lumps lie across and down."""
     total = Image.new("L", size, 128)
     for octave in range(octaves - 1, -1, -1):  # the coarsest last: each blend halves what came before
-        columns, rows = (max(2, round(c * 2**octave) + 1) for c in cells)
-        layer = lattice(stream, f"octave{octave}", min(columns, size[0] + 2), min(rows, size[1] + 2))
+        lumps = (max(2, round(c * 2**octave) + 1) for c in cells)
+        columns, rows = (min(n, most + 2) for n, most in zip(lumps, size, strict=True))
+        values = stream.many(f"octave{octave}", columns * rows, 0, 255).astype(np.uint8)
+        layer = Image.fromarray(values.reshape(rows, columns))
         total = Image.blend(total, layer.resize(size, Image.Resampling.BICUBIC), 0.52)
     return total
 

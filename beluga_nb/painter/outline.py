@@ -40,11 +40,6 @@ def curve(points: Points, *, closed: bool = True, steps: int = 8) -> Outline:
     return dense if closed else np.concatenate([dense, p[-1:]])
 
 
-def ellipse(x: float, y: float, rx: float, ry: float, tilt: float = 0.0, n: int = 36) -> Outline:
-    """Return an ellipse; tilt in degrees."""
-    return moved(turned(_circle(n) * (rx, ry), tilt), x, y)
-
-
 def ellipses(
     x: Floats, y: Floats, rx: Floats | float, ry: Floats | float, tilt: Floats | None = None, n: int = 10
 ) -> list[Outline]:

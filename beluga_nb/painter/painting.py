@@ -12,26 +12,25 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo, putchunk
 
+from beluga_nb.metadata.png import SIGNATURE
 from beluga_nb.metadata.xmp import DRAWN, quoted
 from beluga_nb.painter.account import Account, account_of
 from beluga_nb.painter.finish import developed, framed, window
-from beluga_nb.painter.layers import Frame, marks
+from beluga_nb.painter.layers.scenery import marks
 from beluga_nb.painter.look import Look, look_of, tone_of
 from beluga_nb.painter.marks import Sheet, cover, simplified
 from beluga_nb.painter.media import PAINTED_LAST, PENS, easel, enlarged, rendered
-from beluga_nb.painter.reading import read
+from beluga_nb.painter.reading import read, table
 from beluga_nb.painter.register import Register
-from beluga_nb.painter.scene import SATURATION, Scene, staged
+from beluga_nb.painter.scene import Frame, Scene, staged
 from beluga_nb.painter.stream import seed_of
 
 VERSION = 2
 TAG = "preview"
 SOFTWARE = "beluga_nb procedural painter"
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RGB_HEADER = 8, 2, 0, 0, 0  # bits per channel, colour type, compression, filter method, no interlace
 UP = 2
 """The PNG filter that stores each row as its difference from the row above."""
-NOT_IN_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(55296, 57344), 65534, 65535))
 LOSSY: Mapping[str, tuple[str, int]] = {"image/jpeg": ("JPEG", 90), "image/webp": ("WEBP", 80)}
 # IPTC's word for a picture that a program drew without a trained model.
 SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
@@ -61,8 +60,7 @@ class Painting:
     @property
     def xmp(self) -> str:
         """Return the packet that says how the picture was made and what it shows."""
-        lists = (self.account.drawn, self.account.ignored)
-        words = [", ".join(each).translate(NOT_IN_XML) for each in lists]
+        words = [", ".join(each) for each in (self.account.drawn, self.account.ignored)]
         return XMP % tuple(quoted(text) for text in (json.dumps(self.drawn), *words))
 
     @property
@@ -91,7 +89,7 @@ class Painting:
         info.add_text("Description", self.revised_prompt)
         info.add_text("Software", SOFTWARE)
         info.add_itxt("XML:com.adobe.xmp", self.xmp)  # Pillow has no xmp= for PNG
-        out.write(PNG_SIGNATURE)
+        out.write(SIGNATURE)
         putchunk(out, b"IHDR", pack(">2I5B", *self.image.size, *RGB_HEADER))
         for chunk in info.chunks:
             putchunk(out, *chunk[:2])
@@ -181,7 +179,8 @@ def drawn(
 
 
 def _mood_saturation(moods: Sequence[str]) -> float:
-    return prod(SATURATION.get(mood, 1.0) for mood in moods)
+    factors = table("lexicon.toml", "saturation")
+    return prod(float(str(factors.get(mood, 1))) for mood in moods)
 
 
 def tagged(image: Image.Image) -> Image.Image:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -10,7 +10,7 @@ from importlib.resources import files
 from PIL import ImageColor
 
 from beluga_nb.painter.colour import RGB, rgb
-from beluga_nb.painter.figure import ENGLISH, Figure, figures
+from beluga_nb.painter.figure import ENGLISH, figures
 
 WORDS_READ = 400  # a prompt may have 32,000 characters, and its first words describe the picture
 
@@ -26,16 +26,6 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectEntry:
-    """What the lexicon says of a subject."""
-
-    kind: str
-    stance: str
-    size: float
-    colour: RGB
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """The terms of a prompt in order."""
 
@@ -46,9 +36,13 @@ class Reading:
         """Return the terms with one of the tags, negated ones left out."""
         return tuple(t for t in self.terms if t.tag in tags and not t.absent)
 
+    def values(self, *tags: str) -> tuple[str, ...]:
+        """Return what the terms with one of the tags mean, each once."""
+        return tuple(dict.fromkeys(t.value for t in self.all(*tags)))
+
     def first(self, tag: str) -> str | None:
         """Return the first value of a tag, or None."""
-        return next((t.value for t in self.all(tag)), None)
+        return next(iter(self.values(tag)), None)
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -86,36 +80,6 @@ def _phrases(value: object) -> list[str]:
 
 
 @cache
-def _own_subjects() -> Mapping[str, SubjectEntry]:
-    entries = {name: table("lexicon.toml", "subject", name) for name in table("lexicon.toml", "subject")}
-    return {
-        name: SubjectEntry(str(e["kind"]), str(e["stance"]), float(str(e["size"])), rgb(str(e["colour"])))
-        for name, e in entries.items()
-    }
-
-
-class Subjects(Mapping[str, SubjectEntry | Figure]):
-    """The subjects of the lexicon, and the figures, whose headers are read when they are asked for."""
-
-    def __getitem__(self, name: str) -> SubjectEntry | Figure:
-        """Return where a subject lives, how it stands, its size and its colour."""
-        return _own_subjects()[name] if name in _own_subjects() else figures()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Return the names."""
-        return iter((*_own_subjects(), *figures()))
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(_own_subjects()) + len(figures())
-
-
-def subjects() -> Subjects:
-    """Return all that a picture can be of."""
-    return Subjects()
-
-
-@cache
 def setting_kinds() -> Mapping[str, str]:
     """Return the scene kind of each setting that decides one."""
     names = table("lexicon.toml", "setting")
@@ -123,51 +87,60 @@ def setting_kinds() -> Mapping[str, str]:
     return {name: str(entry["kind"]) for name, entry in entries.items() if "kind" in entry}
 
 
-def _entries() -> Iterator[tuple[str, str, str]]:
-    """Yield (phrase, tag, value); a later one wins."""
-    spoken = figures().words()
+Entries = Iterator[tuple[Sequence[str], str, str]]
+"""Phrases, their tag, and what they mean."""
+
+
+def _entries() -> Entries:
+    """Yield what is known, in six languages; a later entry wins."""
+    spoken = list(figures().words())
     yield from _foreign_entries()
-    yield from ((word, "subject", name) for language, word, name in spoken if language != ENGLISH)
+    yield from ((words, "subject", name) for language, words, name in spoken if language != ENGLISH)
     # English, which the lexicon is made for, wins where a word means something else in another language.
-    yield from ((name, "colour", name) for name in ImageColor.colormap)
-    yield from ((name, "colour", name) for name in table("lexicon.toml", "colour"))
+    yield from (
+        ((name,), "colour", name) for name in (*ImageColor.colormap, *table("lexicon.toml", "colour"))
+    )
     for tag in ("noise", "glue", "negation"):
-        yield from ((word, tag, word) for word in _phrases(table("lexicon.toml", tag)["words"]))
+        yield _phrases(table("lexicon.toml", tag)["words"]), tag, tag
     for tag in ("camera", "mood", "medium", "weather", "time", "count"):
-        for value, words in table("lexicon.toml", tag).items():
-            yield from ((word, tag, value) for word in _phrases(words))
-    yield from ((word, "subject", name) for language, word, name in spoken if language == ENGLISH)
-    for tag in ("relation", "material", "setting", "subject"):
-        for value in table("lexicon.toml", tag):
-            words = _phrases(table("lexicon.toml", tag, value)["words"])
-            yield from ((word, tag, value) for word in words)
+        yield from ((_phrases(words), tag, value) for value, words in table("lexicon.toml", tag).items())
+    yield from _listed("setting")
+    yield from ((words, "subject", name) for language, words, name in spoken if language == ENGLISH)
+    yield from _listed("relation")
+    yield from _listed("material")
+
+
+def _listed(tag: str) -> Entries:
+    for value in table("lexicon.toml", tag):
+        yield _phrases(table("lexicon.toml", tag, value)["words"]), tag, value
 
 
 @cache
 def following_colours() -> frozenset[str]:
-    """Return the French and Spanish colours, which follow their noun."""
-    specs = [str(spec).split(" / ") for spec in table("words.toml", "colour").values()]
-    return frozenset(
-        word for _, french, spanish, *_ in specs for word in (*french.split(", "), *spanish.split(", "))
-    )
+    """Return the French and Spanish colours and all materials but the Asian ones: they follow their noun."""
+    colours = [str(spec).split(" / ")[1:3] for spec in table("words.toml", "colour").values()]
+    materials = [str(spec).split(" / ")[:3] for spec in table("words.toml", "material").values()]
+    return frozenset(word for each in (*colours, *materials) for words in each for word in words.split(", "))
 
 
-def _foreign_entries() -> Iterator[tuple[str, str, str]]:
+def _foreign_entries() -> Entries:
     for tag in table("words.toml"):
         for value, spec in table("words.toml", tag).items():
-            german, *others = str(spec).split(" / ")
+            german, *others = str(spec).replace("-", "").split(" / ")
             endings = ("", *(("e", "er", "es", "en", "em") if tag == "colour" else ()))
-            words = [word + ending for word in german.split(", ") for ending in endings]
-            words += [word for each in others for word in each.split(", ")]
-            yield from ((word, tag, value) for word in words if word != "-")
+            yield [word + ending for word in german.split(", ") for ending in endings if word], tag, value
+            yield from ((words.split(", "), tag, value) for words in others if words)
 
 
 @cache
 def lexicon() -> Mapping[str, tuple[tuple[str, str], ...]]:
     """Return phrase -> its meanings, the likeliest first."""
     found: dict[str, tuple[tuple[str, str], ...]] = {}
-    for phrase, tag, value in _entries():
-        found[phrase] = ((tag, value), *found.get(phrase, ()))
+    for phrases, tag, value in _entries():
+        # Most phrases share one object with the others of their entry: thousands of new ones take longer.
+        only = ((tag, value),)
+        for phrase in phrases:
+            found[phrase] = (*only, *found[phrase]) if phrase in found else only
     return found
 
 
@@ -293,7 +266,7 @@ def colour_of(term: Term) -> RGB:
 def shot_of(reading: Reading) -> tuple[float, float]:
     """Return what the camera words do: a factor of the zoom, and how much lower the horizon lies."""
     shots, zoom, rise = table("lexicon.toml", "shot"), 1.0, 0.0
-    for word in dict.fromkeys(t.value for t in reading.all("camera")):
+    for word in reading.values("camera"):
         if word in shots:
             closer, lower = (float(v) for v in texts(shots[word]))
             zoom, rise = zoom * closer, rise + lower

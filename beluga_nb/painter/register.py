@@ -51,7 +51,7 @@ class Register:
             elif anyone and isinstance(mark, Wash | Mirror):
                 top = mark.top if isinstance(mark, Wash) else mark.y
                 draw.rectangle((0, top * UNIT, self._map.width, mark.bottom * UNIT), 0)
-            elif anyone and isinstance(mark, Panes) and mark.alpha == 1:
+            elif anyone and isinstance(mark, Panes):
                 for left, top, right, bottom in mark.boxes.tolist():
                     draw.rectangle((left * UNIT, top * UNIT, right * UNIT, bottom * UNIT), 0)
 

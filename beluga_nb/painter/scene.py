@@ -16,7 +16,6 @@ from beluga_nb.painter.reading import (
     quoted,
     setting_kinds,
     shot_of,
-    subjects,
     table,
     texts,
 )
@@ -30,7 +29,6 @@ OUTDOORS = ("landscape", "forest", "mountain", "beach", "coast", "lake", "desert
 class Palette:
     """The colours of a picture; lamp is the colour that light gives to everything."""
 
-    name: str
     sky: tuple[RGB, RGB, RGB]
     haze: RGB
     lamp: RGB
@@ -38,6 +36,15 @@ class Palette:
     far: RGB
     near: RGB
     accent: RGB
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Width and height in units (the short edge is 1), and a factor for the number of small things."""
+
+    w: float
+    h: float
+    detail: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,7 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     stream = Stream(seed)
     cast = cast_of(reading)
     kind = kind_of(reading, cast)
-    if kind != "portrait" or len(cast) > 1:
+    if kind != "portrait" or len(cast) > 1 or (cast and len(people_of(cast[0], reading)) > 1):
         cast = tuple(whole for actor in cast for whole in in_full(actor, reading))
     subject = cast[0].subject if cast else reading.first("subject")
     time = reading.first("time") or _usual_time(kind, reading)
@@ -118,7 +125,7 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     return Scene(
         kind=kind,
         subject=subject,
-        stance=stance_of(cast) if cast else subjects()[subject].stance if subject else "",
+        stance=stance_of(cast) if cast else figures()[subject].stance if subject else "",
         cast=cast,
         count=cast[0].count if len(cast) == 1 and not cast[0].stacked else 1,
         colour=cast[0].colour() if cast else own,
@@ -129,8 +136,8 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         weather=weather,
         medium=reading.first("medium") or "photo",
         moods=moods_of(reading),
-        settings=tuple(dict.fromkeys(t.value for t in reading.all("setting"))),
-        camera=tuple(dict.fromkeys(t.value for t in reading.all("camera"))),
+        settings=reading.values("setting"),
+        camera=reading.values("camera"),
         side=max(-0.32, min(0.32, look.side * 0.6 + stream.one("side", -0.2, 0.2))),
         sun=sun_of(look, stream),
         zoom=look.zoom * stream.one("zoom", 0.92, 1.08) * closer,
@@ -144,18 +151,14 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     )
 
 
-SATURATION: Mapping[str, float] = {"vivid": 1.22, "calm": 0.86, "dark": 0.9, "warm": 1.04, "cold": 0.94}
-"""How a mood changes the paints."""
-
-
 def moods_of(reading: Reading) -> tuple[str, ...]:
     """Return the moods; a princess is royal, a samurai is not."""
     words = " ".join(t.text for t in reading.all("subject")).split()
     royal = ("royal",) if any(word.startswith("prince") for word in words) else ()
     people = {_people().get(t.text, ("man",))[-1] for t in reading.all("subject") if t.value == "bust"}
-    worn = ("spectacled",) if any(t.value == "spectacles" for t in reading.all("subject")) else ()
-    grey = any(t.text.startswith(("old ", "elderly", "grand")) for t in reading.all("subject"))
-    aged = ("aged",) if grey else ()
+    worn = ("spectacled",) if "spectacles" in reading.values("subject") else ()
+    aging = tuple(str(table("lexicon.toml", "body")["aged"]).split(", "))
+    aged = ("aged",) if any(t.text.startswith(aging) for t in reading.all("subject")) else ()
     dark = ("dark",) if any(t.text == "black background" for t in reading.all("setting")) else ()
     return (*(t.value for t in reading.all("mood")), *royal, *people, *worn, *aged, *dark)
 
@@ -166,7 +169,6 @@ def sun_of(look: Look, stream: Stream) -> float:
     return max(0.58, abs(sun)) * (1 if sun > 0 else -1)
 
 
-SCENERY = ("mountain", "moon", "sun", "planet", "skyline")
 MOST_ACTORS = 3
 
 
@@ -205,7 +207,7 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
             case "setting" | "unknown" | "camera":
                 colours, count = [], None
                 is_after_setting = term.tag == "setting"
-            case "subject" if term.value not in SCENERY and not (
+            case "subject" if figures()[term.value].stance != "scenery" and not (
                 found and _is_body(term) and (relation is None or reading.terms[relation].value in OF_A_BODY)
             ):
                 known = any(_same(actor, term, reading) for actor in found)
@@ -220,7 +222,7 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
 
 def _is_body(term: Term) -> bool:
     """Return whether a word names a part of a body."""
-    return term.value in LIMBS or term.text in BODY
+    return term.value in LIMBS or term.text in str(table("lexicon.toml", "body")["parts"]).split(", ")
 
 
 def _same(actor: Actor, term: Term, reading: Reading) -> bool:
@@ -278,7 +280,6 @@ def _actors(
 
 TURNED = ("on", "under", "behind", "front", "left", "right")
 LIMBS = ("ear", "nose", "mouth", "head", "foot", "tooth")
-BODY = ("face", "faces", "eyes", "eye", "hand", "hands", "fingers", "palm", "skull", "brain")
 OF_A_BODY = ("beside", "holding", "in", "wearing")  # "a girl with blue eyes": no eye of its own
 
 
@@ -289,13 +290,18 @@ def _people() -> Mapping[str, tuple[str, ...]]:
     return {word: tuple(names.split()) for names, words in listed for word in str(words).split(", ")}
 
 
+def people_of(actor: Actor, reading: Reading) -> tuple[str, ...]:
+    """Return the figures that show the people of a word."""
+    text = reading.terms[actor.terms[0]].text
+    return _people().get(text) or _people().get(text.removesuffix("s")) or ("man",)
+
+
 def in_full(actor: Actor, reading: Reading) -> Iterator[Actor]:
     """Yield a person from head to foot where a bust would not do; a family is three of them."""
     if actor.subject != "bust":
         yield actor
         return
-    text = reading.terms[actor.terms[0]].text
-    people = _people().get(text) or _people().get(text.removesuffix("s")) or ("man",)
+    people = people_of(actor, reading)
     share = [(actor.count + k) // len(people) for k in range(len(people))][::-1]
     for k, subject in enumerate(people):
         count = max(1, share[k])
@@ -304,7 +310,7 @@ def in_full(actor: Actor, reading: Reading) -> Iterator[Actor]:
 
 def stance_of(cast: Sequence[Actor]) -> str:
     """Return how the cast stands: on the ground as soon as one of several does."""
-    stances = [subjects()[actor.subject].stance for actor in cast]
+    stances = [figures()[actor.subject].stance for actor in cast]
     if len(cast) == 1:
         return stances[0]
     return stances[0] if {*stances} <= {"air", "float"} else "ground"
@@ -312,7 +318,7 @@ def stance_of(cast: Sequence[Actor]) -> str:
 
 def kind_of(reading: Reading, cast: Sequence[Actor]) -> str:
     """Return the kind of scene: a place that is named, else where the subject lives, else a poster."""
-    places = [t.value for t in reading.all("setting")]
+    places = reading.values("setting")
     subject = reading.first("subject")
     home = _home(cast, reading) if subject else None
     if subject in ("bust", "warrior", "man", "woman", "child") and _sits(reading) and "garden" not in places:
@@ -322,25 +328,35 @@ def kind_of(reading: Reading, cast: Sequence[Actor]) -> str:
     if home == "studio" and "studio" in places:
         return "studio"
     named = [setting_kinds()[p] for p in places if p in setting_kinds()]
-    if subject == "skyline" or not named:
-        return home or _unnamed(reading, places)
-    return named[0]
+    if named and subject != "skyline":
+        return named[0]
+    return _found(home, cast, reading) if home else _unnamed(reading, places)
 
 
 def _home(cast: Sequence[Actor], reading: Reading) -> str:
     """Return where the first subject lives; people go where the others are."""
-    homes = [subjects()[actor.subject].kind for actor in cast]
+    homes = [figures()[actor.subject].kind for actor in cast]
     first = reading.first("subject")
     if len(cast) > 1 and cast[0].subject in ("bust", "man", "woman", "child"):
         return next((home for home in homes[1:] if home not in ("studio", "room", "portrait")), "city")
-    return subjects()[first or cast[0].subject].kind
+    return figures()[first or cast[0].subject].kind
+
+
+def _found(home: str, cast: Sequence[Actor], reading: Reading) -> str:
+    """Return where a subject is without a named place: outdoors, if the weather or the hour is named."""
+    weather, hour = reading.first("weather"), reading.first("time")
+    if home == "portrait":
+        people = people_of(cast[0], reading)
+        alone = cast[0].count == 1 and people in (("man",), ("woman",))
+        return home if alone and not weather and not hour else figures()[people[0]].kind
+    return "landscape" if home in ("room", "studio") and (weather or (hour and home == "studio")) else home
 
 
 def _sits(reading: Reading) -> bool:
-    return any(t.value == "portrait" for t in reading.all("camera"))
+    return "portrait" in reading.values("camera")
 
 
-def _unnamed(reading: Reading, places: list[str]) -> str:
+def _unnamed(reading: Reading, places: Sequence[str]) -> str:
     if "arctic" in places:
         return "coast"
     outdoors = reading.first("time") or reading.first("weather") or "aurora" in moods_of(reading)
@@ -350,11 +366,10 @@ def _unnamed(reading: Reading, places: list[str]) -> str:
 
 
 def _usual_time(kind: str, reading: Reading) -> str:
-    if kind == "city" and {"neon-lit", "futuristic"} & {t.value for t in reading.all("mood")}:
+    if kind == "city" and {"neon-lit", "futuristic"} & {*reading.values("mood")}:
         return "night"
-    moonlit = any(t.value == "moon" for t in reading.all("subject"))
-    aurora = any(t.value == "aurora" for t in reading.all("mood"))
-    return "night" if kind == "space" or moonlit or aurora else "day"
+    nightly = {"moon", "aurora"} & {*reading.values("subject", "mood")}
+    return "night" if kind == "space" or nightly else "day"
 
 
 def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:
@@ -375,16 +390,9 @@ def colours_of(reading: Reading) -> tuple[RGB | None, RGB | None]:
     return own, around
 
 
-@cache
-def _skies(time: str) -> tuple[Mapping[str, object], ...]:
-    rows = table("palettes.toml", "sky")[time]
-    assert isinstance(rows, list)
-    return tuple(rows)
-
-
 def palette_of(kind: str, time: str, weather: str, tint: RGB | None, stream: Stream, turn: float) -> Palette:
     """Return the colours of a kind of place at an hour in a weather; tint colours the ground."""
-    sky = stream.pick("palette", _skies(time))
+    sky = table("palettes.toml", "sky", time, stream.pick("palette", [*table("palettes.toml", "sky", time)]))
     place = table("palettes.toml", "place", kind)
     lamp, turn = rgb(str(sky["lamp"])), turn + stream.one("turn", -5, 5)
     grey, amount = texts(table("palettes.toml", "weather").get(weather, ["#000000", 0]))
@@ -399,7 +407,6 @@ def palette_of(kind: str, time: str, weather: str, tint: RGB | None, stream: Str
         share = 0.1 if kind in ("room", "portrait") else 0.55
         far, near, accent = mix(far, tint, share), mix(near, tint, share * 1.1), tint
     return Palette(
-        name=str(sky["name"]),
         sky=(high, mid, low),
         haze=mix(turned(rgb(str(sky["haze"])), turn), veil, much),
         lamp=mix(lamp, veil, much * 0.4),

@@ -182,7 +182,6 @@ class SessionRunner:
             self.resources.confirm(f"{pictures}, {plan.price}: go on?"),
             unasked=f"{pictures}, {plan.price}: more than {ASK_ABOVE}",
             declined=f"{pictures} were not confirmed.",
-            nothing="Nothing was sent.",
         )
 
 

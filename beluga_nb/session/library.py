@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import cannot_ask, surface
+from beluga_nb.hints import Hint, Remedy
 from beluga_nb.interrupted import explained
 from beluga_nb.paths import absolute_path, path_of
 from beluga_nb.result import Picture, Result
@@ -190,5 +191,7 @@ class Library:
             self.resources.notify(history_text(chosen.runs[:_NAMED], rest=rest))
         answer = self.resources.confirm(f"Forget {chosen}?")
         if answer is None:
-            raise cannot_ask(f"{chosen}: to be forgotten", "Nothing was removed.")
+            raise cannot_ask(
+                f"{chosen}: to be forgotten", Hint("Nothing was removed. Confirm with ", Remedy("yes"), ".")
+            )
         return answer

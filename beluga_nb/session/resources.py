@@ -317,7 +317,7 @@ class Resources:
         """
         # Many calls share one store, whose lost calls are read from the disk.
         # Those that this process has under way are not lost.
-        left = cache(partial(pending.left, excluding=set(self.room.under_way)))
+        left = cache(partial(pending.left, excluding=self.room.under_way))
         check_ours = cache(Store.check_ours)
         if len(calls) > 1:
             _prefetch(calls)
@@ -363,7 +363,6 @@ class Resources:
                 self.confirm(f"{pictures} of {call.request.model}: go on?"),
                 unasked=f"{pictures} are more than {ASK_ABOVE}",
                 declined=f"{pictures} were not confirmed.",
-                nothing="Nothing was sent.",
             )
 
     # Words for the user, each once.

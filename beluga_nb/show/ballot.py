@@ -21,7 +21,9 @@ from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Unpack
 
+from beluga_nb.compare.gallery import BallotOptions
 from beluga_nb.compare.vote import SKIP, Pair
 from beluga_nb.compare.voting import Contest, Voting
 from beluga_nb.errors import BelugaError, SettingsError
@@ -94,7 +96,7 @@ class BallotPoll:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.contest, self.is_open = contest, not invited
-        self._begin = partial(Voting, contest, repeats=repeats, is_closed=lambda: self.closed)
+        self._begin = partial(Voting, contest, repeats=repeats, is_closed=lambda: bool(self.closed))
         self._each, self._close_after, self._close_at, self._clock = each, close_after, close_at, clock
         self._asked = {pair.pictures for pair in contest.pairs}
         self._known = {vote.voter for vote in self._cast()}
@@ -109,10 +111,11 @@ class BallotPoll:
         return len(self._cast())
 
     @property
-    def closed(self) -> bool:
-        """Whether it is over."""
-        after, at = self._close_after, self._close_at
-        return (after is not None and self.votes >= after) or (at is not None and self._clock() >= at)
+    def closed(self) -> str:
+        """Why it is over; empty while it is not."""
+        if (after := self._close_after) is not None and self.votes >= after:
+            return f"{plural(after, 'vote')} were to be cast"
+        return "its time is over" if (at := self._close_at) is not None and self._clock() >= at else ""
 
     def _cast(self) -> list[Vote]:
         # Of the store: other pages and booths take votes on these pairs, too.
@@ -276,7 +279,7 @@ class BallotPage:
     @property
     def closed(self) -> bool:
         """Whether the vote is over: no vote is taken any more, though the page is still shown."""
-        return self._poll.closed
+        return bool(self._poll.closed)
 
     @property
     def running(self) -> bool:
@@ -295,10 +298,11 @@ class BallotPage:
             self._stop()
         self._thread.join(_START)
 
-    def wait(self) -> None:
-        """Wait until the page ends."""
-        while self.running:
+    def wait(self, *, for_close: bool = False) -> str:
+        """Wait until the page ends or, `for_close`, the vote is over, and return why it is."""
+        while self.running and not (for_close and self.closed):
             self._thread.join(1.0)  # Without a limit, Windows would not notice Ctrl-C.
+        return self._poll.closed
 
     def _has_begun(self, stop: Callable[[], None]) -> None:
         self._stop = stop
@@ -321,46 +325,45 @@ class BallotPage:
         return redacted_bundle({"text/html": shown, "text/plain": repr(self)})
 
 
-def open_ballot(
-    contest: Contest,
-    *,
-    folder: Path,
-    consent: str = "",
-    host: str | None = None,
-    port: int = 0,
-    voters: int | None = None,
-    links: str | Path = LINKS,
-    each: int | None = None,
-    repeats: int = 0,
-    close_after: int | None = None,
-    close_at: datetime | str | None = None,
-) -> BallotPage:
-    """Serve a voting page and return it; `Evaluable.ballot` says what the arguments mean."""
+_WHOLE = {
+    "voters": (1, _MOST_VOTERS),
+    "each": (1, _MOST_VOTES),
+    "close_after": (1, _MOST_VOTES),
+    "repeats": (0, _MOST_VOTES),
+    "port": (0, 65_535),
+}
+"""Options that are whole numbers, with the least and the largest."""
+
+
+def open_ballot(contest: Contest, *, folder: Path, **options: Unpack[BallotOptions]) -> BallotPage:
+    """Serve a voting page and return it; `Evaluable.ballot` says what the options mean."""
+    host, voters = options.get("host"), options.get("voters")
     if host is not None and not voters:
         raise SettingsError(
             "A page that other machines reach needs a link for each voter.", "Say how many voters there are."
         )
-    for name, count, least, most in (
-        ("voters", voters, 1, _MOST_VOTES),
-        ("each", each, 1, _MOST_VOTES),
-        ("close_after", close_after, 1, _MOST_VOTES),
-        ("repeats", repeats, 0, _MOST_VOTES),
-        ("port", port, 0, 65_535),
-    ):
+    given: Mapping[str, object] = options
+    for name, (least, most) in _WHOLE.items():
+        count = given.get(name)
         if count is not None and not (isinstance(count, int) and least <= count <= most):
             raise SettingsError(
                 f"{name} is {shown(count, 40)}.", f"Give a whole number from {least} to {most:,}."
             )
-    at = _time(close_at)
-    listener = _listening(HOST if host is None else host, port)
+    at = _time(options.get("close_at"))
+    listener = _listening(HOST if host is None else host, options.get("port") or 0)
     try:
         url = f"http://{_in_url(host or HOST)}:{listener.getsockname()[1]}"
-        file = folder / links
+        file = folder / (options.get("links") or LINKS)
         invited = _invitations(file, voters, url) if voters else {}
         poll = BallotPoll(
-            contest, invited=invited, each=each, repeats=repeats, close_after=close_after, close_at=at
+            contest,
+            invited=invited,
+            each=options.get("each"),
+            repeats=options.get("repeats") or 0,
+            close_after=options.get("close_after"),
+            close_at=at,
         )
-        ballot = BallotPage(poll, listener, host or HOST, consent or CONSENT)
+        ballot = BallotPage(poll, listener, host or HOST, options.get("consent") or CONSENT)
         if invited:
             ballot.links = {voter: f"{url}/v/{token}" for token, voter in invited.items()}
             ballot.file = file

@@ -112,11 +112,9 @@ class Booth:
         row = widgets.HBox(
             [self.keys, *self.buttons.values(), self.end], layout=widgets.Layout(flex_flow="row wrap")
         )
-        foot = widgets.HBox(
-            [self.status, self.name],
-            layout=widgets.Layout(flex_flow="row wrap", justify_content="space-between"),
-        )
-        self.view = widgets.VBox([self.head, stage, row, foot])
+        top = widgets.Box([self.head, self.name])
+        top.add_class("beluga-booth-top")
+        self.view = widgets.VBox([top, stage, row, self.status])
         self.view.add_class("beluga-booth")
         self._show()
 

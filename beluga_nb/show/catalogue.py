@@ -5,8 +5,10 @@ from __future__ import annotations
 import beluga_nb.money as money
 from beluga_nb.budget import Prices
 from beluga_nb.catalog import Listing, Model, Size, find, labels, sizes
+from beluga_nb.console import surface
+from beluga_nb.hints import Hint, Remedy, on
 from beluga_nb.result import Bundle
-from beluga_nb.show.tables import Cell, Column, Kind, noted, shape, table
+from beluga_nb.show.tables import Cell, Column, Kind, noted, sentence, shape, table
 
 
 def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
@@ -31,8 +33,8 @@ def models_table(listing: Listing, prices: Prices | None = None) -> Bundle:
         (each.id, each.name, each.provider, Cell("decided by that server"), "") for each in listing.named
     ]
     if not rows:
-        words = "No matching model."
-        return noted({"text/html": f"<p>{words}</p>", "text/plain": words}, listing.note)
+        all_models = Hint("No model matches. ", Remedy("models"), " lists all.")
+        return noted(sentence(on(all_models, surface())), listing.note)
     head: list[str | Column] = [
         Column("model", Kind.ID),
         "name",

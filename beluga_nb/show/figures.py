@@ -24,6 +24,7 @@ from beluga_nb.show.markup import (
     usage_words,
 )
 from beluga_nb.show.preview import TILE_EDGE, are_light, montage, preview_of, thumbnail
+from beluga_nb.show.tables import sentence
 from beluga_nb.show.template import fill
 from beluga_nb.text import plural, sanitize
 
@@ -90,7 +91,7 @@ def still(results: Sequence[Result], sheet: Callable[[Sequence[Preview]], Previe
     if len(pictures) == 1:
         return bundle(results[0])
     if not pictures:
-        return {"text/plain": NO_PICTURE}
+        return sentence(f"{NO_PICTURE} Give results to show, as in gallery(*results).")
     previews = [preview_of(picture) for picture in pictures]
     small = previews if are_light(previews) else [thumbnail(each, TILE_EDGE) for each in previews]
     single = sheet(previews)

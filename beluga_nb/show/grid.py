@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -184,9 +185,10 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
     if grid is not whole:
         sample = f"{len(grid):,} of {plural(len(whole), 'cell')}, evenly spaced"
         table = replace(table, caption="; ".join(filter(None, [sample, table.caption])))
-    data, missing = sheet_file(
-        table, kind, title=title, axes=_axes_in_words(table), edge=edge, dpi=dpi, limit=limit
-    )
+    table, same = table.without_constants()
+    table = _turned(table)
+    axes = _axes_in_words(table, same)
+    data, missing = sheet_file(table, kind, title=title, axes=axes, edge=edge, dpi=dpi, limit=limit)
     warn_of(missing, stacklevel=4)
     save_file(path, data)
 
@@ -204,13 +206,33 @@ def _filled_prompts(grid: Grid) -> tuple[str, ...]:
     return (filled(templates.pop(), {**different, **dict(same)}),)
 
 
-def _axes_in_words(table: Table) -> str:
-    """Return which axis is where in a table."""
+_TOWER = 0.6  # a sheet this much narrower than tall is turned, if it is nearer to a square then
+
+
+def _turned(table: Table) -> Table:
+    """Return a table whose rows would make a tower with its rows as columns."""
+    shapes = [figure.picture.size for square in table.squares.values() for figure in square.figures[:1]]
+    if len(table.dimensions) != 2 or not shapes:
+        return table
+    rows, columns = table.dimensions
+    wide, tall = max(width for width, _ in shapes), max(height for _, height in shapes)
+    tower = len(columns.labels) * wide / (len(rows.labels) * tall)
+    turned = len(rows.labels) * wide / (len(columns.labels) * tall)
+    if tower > _TOWER or abs(math.log(turned)) >= abs(math.log(tower)):
+        return table
+    squares = {key[::-1]: square for key, square in table.squares.items()}
+    return replace(table, dimensions=(columns, rows), squares=squares)
+
+
+def _axes_in_words(table: Table, same: Sequence[Dimension]) -> str:
+    """Return which axis is where in a table, and what is the `same` in all of it, unless a prompt says so."""
     *groups, last = [each.name for each in table.dimensions] or [""]
-    if not groups:
-        return f"Compared by {last}" if last else ""
-    *groups, rows = groups
-    named = [f"rows: {rows}", f"columns: {last}", *(f"groups: {', '.join(groups)}" for _ in groups[:1])]
+    named = [f"Compared by {last}"] if last else []
+    if groups:
+        *groups, rows = groups
+        named = [f"rows: {rows}", f"columns: {last}", *(f"groups: {', '.join(groups)}" for _ in groups[:1])]
+    prompts = " ".join(table.prompts)
+    named += [f"{each.name}: {each.labels[0]}" for each in same if each.labels[0] not in prompts]
     return " · ".join(named)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -191,6 +191,14 @@ class Table:
         figures = (figure for square in self.squares.values() for figure in square.figures)
         kinds = {figure.picture.recipe.procedural for figure in figures}
         return len(kinds) > 1
+
+    def without_constants(self) -> tuple[Table, list[Dimension]]:
+        """Return the table without the dimensions that have one label, and these."""
+        varied = [number for number, each in enumerate(self.dimensions) if len(each.labels) > 1]
+        same = [each for each in self.dimensions if len(each.labels) == 1]
+        squares = {tuple(key[number] for number in varied): square for key, square in self.squares.items()}
+        dimensions = tuple(self.dimensions[number] for number in varied)
+        return replace(self, dimensions=dimensions, squares=squares), same
 
     def dimension_number(self, name: str) -> int:
         """Return the number of the dimension of this name."""

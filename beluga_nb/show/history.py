@@ -42,8 +42,8 @@ def history_bundle(store: Store, history: History) -> Bundle:
     """Return the history as HTML, with the previews that the store has, and as text."""
     thumbnails = [list(thumbnails_of(store, run, most=_PICTURED)) for run in history.runs]
     return {
-        "text/html": history_html(history.runs, thumbnails, all=history.all, rest=history.rest),
-        "text/plain": history_text(history.runs, all=history.all, rest=history.rest),
+        "text/html": history_html(history.runs, thumbnails, rest=history.rest),
+        "text/plain": history_text(history.runs, rest=history.rest),
     }
 
 
@@ -56,31 +56,21 @@ def thumbnails_of(store: Store, run: Run, *, most: int, edge: int = LISTED_EDGE)
             yield thumbnail(small, edge)
 
 
-def history_text(runs: Sequence[Run], *, all: bool = True, rest: str = "") -> str:  # noqa: A002  as in History
-    """Return the runs as aligned text; `rest` is a line about those that are left out."""
+def history_text(runs: Sequence[Run], *, rest: str = "") -> str:
+    """Return the runs as aligned text; `rest` is a line about those that are left out, or about none."""
     if not runs:
-        return _nothing(all)
+        return rest
     lines = table([_row(run, longest=80) for run in runs], HEAD)["text/plain"]
     return f"{lines}\n{rest}" if rest else lines
 
 
-def history_html(
-    runs: Sequence[Run],
-    thumbnails: Sequence[Sequence[Preview]],
-    *,
-    all: bool = True,  # noqa: A002  as in History
-    rest: str = "",
-) -> str:
+def history_html(runs: Sequence[Run], thumbnails: Sequence[Sequence[Preview]], *, rest: str = "") -> str:
     """Return the runs as a table, each with its small pictures."""
     if not runs:
-        return f"<p>{_nothing(all)}</p>"
+        return f"<p>{outside(rest)}</p>"
     lines = [_line(run, shown) for run, shown in zip(runs, thumbnails, strict=True)]
     shown = table_html(lines, _COLUMNS, "History")
     return f"{shown}<p>{outside(rest)}</p>" if rest else shown
-
-
-def _nothing(everything: bool) -> str:
-    return "Nothing is recorded." if everything else "Nothing that fits is recorded."
 
 
 def _row(run: Run, *, longest: int) -> tuple[str, ...]:

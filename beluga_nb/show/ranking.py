@@ -18,7 +18,7 @@ from beluga_nb.compare.vote import NO_VOTES
 from beluga_nb.result import Bundle
 from beluga_nb.show.labels import cut_labels
 from beluga_nb.show.markup import data_uri, outside
-from beluga_nb.show.tables import Cell, Column, Kind, noted, table, table_html
+from beluga_nb.show.tables import Cell, Column, Kind, noted, sentence, table, table_html
 from beluga_nb.store.votes import ANSWERS
 from beluga_nb.text import and_more, sanitize
 
@@ -51,6 +51,8 @@ Columns = Mapping[str, Mapping[str, str]]
 
 def ranking_bundle(ranking: Ranking, more: Columns | None = None) -> Bundle:
     """Return the ranking and the matrix of wins, as HTML and as text."""
+    if not ranking.standings:
+        return sentence(ranking.note)
     more = more or {}
     lines = [
         (*row, *(column.get(standing.name, "") for column in more.values()))
@@ -98,8 +100,8 @@ def rankings_bundle(rankings: Rankings) -> Bundle:
     notes = [f"{group_name(name)}: {ranking.note}" for name, ranking in rankings.items()]
     head = (sanitize(rankings.per, _LONGEST_NAME), *ranking_head(rankings.by))
     notes += [SEVERAL] if len(notes) > 1 else []
-    note = " ".join([*notes, rankings.caveat]).strip() if notes else NO_VOTES
-    return table(rows, head, "Rankings", note)
+    note = " ".join([*notes, rankings.caveat]).strip() if notes else ""
+    return table(rows, head, "Rankings", note, nothing=NO_VOTES)
 
 
 def group_name(name: str) -> str:
@@ -114,8 +116,8 @@ def _ranks(ranking: Ranking) -> list[str]:
     return [f"{best}" if best == worst else f"{best}–{worst}" for best, worst in ranking.ranks]
 
 
-def _interval(standing: Standing) -> str:
-    return f"{signed(standing.low)} to {signed(standing.high)}" if standing.has_interval else "none"
+def _interval(standing: Standing, without: str = "none") -> str:
+    return f"{signed(standing.low)} to {signed(standing.high)}" if standing.has_interval else without
 
 
 def _rate(standing: Standing) -> str:
@@ -151,7 +153,10 @@ def _html(ranking: Ranking, more: Columns) -> str:
             Cell("", before=_example(ranking, standing)),
             Cell(names[standing.name]),
             Cell("", before=_bar(ranking, standing)),
-            Cell(signed(standing.elo), after=f'<div style="{_SMALL}">{_interval(standing)}</div>'),
+            Cell(
+                signed(standing.elo),
+                after=f'<div style="{_SMALL}">{_interval(standing, "no interval")}</div>',
+            ),
             Cell(_rate(standing)),
             *(Cell(_counts(standing)[number]) for number, _ in counted),
             *(Cell(column.get(standing.name, "")) for column in more.values()),
@@ -236,8 +241,8 @@ def votes_bundle(votes: Votes) -> Bundle:
     """Return who voted how, and how far the votes can be trusted."""
     rows = votes_rows(votes)
     more = and_more(len(rows) - _VOTERS_LISTED)
-    note = " ".join([*([f"{more} voters."] if more else []), *votes_facts(votes)]) or NO_VOTES
-    return table(rows[:_VOTERS_LISTED], votes_head(votes), "Votes", note)
+    note = " ".join([*([f"{more} voters."] if more else []), *votes_facts(votes)])
+    return table(rows[:_VOTERS_LISTED], votes_head(votes), "Votes", note, nothing=NO_VOTES)
 
 
 def votes_rows(votes: Votes) -> list[tuple[str, ...]]:

@@ -16,7 +16,7 @@ from beluga_nb.compare.scores import (
 )
 from beluga_nb.result import Bundle
 from beluga_nb.show.ranking import ranking_bundle
-from beluga_nb.show.tables import Column, Kind, noted, table
+from beluga_nb.show.tables import Column, Kind, noted, sentence, table
 from beluga_nb.text import and_more, sanitize
 
 LISTED = 200
@@ -34,7 +34,10 @@ def scores_bundle(scores: Scores) -> Bundle:
     head: tuple[str | Column, ...] = scores_head(scores)
     if _has_reasons(scores):
         head = (*head[:-1], Column(_REASON, Kind.LONG))
-    return noted(table(scores_rows(scores), head, "Scores"), scores_note(scores))
+    return noted(
+        table(scores_rows(scores), head, "Scores", nothing="There are no pictures to score yet."),
+        scores_note(scores),
+    )
 
 
 def scores_head(scores: Scores) -> tuple[str, ...]:
@@ -163,8 +166,7 @@ def distances_bundle(distances: Distances) -> Bundle:
 def duplicates_bundle(duplicates: Duplicates) -> Bundle:
     """Return a line for each near-duplicate, group by group."""
     if not duplicates.groups:
-        words = "No two pictures look nearly the same."
-        return {"text/html": f"<p>{words}</p>", "text/plain": words}
+        return sentence("No two pictures look nearly the same.")
     rows = [(number, row) for number, group in enumerate(duplicates.groups, 1) for row in group]
     names = list(dict.fromkeys(name for _, row in rows for name in row.labels))
     head = ("group", *(sanitize(name, _LONGEST) for name in names), "number", "picture")

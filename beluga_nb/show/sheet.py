@@ -67,21 +67,26 @@ class _Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class _Scale:
-    """All lengths in pixels, derived from the longer edge of a picture."""
+    """All lengths in pixels, derived from the longer edge of a picture; of a lone one, from half of it."""
 
     edge: int
+    alone: bool = False
+
+    @property
+    def unit(self) -> int:
+        return self.edge // 2 if self.alone else self.edge
 
     @property
     def gap(self) -> int:
-        return max(2, self.edge // 40)
+        return max(2, self.unit // 40)
 
     @property
     def margin(self) -> int:
-        return max(4, self.edge // 10)
+        return max(4, self.unit // 10)
 
     @property
     def text(self) -> int:
-        return max(9, min(60, self.edge // 16))
+        return max(9, min(60, self.unit // 16))
 
     @property
     def title(self) -> int:
@@ -104,9 +109,10 @@ def sheet_file(
     `axes` is the line below the title and the prompt. Pictures are opened one at a time. Raises
     `RequestError` if the limit is too low.
     """
-    layout = _fitting(table, title, edge, limit, axes)
+    alone = sum(len(square.figures) for square in table.squares.values()) == len(table.squares) == 1
+    layout = _fitting(table, title, edge * 2 if alone else edge, limit, axes, alone=alone)
     if kind == ".svg":
-        return layout.svg(dpi).encode(), layout.missing
+        return layout.svg(dpi).encode(), ""  # What shows it looks for a font of its own.
     if kind == ".pdf":
         # Without dates, the same pictures give the same bytes.
         options = {"resolution": dpi, "quality": _QUALITY, "title": title or " ".join(table.prompts) or None}
@@ -145,7 +151,9 @@ def words_of(table: Table) -> list[str]:
     return words
 
 
-def _fitting(table: Table, title: str, edge: int, limit: int, axes: str = "") -> _Layout:
+def _fitting(
+    table: Table, title: str, edge: int, limit: int, axes: str = "", *, alone: bool = False
+) -> _Layout:
     font = font_for("".join([title, *words_of(table)]))
     # Pictures are never scaled up, and words have the scale of the pictures.
     figures = [figure for square in table.squares.values() for figure in square.figures]
@@ -153,10 +161,10 @@ def _fitting(table: Table, title: str, edge: int, limit: int, axes: str = "") ->
     groups = list(table.parts)
     best = min(
         range(1, min(_MOST_GROUPS, max(len(groups), *(len(part.columns.labels) for part in groups))) + 1),
-        key=lambda each: _Layout(table, title, axes, _Scale(edge), font, each).misshapen,
+        key=lambda each: _Layout(table, title, axes, _Scale(edge, alone), font, each).misshapen,
     )
     while edge >= SMALLEST:
-        layout = _Layout(table, title, axes, _Scale(edge), font, best)
+        layout = _Layout(table, title, axes, _Scale(edge, alone), font, best)
         width, height = layout.size
         if width * height <= limit and max(width, height) <= MAX_SIDE:
             return layout
@@ -195,7 +203,7 @@ class _Layout:
             max(self._group_width(*row[number]) for row in rows if number < len(row))
             for number in range(max(map(len, rows), default=0))
         ]
-        inner = max(sum(widths) + self.scale.margin * (len(widths) - 1), self.scale.edge * 2)
+        inner = max(sum(widths) + self.scale.margin * (len(widths) - 1), self.scale.unit * 2)
         top = self._head(inner)
         for row in rows:
             left, bottom = self.scale.margin, top
@@ -245,14 +253,9 @@ class _Layout:
             top = self._write(common, left, top, width, ink=_PALE) + self.scale.gap
         labels = self._label_width(part)
         wide = self._column_width(part)
-        heads = [
-            self._write(
-                part.columns.short(column), left + labels + number * (wide + self.scale.gap), top, wide
-            )
-            for number, column in enumerate(columns)
-            if part.columns.name
-        ]
-        top = max(heads, default=top) + self.scale.gap // 2
+        if part.columns.name:
+            top = self._column_heads(part, columns, left + labels, top, wide)
+        top += self.scale.gap // 2
         for row in part.rows.labels:
             bottom = top
             if labels:
@@ -262,6 +265,21 @@ class _Layout:
                 bottom = max(bottom, self._square(part.at(row, column), place, top, wide))
             top = bottom + self.scale.gap
         return top
+
+    def _column_heads(self, part: Part, columns: Sequence[str], left: int, top: int, wide: int) -> int:
+        """Place the heads so that all end above their pictures, each with a gap beside it."""
+        ends: list[int] = []
+        start = len(self.words)
+        for number, column in enumerate(columns):
+            place = left + number * (wide + self.scale.gap)
+            end = self._write(part.columns.short(column), place, top, wide - 2 * self.scale.gap)
+            ends += [end] * (len(self.words) - start - len(ends))
+        bottom = max(ends, default=top)
+        self.words[start:] = [
+            line._replace(top=line.top + bottom - end)
+            for line, end in zip(self.words[start:], ends, strict=True)
+        ]
+        return bottom
 
     def _square(self, square: Square, left: int, top: int, width: int) -> int:
         tall, wide = self._tile(square)

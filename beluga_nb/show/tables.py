@@ -84,13 +84,17 @@ def table(
     note: str = "",
     *,
     legend: str = "",
+    nothing: str = "",
 ) -> Bundle:
     """Return a table as HTML, and as text with aligned columns; the caption is in the HTML alone.
 
-    `legend` is HTML of ours below the caption, and `note` is a line below the table.
+    `legend` is HTML of ours below the caption, and `note` is a line below the table. Where there are no rows,
+    a sentence stands in place of the table: `nothing`, which says how to begin.
     """
     columns = [each if isinstance(each, Column) else Column(each) for each in head]
     cells = [[each if isinstance(each, Cell) else Cell(each) for each in row] for row in rows]
+    if not cells:
+        return noted(sentence(nothing or f"{caption or 'Table'}: there is nothing yet."), note)
     lines = [[sanitize(each.text) for each in row] for row in cells]
     lines = [[sanitize(each.name) for each in columns], *lines] if head else lines
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
@@ -101,6 +105,14 @@ def table(
     return noted(
         {"text/html": table_html(cells, columns, caption, legend), "text/plain": "\n".join(aligned)}, note
     )
+
+
+def sentence(words: str) -> Bundle:
+    """Return a sentence in place of a table."""
+    return {
+        "text/html": f"<p>{outside(words, _LONGEST_NOTE)}</p>",
+        "text/plain": sanitize(words, _LONGEST_NOTE),
+    }
 
 
 def noted(shown: Bundle, note: str) -> Bundle:

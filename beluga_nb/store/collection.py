@@ -158,9 +158,19 @@ class Collection(FileKind, Generic[T]):
         """Return the path of the file of a name."""
         return store.folder / self.place(name)
 
-    def paths(self, store: Store) -> list[Path]:
-        """Return the paths of all files, in order; raise `StoreError` where that cannot be read."""
-        return store.paths(self.folder, depth=self.depth, is_wanted=lambda name: name.endswith(self.suffix))
+    def paths(self, store: Store, *, excluding: Set[str] = frozenset()) -> list[Path]:
+        """Return the paths of all files, in order; raise `StoreError` where that cannot be read.
+
+        The files of the names in `excluding` are left out, which may change while the folder is listed: of
+        those that it has before, and of those that it has after that.
+        """
+        before = frozenset(excluding)
+
+        def is_wanted(name: str) -> bool:
+            bare = name.removesuffix(self.suffix)
+            return bare != name and bare not in before and bare not in excluding
+
+        return store.paths(self.folder, depth=self.depth, is_wanted=is_wanted)
 
     def write(self, store: Store, value: T) -> None:
         """Write a value over what had its name; raise `StoreError` where that fails."""
@@ -214,11 +224,11 @@ class Collection(FileKind, Generic[T]):
     def scan(self, store: Store, *, excluding: Set[str] = frozenset()) -> Iterator[Found[T]]:
         """Yield each file, in the order of their names, with its value or why it cannot be used.
 
-        The files of the names in `excluding` are not read.
+        The files of the names in `excluding` are not read, as in `paths`.
         """
-        wanted = (path for path in self.paths(store) if path.stem not in excluding)
+        found = self.paths(store, excluding=excluding)
         # By folder: whether a link leads elsewhere is asked once for each.
-        for folder, paths in groupby(wanted, key=lambda path: path.parent):
+        for folder, paths in groupby(found, key=lambda path: path.parent):
             outside = store.outside(folder)
             for path in paths:
                 with suppress(FileNotFoundError):  # another kernel has just forgotten it

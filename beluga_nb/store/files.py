@@ -17,6 +17,7 @@ import secrets
 import stat
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from beluga_nb.paths import LEFT_AFTER, NotPlainFileError, open_file, read_file, read_head, replace
@@ -26,6 +27,9 @@ MARK = "store.json"
 
 WRITER_DEAD_AFTER = LEFT_AFTER
 """Seconds without a write after which the writer of a temporary file is taken for dead."""
+
+SWEPT_EACH = 60.0
+"""Seconds after which a process looks for temporary files again, when it writes."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -90,10 +94,12 @@ def check(folder: Path, schema: int) -> bool:
         # Another user could replace what is written there. Root may do so anyway.
         if hasattr(os, "geteuid") and os.geteuid() not in {state.st_uid, _ROOT_USER}:
             raise PermissionError(f"it belongs to another user ({state.st_uid})")
-        # The mark is written first and read last, so a store that another kernel is making is recognized.
-        found = [name for name in os.listdir(folder) if not PART.fullmatch(name)]
-        if (marked := _mark(folder)) is None and not all(_is_not_for_git(folder / name) for name in found):
-            raise NotAStoreError(f"it holds files and no {MARK}, so beluga_nb has not made it")
+        if (marked := _mark(folder)) is None:
+            # The mark is written first and read last, so a store that another kernel is making is recognized.
+            found = [name for name in os.listdir(folder) if not PART.fullmatch(name)]
+            marked = _mark(folder)
+            if marked is None and not all(_is_not_for_git(folder / name) for name in found):
+                raise NotAStoreError(f"it holds files and no {MARK}, so beluga_nb has not made it")
         if marked is not None and marked > schema:
             raise PermissionError(f"it has format {marked}, and this version writes {schema}")
         return marked is not None
@@ -313,6 +319,13 @@ def sweep(root: Path) -> None:
                 with contextlib.suppress(OSError):  # such as one that another kernel has removed
                     if is_part(part, older_than=WRITER_DEAD_AFTER):
                         part.unlink()
+
+
+@lru_cache(maxsize=16)
+def sweep_once(root: Path, period: int) -> None:
+    """Sweep, once in each period."""
+    del period
+    sweep(root)
 
 
 def is_part(path: Path, *, older_than: float) -> bool:

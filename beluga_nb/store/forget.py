@@ -83,7 +83,7 @@ class Forgotten:
         if self.declined:
             return f"Nothing was removed: {self.chosen} stay."
         if not self.chosen:
-            return f"Nothing was removed: {self.chosen}."
+            return "Nothing was removed: no recording fits."
         return (
             f"Forgotten: {self.chosen} ({plural(self.files, 'file')}, {self.bytes:,} bytes).\n{NOT_TOUCHED}"
         )

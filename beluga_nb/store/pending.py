@@ -216,19 +216,19 @@ def orphans(store: Store) -> list[Path]:
 
 def answers(store: Store, run: str) -> list[Path]:
     """Return the files that hold what arrived of a call's answers, the newest first."""
-    kept = (path for path in _answers(store) if path.name.startswith(f"{run}-"))
-    return sorted(kept, key=_number, reverse=True)
+    return sorted(_answers(store, f"{run}-"), key=_number, reverse=True)
 
 
 def _number(answer: Path) -> int:
     return int(answer.name[_ID_LENGTH + 1 :].partition(".")[0])
 
 
-def _answers(store: Store) -> list[Path]:
+def _answers(store: Store, beginning: str = "") -> list[Path]:
     folder = store.folder / "pending"
     if store.outside(folder):
         return []
-    return [folder / name for name in files.names(folder, links=False) if ANSWERS.pattern.fullmatch(name)]
+    names = (name for name in files.names(folder, links=False) if name.startswith(beginning))
+    return [folder / name for name in names if ANSWERS.pattern.fullmatch(name)]
 
 
 def calls(store: Store, *, excluding: Set[str] = frozenset()) -> list[Pending]:

@@ -125,9 +125,18 @@ class History:
 
     @property
     def rest(self) -> str:
-        """How many runs are left out, how to see them, and the address of the store; empty without either."""
-        following = Hint(": the next page is ", Remedy("page", str(self.page + 1)))
-        left_out = f"{and_more(self.more)}{on(following, self.surface)}" if self.more else ""
+        """How many runs are left out, how to see them, and the address of the store; empty without either.
+
+        Where there are no runs, how to begin.
+        """
+        hint = Hint()
+        if self.more:
+            hint = Hint(f"{and_more(self.more)}: the next page is ", Remedy("page", str(self.page + 1)))
+        elif not self.runs and self.all:
+            hint = Hint("Nothing is recorded yet. Begin with ", Remedy("generate"))
+        elif not self.runs:
+            hint = Hint("Nothing that fits is recorded. ", Remedy("history"), " lists all runs.")
+        left_out = on(hint, self.surface)
         return " ".join(filter(None, [left_out, self.address and f"In {self.address}."]))
 
     @showing

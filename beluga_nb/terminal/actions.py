@@ -137,7 +137,10 @@ def check(session: Session, call: CommandCall) -> Findings:
 
 def weight(session: Session, call: CommandCall) -> str:
     """Return what the pictures in notebooks weigh."""
-    return "\n".join(map(str, session.store.weigh(*call.words))) or "There is no notebook in this folder."
+    return (
+        "\n".join(map(str, session.store.weigh(*call.words)))
+        or "There is no notebook in this folder: name one that is elsewhere."
+    )
 
 
 def forget(session: Session, call: CommandCall) -> str:
@@ -158,7 +161,11 @@ def unpack(session: Session, call: CommandCall) -> str:
 def serve(session: Session, call: CommandCall) -> Server | str:
     """Start the server of the image API, or stop it."""
     if call.options.get("stop"):
-        return "The server has ended." if session.stop_serving() else "No server is running."
+        return (
+            "The server has ended."
+            if session.stop_serving()
+            else "No server is running. %beluga serve starts one."
+        )
     return session.serve(**call.options)
 
 

@@ -40,6 +40,8 @@ def main(words: Sequence[str]) -> int:
         flush=True,
     )
     with suppress(KeyboardInterrupt):
+        if why := page.wait(for_close=True):
+            print(f"The vote is closed: {why}. {plural(page.votes, 'vote')} so far.", flush=True)
         page.wait()
     page.stop()
     print(f"{plural(page.votes, 'vote')} on these pictures.")

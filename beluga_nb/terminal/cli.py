@@ -54,7 +54,7 @@ def _show(value: object) -> int:
             _print(value.report["text/plain"])
             return PROBLEMS if value.problems else FINE
         case History():
-            _print(history_text(value.runs, all=value.all, rest=value.rest))
+            _print(history_text(value.runs, rest=value.rest))
         case str():
             _print(on(value, Surface.TERMINAL))
         case _:

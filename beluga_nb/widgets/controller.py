@@ -262,7 +262,7 @@ class Controller:
 
     def _list_failure(self, number: int, error: BelugaError, arguments: Mapping[str, object]) -> None:
         self.state.message = ""
-        lines = tuple(map(sanitize, error.lines()))
+        lines = tuple(map(sanitize, error.lines(beside_badge=True)))
         failure = Failure(number, lines, error.billing, arguments)
         self.state.failures = (failure, *self.state.failures)[:MOST_FAILURES]
 

@@ -154,7 +154,7 @@ class PanelData:
         for row in store.index.recheck().once(_pictures):
             if row.image == item.sha256:
                 return store.picture(row.entry)
-        raise StoreError(f"The picture {item.sha256[:12]}… is not recorded any more.")
+        raise StoreError(f"The picture {item.sha256[:12]}… is not recorded any more.", "Ask for it again.")
 
     def note(self, sha256: str) -> Mark:
         """Return the note on a picture, and whether it is a favourite."""

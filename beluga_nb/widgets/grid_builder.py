@@ -1,14 +1,19 @@
-"""The grid builder: axes as lines of text, the plan that they make, and the grid as one picture."""
+"""The grid builder: axes as lines of text, the plan that they make, and the grid as one picture.
+
+The page shows the lines as chips, and writes them as a user would.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from beluga_nb.commands import cells
+from beluga_nb.compare.axes import axis as axis_of
 from beluga_nb.compare.grid import DONE, Grid
 from beluga_nb.compare.plan import Plan
 from beluga_nb.errors import BelugaError, RequestError
@@ -29,17 +34,21 @@ _OPTIONS = {"n", "pairs", "sample", "seed", "replace", "values"}
 _SHOWN = {"prompt", "model", "size", "quality"}
 """Parameters of a request that the form shows."""
 
+_VALUE = re.compile(r'"((?:[^"]|"")*)"(?=\s*(?:,|$))|([^,\s][^,]*)')
+"""A value, in quotes where it has a comma; as in panel.js."""
+
 
 def axes_of(text: str) -> dict[str, list[str]]:
     """Return the axes that stand one a line; raise `RequestError` for a line that is none.
 
-    >>> axes_of("style: flat, ink\\nsize: 1:1, 16:9")
-    {'style': ['flat', 'ink'], 'size': ['1:1', '16:9']}
+    >>> axes_of('style: flat, "ink, wet"\\nsize: 1:1, 16:9')
+    {'style': ['flat', 'ink, wet'], 'size': ['1:1', '16:9']}
     """
     found: dict[str, list[str]] = {}
     for line in filter(str.strip, text.splitlines()):
         name, _, values = (part.strip() for part in line.partition(":"))
-        texts = [each.strip() for each in values.split(",") if each.strip()]
+        found_in = _VALUE.findall(values)
+        texts = [each for quoted, plain in found_in if (each := (quoted.replace('""', '"') or plain).strip())]
         if not name.isidentifier() or not texts or name in found or name in _OPTIONS:
             raise RequestError(
                 f"“{sanitize(line, 60)}” is no axis.",
@@ -47,6 +56,15 @@ def axes_of(text: str) -> dict[str, list[str]]:
             )
         found[name] = texts
     return found
+
+
+def text_of(axes: Mapping[str, list[str]]) -> str:
+    """Return axes as lines of text, as `axes_of` reads them."""
+    return "\n".join(f"{name}: {', '.join(map(_quoted, values))}" for name, values in axes.items())
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"' if value[:1] == '"' or "," in value else value
 
 
 class GridBuilder:
@@ -93,18 +111,20 @@ class GridBuilder:
         values = {
             axis.name: [choice.sets.get(axis.name, "") for choice in axis.choices] for axis in study.axes
         }
-        axes = "\n".join(f"{axis}: {', '.join(texts)}" for axis, texts in values.items())
+        axes = text_of(values)
         is_whole = study.prompt and not study.pairs and study.sample is None and axes_of(axes) == values
         if (
             not is_whole
+            or any(axis_of(each.name, values[each.name]) != each for each in study.axes)
             or not request.parameters.keys() <= _SHOWN
-            or any(each.replaces for each in study.axes)
         ):
             raise RequestError(
                 f"The grid {sanitize(name, 60)} is made of more than prompt, axes, size and quality.",
                 "Change it in its cell.",
             )
         self.composer.fill(replace(request, prompt=study.prompt))
+        # The page draws the chips anew when something else on it has changed.
+        self.state.grid_plan = ""
         self.state.axes = axes
 
     def _promise(self, plan: Plan) -> None:

@@ -58,7 +58,7 @@ class Jobs:
         """Show the lines of an error."""
         # First the badge: the view shows both when the lines change.
         self._state.billing = error.billing
-        self._state.error = tuple(map(sanitize, error.lines()))
+        self._state.error = tuple(map(sanitize, error.lines(beside_badge=True)))
 
     async def _guarded(self, work: Task) -> None:
         LISTENER.set(self._show_message)

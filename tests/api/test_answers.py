@@ -20,7 +20,7 @@ from beluga_nb.api.body import MOST_INFLATED, inflated
 from beluga_nb.api.encoded import decoded
 from beluga_nb.errors import InvalidResponseError
 from beluga_nb.request import Request
-from beluga_nb.wire import Item
+from beluga_nb.wire import NOT_SENT_AGAIN, Item
 
 PNG = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
 BASE64 = base64.b64encode(PNG).decode()
@@ -529,7 +529,7 @@ def test_an_item_that_is_no_picture_spoils_no_other(item, message):
     good, bad = parse(text).items
     assert good == Item(data=b"abc")
     assert isinstance(bad, InvalidResponseError)
-    assert (bad.message, bad.hint) == (message, "It may have been billed.")
+    assert (bad.message, bad.hint) == (message, NOT_SENT_AGAIN)
 
 
 @pytest.mark.parametrize("text", ["YWJj", "data:image/png;base64,YWJj", "data:;base64,YWJj"])

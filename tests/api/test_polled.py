@@ -190,7 +190,10 @@ def test_a_task_that_fails_says_why_and_is_not_billed():
         "moderation_blocked",
         "prompt",
     )
-    assert (error.message, error.hint) == ("Declined.", "A task that fails is not billed.")
+    assert (error.message, error.hint) == (
+        "Declined.",
+        "Nothing is billed. Put the prompt in other words, or run it again.",
+    )
 
 
 def test_a_task_that_fails_without_a_reason_is_the_providers_failure():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from beluga_nb.api.tasks import NOT_BILLED, read, submitted
+from beluga_nb.api.tasks import FAILED, read, submitted
 from beluga_nb.errors import (
     APIStatusError,
     APITimeoutError,
@@ -149,4 +149,4 @@ def test_a_picture_without_a_link_spoils_no_other():
 def test_a_failed_task_says_why_and_is_not_billed(failed, kind, status, message):
     error = read(encoded({"data": {"status": "failed"} | failed})).error
     assert (type(error), error.status, error.message) == (kind, status, message)
-    assert error.hint == NOT_BILLED
+    assert error.hint == FAILED

@@ -187,7 +187,10 @@ class Lab:
         self.notebook = self.work / name
         self.notebook.parent.mkdir(exist_ok=True)
         nbformat.write(notebook, self.notebook)
-        if self.are_settings_new or not self.page.evaluate("'jupyterapp' in window"):
+        can_open = (
+            "Boolean(window.jupyterapp?.commands.hasCommand('docmanager:open'))"  # not in a page of Voilà
+        )
+        if self.are_settings_new or not self.page.evaluate(can_open):
             self.visit()
         else:
             self.page.evaluate(_SHOW, self._place())
@@ -200,13 +203,18 @@ class Lab:
         file.write_text(json.dumps(values))
         self.are_settings_new = True
 
+    @property
+    def address(self):
+        """Where the notebook is, for any browser."""
+        return self.url + self.path.format(self._place())
+
     def _place(self):
         return self.notebook.relative_to(self.work).as_posix()
 
     def visit(self):
         """Load the page of the notebook."""
         self.are_settings_new = False
-        self.page.goto(self.url + self.path.format(self._place()))
+        self.page.goto(self.address)
         self.cell(0).wait_for()
         self._connected().wait_for(state="attached")
 
@@ -328,8 +336,23 @@ class Notebook7(Lab):
         state = ".jp-NotebookKernelStatus"
         return self.page.locator(f"{state}-fade:not({state}-info, {state}-warn, {state}-error)")
 
+    def restart_kernel(self):
+        self.menu("Kernel", re.compile("^Restart Kernel…"))  # its name ends with its keys
+        self.page.get_by_role("button", name="Restart", exact=True).or_(
+            self.page.get_by_role("button", name="Confirm Kernel Restart")
+        ).click()
+
+    def interrupt(self):
+        self.menu("Kernel", re.compile("^Interrupt Kernel"))
+
     def _turn_side_bar(self):
         pass
+
+
+class Notebook7InFirefox(Notebook7):
+    """The same in Firefox."""
+
+    browser_name = "firefox"
 
 
 class NbClassic(Lab):

@@ -99,7 +99,7 @@ def test_a_person_votes_with_keys_clicks_and_buttons_and_goes_back(browser, stud
         page.keyboard.press("1")
         compared(page, count)
     expect(page.get_by_role("heading", name="Thank you, Ada.")).to_be_visible()
-    expect(page.locator("#summary")).to_contain_text("You have compared 6 pairs.")
+    expect(page.locator("#summary")).to_contain_text("You compared 6 pairs.")
     assert len(answers(study, "Ada")) == 6
     assert errors == []
     page.context.close()

@@ -1,4 +1,4 @@
-"""What people do in NbClassic with ipywidgets 7, and in JupyterLab in Firefox.
+"""What people do in NbClassic with ipywidgets 7, and in Firefox in JupyterLab, Notebook 7 and Voilà.
 
 `python -m tests environments` runs this. Every check tries the same in JupyterLab, Notebook 7 and Voilà, in
 Chromium.
@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from desk import AXE, ICONS, Desk, notebook, serving, violations, wait_until
 from installed import pinned
-from lab import IN_A_BROWSER, LabInFirefox, NbClassic, needs_firefox
+from lab import IN_A_BROWSER, LabInFirefox, NbClassic, Notebook7InFirefox, needs_firefox
 from playwright.sync_api import expect
 
 pytestmark = [*IN_A_BROWSER, pytest.mark.everywhere]
@@ -19,7 +19,12 @@ pytestmark = [*IN_A_BROWSER, pytest.mark.everywhere]
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module", params=["NbClassic", pytest.param("Firefox", marks=needs_firefox)])
+IN_FIREFOX = {"JupyterLab in Firefox": LabInFirefox, "Notebook 7 in Firefox": Notebook7InFirefox}
+
+
+@pytest.fixture(
+    scope="module", params=["NbClassic", *(pytest.param(each, marks=needs_firefox) for each in IN_FIREFOX)]
+)
 def app(request, tmp_path_factory):
     if request.param == "NbClassic":
         environment = pinned("nbclassic", tmp_path_factory.mktemp("nbclassic"))
@@ -27,8 +32,11 @@ def app(request, tmp_path_factory):
         words = {"python": environment.python, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
         front_end = NbClassic
     else:
-        words = {"settings": {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}}}
-        front_end = LabInFirefox
+        words = {
+            "voila": True,
+            "settings": {"@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"}},
+        }
+        front_end = IN_FIREFOX[request.param]
     with serving(front_end, **words) as app:
         yield app
 
@@ -85,13 +93,34 @@ def test_a_panel_is_typed_in_and_its_pictures_are_compared(app, tmp_path):
 
     desk.tab("Grid")
     desk.type("a {{animal}} by the sea")
-    desk.panel.get_by_role("textbox", name="Axes").fill("animal: fox, hen\nmodel: flux-2.0, gpt-image-2")
+    for axis, values in (("animal", "fox, hen"), ("model", "flux-2.0, gpt-image-2")):
+        desk.button(f"Add the axis {axis}").click()
+        app.page.keyboard.type(values)
+        app.page.keyboard.press("Enter")
+    expect(desk.panel.locator(".beluga-chip")).to_have_text(["fox×", "hen×", "flux-2.0×", "gpt-image-2×"])
     desk.panel.get_by_text("4 combinations").wait_for()
     desk.button("Run grid").click()
     desk.panel.get_by_text("4 of 4 cells done.").wait_for()
     desk.button("Insert grid as cell").click()
     expect(app.cell(1)).to_contain_text("%%beluga compare")
     app.picture(tmp_path / "grid.png")
+
+
+@pytest.mark.parametrize("app", [pytest.param("Notebook 7 in Firefox", marks=needs_firefox)], indirect=True)
+def test_voila_shows_the_same_panel_in_the_dark(app, tmp_path):
+    nbformat.write(notebook(), app.work / "page.ipynb")
+    app.page.goto(f"{app.url}voila/render/page.ipynb?token=test&theme=dark")
+    desk = Desk(app.page).ready()
+    desk.generate("a fox in a page", n=2)
+    assert desk.panel.evaluate("it => getComputedStyle(it).colorScheme") == "dark"
+    for number in (0, 1):
+        desk.pick(number)
+    desk.panel.locator(".beluga-compared img:visible").first.hover()
+    app.page.mouse.wheel(0, -100)
+    wait_until(lambda: drawn(desk, "transform")[0] != "matrix(1, 0, 0, 1, 0, 0)")
+    if AXE.exists():
+        assert violations(app.page, "dark") == []
+    app.picture(tmp_path / "voila.png")
 
 
 def test_two_calls_are_stopped_and_an_error_is_a_card(app, tmp_path):

@@ -82,6 +82,10 @@ def test_a_prompt_is_typed_and_generated_with_the_keyboard_alone(opened, app, tm
     keys.press("Enter")
     expect(desk.tiles.nth(1)).to_have_class(re.compile("beluga-chosen"))
     expect(desk.large).to_have_attribute("alt", "a red fox")
+    expect(desk.tile(0)).to_have_attribute("tabindex", "-1")
+    for _ in range(3):
+        keys.press("Tab")
+    assert app.page.evaluate("!document.activeElement.closest('.beluga-tiles')"), "one tile is on the way"
     app.picture(tmp_path / "keyboard.png")
     quality = desk.panel.get_by_label("Quality", exact=True)
     expect(quality).to_be_hidden()
@@ -101,7 +105,7 @@ def test_what_is_sent_is_what_was_typed_however_fast(opened, app):
     desk = opened("panel.result.request.take")
     desk.button("Advanced").click()
     heard = desk.panel.locator("[class*=beluga-received]")
-    expect(heard).to_have_count(3)
+    expect(heard).to_have_count(4)
     assert not any(each.is_visible() for each in heard.all())
     for turn in range(4):
         prompt, take = f"{turn}: a fox that jumps over the lazy dog", f"take {turn}"
@@ -259,6 +263,59 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, app, tmp_path):
     assert [each.get_attribute("src") for each in sights.all()] == sent, "nothing was sent again"
 
 
+@in_lab
+def test_axes_are_chips_whose_text_the_grid_and_its_cell_have(opened, app, tmp_path):
+    desk = opened("g = beluga_nb.grid('a {{animal}}', animal=['owl', 'a, b'])")
+    app.run(1)
+    keys = app.page.keyboard
+    chips = desk.panel.locator(".beluga-chip")
+    text = desk.panel.locator(".beluga-axes textarea")
+    plan = desk.panel.locator(".beluga-plan")
+    desk.tab("Grid")
+    desk.type("a {{animal}}, {{style}}")
+    desk.button("Add the axis animal").focus()
+    keys.press("Enter")
+    field = desk.panel.get_by_role("combobox", name="Add values of animal")
+    expect(field).to_be_focused()
+    keys.type("fox,hen,owl")
+    keys.press("Enter")
+    keys.type('"sea lion, wet",')
+    expect(chips).to_have_text(["fox×", "hen×", "owl×", "sea lion, wet×"])
+    keys.press("Backspace")
+    keys.press("Shift+Tab")
+    expect(desk.button("Remove owl")).to_be_focused()
+    keys.press("Enter")
+    expect(field).to_be_focused()
+    expect(text).to_have_value("animal: fox, hen")
+    name = desk.panel.get_by_role("combobox", name="Axis", exact=True).last
+    name.focus()
+    keys.type("style")
+    keys.press("Tab")
+    expect(desk.panel.get_by_role("combobox", name="Add values of style")).to_be_focused()
+    app.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    app.page.evaluate("navigator.clipboard.writeText('flat, ink, oil')")
+    keys.press("Control+v")
+    expect(text).to_have_value("animal: fox, hen\nstyle: flat, ink, oil")
+    expect(plan).to_contain_text("6 combinations, 6 pictures")
+    expect(plan).to_have_attribute("role", "status")
+    app.picture(tmp_path / "chips.png")
+    # A click does not overtake what was typed just before.
+    keys.type("wet")
+    desk.button("Run grid").click()
+    desk.panel.get_by_text("8 of 8 cells done.").wait_for()
+    desk.button("Insert grid as cell").click()
+    expect(app.cell(1)).to_contain_text(
+        "%%beluga compare --axis animal=fox,hen --axis style=flat,ink,oil,wet"
+    )
+    desk.button("As text").click()
+    text.fill("@g")
+    expect(text).to_have_value('animal: owl, "a, b"')
+    expect(chips).to_have_text(["owl×", "a, b×"])
+    desk.button("Remove the axis animal").click()
+    expect(text).to_have_value("")
+    expect(chips).to_have_count(0)
+
+
 def test_after_a_restart_one_banner_says_so_and_then_the_pictures_are_there(opened, app, tmp_path):
     desk = opened()
     desk.generate("a fox for ever", n=2)
@@ -361,6 +418,42 @@ def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(ope
         desk.tab("Picture")
         app.picture(tmp_path / f"narrow in {theme}.png")
         assert desk.outside() == []
+
+
+SMALL = """panel => [...panel.querySelectorAll('button, select, input, [role=tab], .beluga-sizes label')]
+    .filter(each => each.offsetParent && !each.matches('[type=radio], [type=checkbox], .widget-label'))
+    // A tile's button covers all of its tile.
+    .map(each => each.matches('.beluga-tile > :not(.beluga-star, .beluga-pick)') ? each.parentElement : each)
+    .map(each => [each.outerHTML.slice(0, 120), each.getBoundingClientRect()])
+    .filter(([_, {width, height}]) => width < 44 || height < 44).map(([words]) => words)"""
+"""The controls of a panel that are too small for a finger."""
+
+
+@in_lab
+@pytest.mark.everywhere
+def test_fingers_find_every_control_and_move_the_compared_pictures(opened, app, tmp_path):
+    opened().generate("foxes to touch", n=2)
+    app.save()
+    context = app.browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(app.address)
+    desk = Desk(page).ready()
+    expect(desk.tiles).to_have_count(2)
+    for number in (0, 1):
+        desk.tiles.nth(number).locator(".beluga-pick").tap()
+    expect(desk.panel.locator(".beluga-compared img:visible")).to_have_count(2)
+    desk.button("History").tap()
+    for tab in ("Picture", "Compare", "Grid"):
+        desk.panel.get_by_role("tab", name=tab).tap()
+        page.screenshot(path=tmp_path / f"{tab}.png")
+        assert desk.panel.evaluate(SMALL) == []
+    desk.button("Add the axis size").tap()
+    page.keyboard.insert_text("1:1,16:9,")
+    expect(desk.panel.locator(".beluga-chip")).to_have_count(2)
+    desk.button("Remove 16:9").tap()
+    expect(desk.panel.locator(".beluga-chip")).to_have_count(1)
+    context.close()
 
 
 @in_lab

@@ -37,7 +37,17 @@ text = """
 """
 return x'''
 RAW = "%%beluga --raw -q hd\nA {{name}}"
-CELLS = (PYTHON, PROMPT, COMPARISON, LINES, RAW)
+COMMANDS = """%beluga
+fox = %beluga history -o fox 6611bcbd3494
+%beluga status
+%beluga status of a war, and config of it
+%beluga config mode=replay
+%beluga open 'a fox.png'
+%beluga forget 6611bcbd3494
+%beluga serve --stop
+x = 7
+x %beluga"""
+CELLS = (PYTHON, PROMPT, COMPARISON, LINES, RAW, COMMANDS)
 
 
 def notebook():
@@ -159,6 +169,21 @@ def test_a_prompt_on_a_line_of_python_is_prose_and_the_python_around_it_stays_py
         ["%beluga in a text"],
         ['"""'],
         ["return"],
+    ]
+
+
+def test_a_command_on_a_line_and_what_it_takes_are_coloured(shown):
+    assert spans(shown, 5) == [
+        ["%beluga"],
+        ["=", "%beluga", "history", "-o", "fox", "6611bcbd3494"],
+        ["%beluga", "status"],
+        ["%beluga"],
+        ["%beluga", "config", "mode=replay"],
+        ["%beluga", "open", "'a fox.png'"],
+        ["%beluga", "forget", "6611bcbd3494"],
+        ["%beluga", "serve", "--stop"],
+        ["=", "7"],
+        ["%"],
     ]
 
 

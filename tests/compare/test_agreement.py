@@ -200,7 +200,11 @@ def test_votes_are_shown_by_voter_with_what_they_are_worth():
         "Agreement of voters: alpha = 0.20. The left picture was preferred in 3 of 4"
         " (95 % interval 30% to 95%). Answered alike again: 0 of 1 pairs.",
     ]
-    assert of()._repr_mimebundle_()["text/plain"].endswith("No votes yet: nothing can be said.")
+    assert (
+        of()
+        ._repr_mimebundle_()["text/plain"]
+        .endswith("No votes yet: vote() asks you, and ballot() serves a page for others.")
+    )
 
 
 def test_a_voter_is_text_from_outside():

@@ -16,6 +16,7 @@ import pytest
 from conftest import KEY, Counting, drawing, drawn, service
 from faulty import b64
 from needed import needed
+from PIL import Image
 
 from beluga_nb.budget import Budget, Caps, Prices
 from beluga_nb.compare.grid import Grid
@@ -35,7 +36,7 @@ from beluga_nb.errors import (
 )
 from beluga_nb.images import decode
 from beluga_nb.redaction import redact
-from beluga_nb.result import Picture
+from beluga_nb.result import Picture, Result
 from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.store.records import Store
@@ -589,11 +590,51 @@ def test_letters_that_a_font_has_bring_no_warning(session, tmp_path, label):
 
 
 def test_letters_that_no_font_has_are_reported(session, tmp_path):
+    grid = session.grid("a {{animal}}", model="flux-2.0", animal=["cat \U00013000", "fox"]).run()
     with pytest.warns(UserWarning, match="No font that is looked for has 1 letter of the sheet") as caught:
-        words_of_sheet(session, tmp_path, "a {{animal}}", animal=["cat \U00013000", "fox"])
+        grid.sheet(tmp_path / "a.png")
     [warned] = map(str, (each.message for each in caught))
     assert all(each in warned for each in ("DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "msyh.ttc"))
     assert warned.endswith(", or write an SVG instead.")
+    grid.sheet(tmp_path / "a.svg")
+    assert len(caught) == 1
+
+
+def test_an_axis_of_one_value_takes_no_room_on_a_sheet_and_is_named_below_the_prompt(session, tmp_path):
+    axes = {"animal": ["cat", "fox"], "style": ["oil", "ink"], "place": ["snow"], "size": ["9:16"]}
+    words = words_of_sheet(session, tmp_path, "a {{animal}} in {{style}}, {{place}}", **axes)
+    assert words[:2] == ["a [animal] in [style], snow", "rows: animal · columns: style · size: 9:16"]
+    assert sorted(words[2:6]) == ["cat", "fox", "ink", "oil"]
+    assert words_of_sheet(session, tmp_path, "a {{animal}}", animal=["cat"])[0] == "a cat"
+
+
+def test_a_lone_picture_is_as_wide_as_its_title_on_a_sheet(session, tmp_path):
+    grid = session.grid("a {{animal}}", model="flux-2.0", animal=["cat"], size=["1:1"]).run()
+    edge = grid["cat", "1:1"].image.width
+    sheet = decode(grid.sheet(tmp_path / "a.png", edge=edge // 2).read_bytes())
+    assert edge < sheet.width < edge * 1.3
+
+
+def test_a_sheet_that_would_be_a_tower_is_turned(tmp_path):
+    async def tall(request):
+        return Result.of(request, [Image.new("RGB", (360, 640))], engine="tall")
+
+    session = Session(engine=tall, environ={}, folder=tmp_path)
+    for animals, words in {
+        "abc": "rows: style · columns: animal",
+        "ab": "rows: animal · columns: style",
+    }.items():
+        axes = {"animal": list(animals), "style": ["oil", "ink"]}
+        assert words_of_sheet(session, tmp_path, "a {{animal}} in {{style}}", **axes)[1] == words
+
+
+def test_the_heads_of_columns_end_above_their_pictures_and_keep_their_distance(session, tmp_path):
+    long = "soft watercolour on wet paper with visible grain, and on"
+    grid = session.grid("a fox, {{style}}", model="flux-2.0", style=["ink", long], size=["1:1", "16:9"]).run()
+    root = ElementTree.fromstring(grid.where(size="1:1").sheet(tmp_path / "a.svg").read_bytes())
+    lines = {each.text: each for each in root.iter("{http://www.w3.org/2000/svg}text")}
+    last = next(lines[text] for text in lines if text.endswith("and on"))
+    assert last.get("y") == lines["ink"].get("y")
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 18])

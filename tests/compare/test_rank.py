@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from beluga_nb.compare.rank import ELO, Ranking, ranking, rankings
-from beluga_nb.compare.vote import Duel
+from beluga_nb.compare.vote import NO_VOTES, Duel
 from beluga_nb.errors import UnknownNameError
 from beluga_nb.store.votes import BOTH_BAD, LEFT, RIGHT, TIE
 
@@ -220,7 +220,7 @@ def test_one_vote_is_reported_in_the_singular():
 
 def test_no_votes_are_no_ranking():
     found = ranking([], by="model", names=["a", "b"])
-    assert found.note == "No votes yet: nothing can be said."
+    assert found.note == NO_VOTES
     assert [each.elo for each in found.standings] == [0, 0]
     assert ranking([], by="model") == Ranking(by="model", standings=(), wins=(), votes=0)
 
@@ -251,7 +251,7 @@ def test_each_criterion_has_a_ranking_of_its_own():
     per = rankings(votes, by="model", per="criterion")
     assert {name: found.names[0] for name, found in per.items()} == {"": "a", "fits the prompt": "b"}
     none = ranking(votes, by="model", criterion="is sharp")
-    assert none.note == "No votes yet: nothing can be said. There are votes on '', 'fits the prompt'."
+    assert none.note == f"{NO_VOTES} There are votes on '', 'fits the prompt'."
 
 
 def test_rankings_of_voters_and_of_groups_of_prompts():

@@ -7,6 +7,51 @@ import pytest
 from conftest import KEY, drawing, service
 from kernels import Kernel
 
+from beluga_nb.commands.table import COMMANDS, commands_on, function
+from beluga_nb.console import shown_on
+from beluga_nb.errors import RequestError
+from beluga_nb.hints import Surface, on
+from beluga_nb.magics.parse import parse
+from beluga_nb.session.session import Session
+
+EMPTY = {
+    "history": "Nothing is recorded yet. Begin with %beluga a red bicycle on a beach",
+    "history --text zebra": "Nothing that fits is recorded. %beluga history lists all runs.",
+    "last": "There is no picture yet.\nAsk for one: %beluga a red bicycle on a beach",
+    "alias": "There are no aliases. For example: %beluga alias poster=-m flux-2.0 -s 3:4",
+    "models --search zebra": "No model matches. %beluga models lists all.",
+    "weight": "There is no notebook in this folder: name one that is elsewhere.",
+    "verify": "beluga_store (0 recordings): all well",
+    "forget --prompt zebra": "Nothing was removed: no recording fits.",
+    "serve --stop": "No server is running. %beluga serve starts one.",
+}
+"""What each command says where it has nothing to show."""
+
+NEVER_EMPTY = {"status", "sizes", "compare", "config", "login", "open", "pack", "unpack", "panel"}
+NEVER_EMPTY |= {"cheatsheet", "help"}
+
+
+@pytest.mark.parametrize("line", EMPTY)
+def test_a_command_that_has_nothing_to_show_says_so_and_how_to_begin(line, tmp_path):
+    call = parse(line)
+    with shown_on(Surface.MAGIC):
+        try:
+            found = function(COMMANDS[call.name].run)(Session(environ={}, folder=tmp_path), call)
+        except RequestError as error:
+            error.surface = Surface.MAGIC
+            found = str(error)
+        found = getattr(found, "report", found)
+        if bundle := getattr(found, "_repr_mimebundle_", None):
+            found = bundle()
+        if isinstance(found, dict):
+            assert "<table" not in found["text/html"]
+            found = found["text/plain"]
+    assert on(found, Surface.MAGIC) == EMPTY[line]
+
+
+def test_no_command_is_left_out_of_this():
+    assert {line.split()[0] for line in EMPTY} | NEVER_EMPTY == {*commands_on(Surface.MAGIC)}
+
 
 @pytest.fixture
 def kernel(tmp_path):

@@ -53,7 +53,7 @@ FAILURES = [
         declining,
         "a fox",
         "APIStatusError: Your request was rejected by the safety system.",
-        "Nothing is billed",
+        "not billed",
     ),
     (
         failing,
@@ -62,7 +62,7 @@ FAILURES = [
         "may have been billed",
     ),
     (busy, "a fox", "RateLimitError: The catalogue is unavailable. (status 503", "try again later"),
-    (damaged, "a fox", "InvalidImageError: ", "its bytes are kept as"),
+    (damaged, "a fox", "InvalidImageError: ", "Its bytes are kept as"),
     (
         one_of_two,
         "-m flux-2.0 -n 2 a fox",
@@ -153,7 +153,8 @@ def test_a_server_that_is_not_there(kernel):
         point_at(kernel, f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
         shown = kernel.run("%beluga a fox")
     assert shown.error[0].startswith("APIConnectionError: No connection to 127.0.0.1")
-    assert shown.error[1].startswith("Nothing was sent or billed.")
+    assert shown.error[1].startswith("Look at the network and BELUGA_BASE_URL")
+    assert shown.badges == ["not billed"]
 
 
 @pytest.mark.parametrize(

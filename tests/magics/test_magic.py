@@ -92,7 +92,11 @@ def test_a_function_knows_its_own_names(kernel):
         ("%beluga --sise 1:1 a cat", "UnknownNameError: No option '--sise'.", "Did you mean '--size'?"),
         ("%%beluga\n   \n", "RequestError: The prompt is empty.", "Describe the picture"),
         ("%beluga a {{kat}}", "UnknownNameError: No value for '{{kat}}'.", "Set it first"),
-        ("%beluga -n 11 a giraffe", "NotConfirmedError: 11 new pictures are more than 10", "--yes"),
+        (
+            "%beluga -n 11 a giraffe",
+            "NotConfirmedError: 11 new pictures are more than 10",
+            "Ask for fewer at a time",
+        ),
         ("%beluga --mode replay a new one", "NotRecordedError: Not recorded:", "Nearest recording:"),
     ],
 )

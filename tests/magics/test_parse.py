@@ -126,8 +126,15 @@ def test_a_word_that_is_a_command_is_a_prompt_in_a_cell():
     assert parse("", "models\n").prompt == "models"
 
 
-def test_an_empty_cell_takes_its_prompt_from_the_line():
-    assert parse("-n 2 a cat", "").prompt == "a cat"
+@pytest.mark.parametrize("cell", ["", "\n", "  \n\n"])
+def test_an_empty_cell_is_what_its_line_says(cell):
+    assert parse("-n 2 a cat", cell).prompt == "a cat"
+    assert parse("status", cell) == parse("status")
+    with pytest.raises(UnknownNameError, match="No command 'statsu'"):
+        parse("statsu", cell)
+    assert parse("", cell).prompt.strip() == parse("-n 2", cell).prompt == ""
+    with pytest.raises(RequestError, match="There is nothing to compare"):
+        parse("compare -m flux-2.0", cell)
 
 
 def test_the_output_is_the_name_of_a_variable():
@@ -371,8 +378,8 @@ def test_after_two_dashes_and_in_a_cell_every_command_is_a_prompt(name):
         ("forget --all of it", "'of it' is not an option of %beluga forget.", "%beluga -- forget …"),
         ("history --limit many", "--limit is 'many'.", "Give a whole number"),
         ("pack whales.ipynb --into x", "No option '--into'.", "%beluga --help lists all options"),
-        ("pack", "%beluga pack takes one file.", "%beluga --help shows how it is named."),
-        ("pack a.ipynb b.ipynb", "%beluga pack takes one file.", "%beluga --help shows"),
+        ("pack", "%beluga pack takes one file.", "For example: %beluga pack study.ipynb"),
+        ("pack a.ipynb b.ipynb", "%beluga pack takes one file.", "For example: %beluga pack study.ipynb"),
     ],
 )
 def test_a_command_that_is_not_understood_is_an_error_and_no_picture(line, first, second):

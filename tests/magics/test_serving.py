@@ -121,7 +121,7 @@ def test_stop_ends_it_and_says_so(kernel):
     _, _, pid = served(kernel)
     assert kernel.run("%beluga serve --stop").stdout == "The server has ended.\n"
     assert not alive(pid)
-    assert kernel.run("%beluga serve --stop").stdout == "No server is running.\n"
+    assert kernel.run("%beluga serve --stop").stdout == "No server is running. %beluga serve starts one.\n"
     assert kernel.run("server").texts[0].endswith(", stopped>")
 
 

@@ -91,9 +91,11 @@ def test_where_nobody_can_be_asked_nothing_is_forgotten_without_yes(kernel):
     )
     assert "--yes" in shown.error[1]
     assert kernel.run("%beluga forget --all --yes").status == "ok"
-    assert kernel.run("%beluga history").texts == ["Nothing is recorded."]
+    assert kernel.run("%beluga history").texts == [
+        "Nothing is recorded yet. Begin with %beluga a red bicycle on a beach"
+    ]
     shown = kernel.run("%beluga forget --prompt fox")
-    assert shown.stdout == "Nothing was removed: 0 runs, 0 pictures.\n"
+    assert shown.stdout == "Nothing was removed: no recording fits.\n"
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
-from beluga_nb.magics.verbatim import Verbatim
+from beluga_nb.magics.verbatim import Verbatim, with_body
 
 
 def transformed(cell):
     manager = TransformerManager()
     manager.token_transformers.append(Verbatim)
+    manager.line_transforms.append(with_body)
     return manager.transform_cell(cell)
 
 
@@ -63,4 +64,14 @@ def test_everything_else_is_left_to_ipython(cell):
 
 def test_the_body_of_a_cell_magic_is_left_alone():
     cell = "%%beluga\nwhat is\n%beluga this?\n"
+    assert transformed(cell) == TransformerManager().transform_cell(cell)
+
+
+@pytest.mark.parametrize(("cell", "line"), [("%%beluga", ""), ("%%beluga -n 2 -o 'x'\n", "-n 2 -o 'x'")])
+def test_a_cell_without_a_body_gets_one(cell, line):
+    assert transformed(cell) == f"get_ipython().run_cell_magic('beluga', {line!r}, '\\n')\n"
+
+
+@pytest.mark.parametrize("cell", ["%%time", "%%beluga2\n", "run_cell_magic('beluga', '', '')"])
+def test_other_cells_without_a_body_are_left_to_ipython(cell):
     assert transformed(cell) == TransformerManager().transform_cell(cell)

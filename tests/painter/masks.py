@@ -9,11 +9,11 @@ from PIL import Image, ImageOps
 
 from beluga_nb.painter.colour import RGB
 from beluga_nb.painter.finish import window
-from beluga_nb.painter.layers import Frame, marks
+from beluga_nb.painter.layers.scenery import marks
 from beluga_nb.painter.look import Look
 from beluga_nb.painter.marks import Mark, Shape, Sheet, cover, simplified
 from beluga_nb.painter.register import SOFT
-from beluga_nb.painter.scene import Scene
+from beluga_nb.painter.scene import Frame, Scene
 
 Mask = NDArray[np.bool_]
 BLACK: RGB = (0, 0, 0)

@@ -64,7 +64,7 @@ def _lost(reading: Reading, named: tuple[str, ...]) -> set[str]:
 
 
 COLOURS = ("red", "green", "blue", "yellow", "orange", "purple", "pink", "brown", "black", "white", "grey")
-NAMES = [name.replace("-", " ") for name in figures() if name != "temple"]  # which alone is a place
+NAMES = [name.replace("-", " ") for name, figure in figures().items() if figure.stance != "scenery"]
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from beluga_nb.painter.layers import Frame, scenery
+from beluga_nb.painter.layers import scenery
 from beluga_nb.painter.layers.cast import names_of as names_of_cast
 from beluga_nb.painter.layers.formula import formula
 from beluga_nb.painter.layers.functions import BOUND, FUNCTIONS, names_of
 from beluga_nb.painter.look import look_of
 from beluga_nb.painter.marks import Glow, Shape
 from beluga_nb.painter.reading import read
-from beluga_nb.painter.scene import Scene, staged
+from beluga_nb.painter.scene import Frame, Scene, staged
 
 FILES = sorted(path.stem for path in scenery.FOLDER.glob("*.toml"))
 HILL = """

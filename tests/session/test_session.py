@@ -258,8 +258,8 @@ def test_a_revoked_key_is_refused_in_two_lines_without_the_key(tmp_path, message
     lines = caught.value._render_traceback_()
     assert len(lines) == 2
     assert lines[1] == (
-        "The key comes from BELUGA_API_KEY and ends in only. It is missing, revoked or for another service."
-        " Nothing is billed."
+        "The key comes from BELUGA_API_KEY and ends in only. It is missing, revoked or for another service:"
+        " replace it. Nothing is billed."
     )
     assert KEY not in repr(lines)
 

@@ -266,7 +266,7 @@ def test_undo_at_the_end_brings_the_last_question_back(session, foxes):
     with opened(foxes) as page:
         browser = Browser(page)
         end = all_of(browser)
-        assert end["summary"][0] == "You have compared 6 pairs."
+        assert end["summary"][0] == "You compared 6 pairs."
         assert any("answers agree" in words for words in end["summary"])
         assert browser.answer(end, "left") == end
         assert browser.answer(end, "undo")["done"] == 5
@@ -534,7 +534,8 @@ def test_a_criterion_has_votes_of_its_own_and_repeats_come_at_the_end(session, f
         browser = Browser(page)
         assert "Which is better: sharp?" in browser.ask("/").data.decode()
         end = all_of(browser, "tie")
-        assert "You answered 2 of 2 repeated pairs as before." in end["summary"]
+        assert end["summary"][0] == "You compared 6 pairs.", "those that came again count once"
+        assert "Of 2 pairs that came again, you answered 2 as before." in end["summary"]
     assert {vote.criterion for vote in cast(session)} == {"sharp"}
     assert foxes.ranking().votes == 0
 
@@ -572,7 +573,7 @@ def test_a_damaged_picture_is_skipped(session, foxes):
         last, state = state, poll.answer(token, str(state["question"]), "skip", None)
         assert left == 1 or state["question"] != last["question"]
     assert (state["stage"], state["done"]) == ("end", 0)
-    assert state["summary"] == ["You have compared 0 pairs."]
+    assert state["summary"] == ["You compared 0 pairs."]
     assert cast(session) == []
 
 

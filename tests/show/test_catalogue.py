@@ -23,8 +23,8 @@ def test_the_sizes_are_listed_with_what_they_are_good_for():
 
 def test_where_no_model_fits_that_is_reported():
     shown = models_table(Listing([], note="lab lists all of these."))
-    assert shown["text/plain"] == "No matching model.\nlab lists all of these."
-    assert "<p>No matching model.</p>" in shown["text/html"]
+    assert shown["text/plain"] == "No model matches. Session.models() lists all.\nlab lists all of these."
+    assert "<p>No model matches. Session.models() lists all.</p>" in shown["text/html"]
 
 
 def test_both_tables_are_html_too():

@@ -1,7 +1,7 @@
 """The history as HTML that survives an untrusted notebook, and as text."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from conftest import drawn
@@ -68,10 +68,13 @@ def test_a_prompt_that_is_cut_is_whole_on_hover():
 
 
 def test_an_empty_history_says_so():
-    assert history_text([]) == "Nothing is recorded."
-    assert history_text([], all=False) == "Nothing that fits is recorded."
-    assert history_html([], [], all=False) == "<p>Nothing that fits is recorded.</p>"
-    assert history_html([], []) == "<p>Nothing is recorded.</p>"
+    none = History((), surface=Surface.TERMINAL)
+    begin = "Nothing is recorded yet. Begin with %beluga a red bicycle on a beach in a notebook"
+    assert (none.rest, replace(none, address="s3://b").rest) == (begin, f"{begin} In s3://b.")
+    every = "Nothing that fits is recorded. python -m beluga_nb history lists all runs."
+    assert replace(none, all=False).rest == every
+    assert history_text([], rest=every) == every
+    assert history_html([], [], rest=every) == f"<p>{every}</p>"
 
 
 def test_s30_outside_text_is_escaped_and_nothing_is_active():

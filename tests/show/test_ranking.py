@@ -66,7 +66,7 @@ def test_each_name_has_a_row_with_its_rank_its_interval_and_how_often_it_won():
     assert words == [
         ["1–3", "flux-2.0", "+92", "−114", "to", "+298", "88%", "3", "0", "1", "0"],
         ["1–3", "gpt-image-2", "−92", "−298", "to", "+114", "12%", "0", "3", "1", "1"],
-        ["1–3", "seedream-4.5", "0", "none", "0", "0", "0", "1"],
+        ["1–3", "seedream-4.5", "0", "no", "interval", "0", "0", "0", "1"],
     ]
 
 
@@ -113,7 +113,9 @@ def test_names_from_outside_are_escaped_and_cut():
 def test_without_votes_there_is_a_table_and_no_wins():
     found = shown([])
     assert "won against" not in found["text/html"]
-    assert found["text/plain"].endswith("No votes yet: nothing can be said.")
+    assert found["text/plain"].endswith(
+        "No votes yet: vote() asks you, and ballot() serves a page for others."
+    )
     assert ranking_svg(ranking([], by="model")).startswith("<svg")
 
 

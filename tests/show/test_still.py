@@ -28,7 +28,7 @@ def test_several_results_are_one_grid_one_sheet_and_their_texts():
 def test_one_picture_is_shown_as_ever_and_none_as_words():
     fox = drawn("a fox")
     assert still([fox]) == bundle(fox)
-    assert still([]) == {"text/plain": NO_PICTURE}
+    assert still([])["text/plain"] == f"{NO_PICTURE} Give results to show, as in gallery(*results)."
 
 
 def test_twenty_pictures_that_cannot_be_heavier_weigh_less_than_two_megabytes():

@@ -226,13 +226,6 @@ def test_a_table_without_a_head_has_none():
     assert "thead" not in shown["text/html"]
 
 
-@pytest.mark.parametrize("head", [(), ("model", "size")])
-def test_a_table_without_rows_is_a_table(head):
-    shown = table([], head)
-    assert shown["text/plain"] == "  ".join(head)
-    Reader(shown["text/html"])
-
-
 def test_a_table_escapes_and_cleans_what_it_shows():
     shown = table([(Cell(HOSTILE, title=HOSTILE), "x")], (Column(HOSTILE, Kind.CODE), "y"), HOSTILE, HOSTILE)
     assert not Reader(shown["text/html"]).tags & {"script", "img"}
@@ -287,3 +280,31 @@ def test_a_plan_shows_its_requests_word_for_word():
     assert "1 request, word for word" in shown["text/html"]
     assert "POST url" in shown["text/html"]
     assert shown["text/plain"] == str(planned(str))
+
+
+def test_a_table_without_rows_is_a_sentence():
+    shown = table([], ("voter", "votes"), "Votes", "Local previews.", nothing="No votes <yet>.")
+    assert shown["text/plain"] == "No votes <yet>.\nLocal previews."
+    assert shown["text/html"].startswith("<p>No votes &lt;yet&gt;.</p>")
+    assert table([], ("a",), "Scores")["text/plain"] == "Scores: there is nothing yet."
+
+
+def test_pictures_that_nobody_has_judged_say_how_to_begin(tmp_path):
+    gallery = Session(environ={}, folder=tmp_path).gallery()
+    shown = [
+        gallery,
+        gallery.votes(),
+        gallery.ranking(),
+        gallery.rankings(per="criterion"),
+        gallery.duplicates(),
+    ]
+    shown.append(gallery.score("width", lambda image: image.width))
+    bundles = [each._repr_mimebundle_() for each in shown]
+    begin = "No votes yet: vote() asks you, and ballot() serves a page for others."
+    assert [each["text/plain"] for each in bundles] == [
+        "No picture yet. Give results to show, as in gallery(*results).",
+        *[begin] * 3,
+        "No two pictures look nearly the same.",
+        "There are no pictures to score yet.\nVersion 1.",
+    ]
+    assert "<table" not in str(bundles)

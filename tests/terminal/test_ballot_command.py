@@ -119,6 +119,14 @@ def test_fifty_voters_at_once_lose_no_vote_when_the_page_is_killed(session, tmp_
     assert len(cast) == len(pairs) == 6 * VOTERS
 
 
+def test_the_command_says_that_the_vote_has_closed_and_why(session, tmp_path):
+    del session
+    with serving(tmp_path, "--close-after", "2") as (process, url):
+        Voter(url, "Ada").vote(6)
+        assert process.stdout.readline().startswith("Ctrl-C ends it")
+        assert process.stdout.readline() == "The vote is closed: 2 votes were to be cast. 2 votes so far.\n"
+
+
 @pytest.mark.posix
 def test_the_command_prints_the_link_and_ends_with_ctrl_c(session, tmp_path):
     (tmp_path / "consent.txt").write_text("Science, <em>agreed</em>?")

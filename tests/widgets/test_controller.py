@@ -518,7 +518,7 @@ def test_an_error_is_the_cells_own_two_lines_and_the_next_call_works(tmp_path):
         ask(panel, "bad")
         with pytest.raises(EngineError) as caught:
             panel.controller.session.generate("bad", model="flux-2.0")
-        found = caught.value.lines()
+        found = caught.value.lines(beside_badge=True)
         assert [line.partition(", request ")[0] for line in panel.state.error] == [
             line.partition(", request ")[0] for line in found
         ]
@@ -829,12 +829,12 @@ def test_a_grid_is_planned_as_it_is_typed_run_and_written_as_a_cell(panel):
     state.axes = "animal: fox"
     assert "{{style}}" in settled(panel).state.grid_plan
     assert not state.grid_ready
-    state.axes = "animal: fox, sea lion\nstyle: ink, flat\n"
+    state.axes = 'animal: fox, "sea lion, wet"\nstyle: ink, flat\n'
     assert settled(panel).state.grid_plan.startswith("4 combinations, 4 pictures, 0 recorded, 4 to make;")
     line, _, body = state.grid_cell.partition("\n")
     call = parse(line.removeprefix("%%beluga"), body)
     assert call.axes == {
-        "animal": {"fox": "fox", "sea lion": "sea lion"},
+        "animal": {"fox": "fox", "sea lion, wet": "sea lion, wet"},
         "style": {"ink": "ink", "flat": "flat"},
     }
     assert call.prompts == ("a {{animal}}, {{style}}",)
@@ -867,16 +867,22 @@ def test_the_grid_of_a_cell_comes_back_into_the_form(base_url, tmp_path):
     panel = panel_at(base_url, tmp_path, names=names)
     state, make = panel.state, panel.controller.builder.session.grid
     names["g"] = make(
-        "a {{animal}}", animal=["fox", "sea lion"], size=["1:1", "16:9"], model="flux-2.0", quality="hd", n=2
+        "a {{animal}}",
+        animal=["fox", 'sea "lion", wet'],
+        size=["1:1", "16:9"],
+        model="flux-2.0",
+        quality="hd",
+        n=2,
     )
     state.axes = "@g"
     settled(panel)
-    assert state.axes == "animal: fox, sea lion\nsize: 1:1, 16:9"
+    assert state.axes == 'animal: fox, "sea ""lion"", wet"\nsize: 1:1, 16:9'
     assert (state.prompt, state.model, state.quality, state.n) == ("a {{animal}}", "flux-2.0", "hd", 2)
     assert settled(panel).state.grid_plan.startswith("4 combinations, 8 pictures")
     fox = {"animal": ["fox", "hen"]}
     for odd in (
         make("a {{animal}}", animal={"oil": "fox, in oil", "ink": "hen"}),
+        make("a {{animal}}", animal=["fox", " hen "]),
         make("a {{animal}}", **fox, output_format="webp"),
         make("a fox", replace={"fox": ["owl", "hen"]}),
         make(["a fox", "an owl"], **{"size": ["1:1"]}),

@@ -187,16 +187,17 @@ def heard(panel):
     }
 
 
-def test_what_the_kernel_has_heard_is_the_prompt_and_the_take_and_is_never_seen(panel):
+def test_what_the_kernel_has_heard_is_what_was_typed_and_is_never_seen(panel):
     fields, blank = heard(panel), widgets.Textarea().get_state()
-    assert set(fields) == {"prompt", "search", "take"}
+    assert set(fields) == {"prompt", "search", "take", "axes"}
     ask(panel, "a fox", take="b", n=2)
     for click in (panel.controller.toggle_favourite, panel.controller.download, panel.controller.again):
         click().result()
     settled(panel)
     for words in ({"prompt": "a whale\nin the <night>", "take": " c "}, {"prompt": "", "take": ""}):
         fill(panel, **words)
-        assert {name: field.value for name, field in fields.items()} == words | {"search": "flux-2.0"}
+        expected = words | {"search": "flux-2.0", "axes": ""}
+        assert {name: field.value for name, field in fields.items()} == expected
     for name, field in fields.items():
         before = getattr(panel.state, name)
         field.value = "from the page"

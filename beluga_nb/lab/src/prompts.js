@@ -7,22 +7,26 @@ import { Parser, parseMixed } from '@lezer/common';
 import { tags } from '@lezer/highlight';
 
 /** Options that take no value; all others are followed by one. As in commands/table.py. */
-const SWITCHES = ['--raw', '--dry-run', '--yes', '--insist', '--quiet', '--debug', '--help'];
+const SWITCHES = /^--(raw|dry-run|yes|insist|quiet|debug|help|keep|all|stop)$/;
+
+/** A command of a line, as in commands/table.py: with other words after it, the line is a prompt. */
+const COMMAND =
+  /^(status|models|sizes|config|alias|login|last|open|history|verify|weight|forget|pack|unpack|serve|panel|cheatsheet|help)(?=\s*$|\s+(-|\w+=|[a-f]*\d[\da-f-]{3,}\s*$|.+\.(ipynb|zip|png|jpe?g|webp)["']?\s*$))/;
 
 const CELL = /^\s*(?=%%beluga(?!\S))/;
-const LINE = /^((?:[^()#%\n]*[\w\]][ \t]*=)?[ \t]*)(%beluga[ \t]+\S(?:.*\\\n)*.*)/gm;
+const LINE = /^((?:[^()#%\n]*[\w\]][ \t]*=)?[ \t]*)(%beluga(?!\S)(?:.*\\\n)*.*)/gm;
 const PLACEHOLDER = /^\{\{\s*[\p{L}_][\p{L}\p{N}_]*\s*\}\}/u;
 const QUOTED = /^(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/;
 
 // --- tokens; each of these functions reads one, and sets the function that reads the next
 
-const atStart = () => ({ read: magic, isCell: false, isRaw: false, isComparison: false });
+const atStart = () => ({ read: magic, isCell: false, isRaw: false, isCommand: false, isComparison: false });
 
 function token(stream, state) {
   if (stream.sol()) {
     if (state.isCell) {
       state.read = prose;
-    } else if (stream.match(/^%beluga\s/, false)) {
+    } else if (stream.match(/^%beluga(?!\S)/, false)) {
       Object.assign(state, atStart());
     }
   }
@@ -48,7 +52,8 @@ function command(stream, state) {
   state.read = option;
   // On a line, other words make it a prompt: %beluga compare two foxes.
   state.isComparison = Boolean(stream.match(/^compare(?=\s+-|\s*$)/));
-  return state.isComparison ? 'keyword' : option(stream, state);
+  state.isCommand = !state.isCell && Boolean(stream.match(COMMAND));
+  return state.isComparison || state.isCommand ? 'keyword' : option(stream, state);
 }
 
 function option(stream, state) {
@@ -57,11 +62,11 @@ function option(stream, state) {
   }
   const flag = stream.match(/^-[^\s=]*/)?.[0];
   if (!flag) {
-    state.read = prose;
-    return prose(stream, state);
+    state.read = state.isCommand ? restOfValue : prose;
+    return state.read(stream, state);
   }
   state.isRaw ||= flag === '--raw';
-  state.read = flag === '--' ? prose : SWITCHES.includes(flag) ? option : value;
+  state.read = flag === '--' ? prose : SWITCHES.test(flag) ? option : value;
   return 'attributeName';
 }
 

@@ -4,12 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from beluga_nb.painter.colour import RGB, brightness, mix
-from beluga_nb.painter.figure import Coat, drawing, figures
+from beluga_nb.painter.figure import Coat, drawing, figures, paint_of
 from beluga_nb.painter.layers.ensemble import Block, block, joined, rows
-from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.marks import Shape, placed
-from beluga_nb.painter.reading import subjects
-from beluga_nb.painter.scene import Actor, Scene
+from beluga_nb.painter.scene import Actor, Frame, Scene
 from beluga_nb.painter.stream import Stream
 
 
@@ -25,9 +23,9 @@ def glyph(scene: Scene) -> tuple[Shape, ...]:
     """
     if is_group(scene):
         return _together(scene)
-    subject = scene.subject or ("bust" if scene.kind == "portrait" else "")
-    if subject not in figures():
+    if not scene.cast and scene.kind != "portrait":
         return ()
+    subject = scene.cast[0].subject if scene.cast else "bust"
     shapes = _drawn(scene, subject, scene.colour, scene.stream.child("cast0"), 1)
     # Signs, maps and letters face the reader however the scene is flipped.
     turned = scene.reversed and figures()[subject].front
@@ -38,7 +36,7 @@ def _drawn(scene: Scene, subject: str, colour: RGB | None, stream: Stream, owner
     """Return a figure's shapes with its number in the cast; those in the colour of its coat are dyed."""
     base = colour or figures()[subject].colour
     coat = Coat(base, scene.palette.accent, scene.night, scene.moods, stream)
-    own = {coat.base, coat.lit, coat.shade}
+    own = {paint_of(role)(coat) for role in ("base", "lit", "shade")}
     shapes = drawing(figures()[subject]).shapes(coat)
     return tuple(replace(shape, owner=owner, dyed=not own.isdisjoint(shape.fill)) for shape in shapes)
 
@@ -63,7 +61,7 @@ def _together(scene: Scene) -> tuple[Shape, ...]:
 
 def size_of(scene: Scene, frame: Frame) -> float:
     """Return the subject's size in units; a long frame has room for more, up to its height."""
-    size = subjects()[scene.subject].size if scene.subject else 0.5
+    size = figures()[scene.subject].size if scene.subject else 0.5
     size = 0.72 if is_group(scene) else size
     roomy = min(1.3, float((frame.w * frame.h) ** 0.3))
     return min(size * scene.zoom * roomy, 0.78 * frame.h)
@@ -86,7 +84,7 @@ def neutral(scene: Scene, light: RGB) -> RGB:
 
 def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
     """Return what formulas may ask of the cast."""
-    drawn = scene.subject in figures()
+    drawn = bool(scene.cast)
     aside = 0.1 if is_group(scene) else 0.7 if frame.w > 1 else 0.35
     x = frame.w * (0.5 + scene.side * aside)
     return {
@@ -94,7 +92,7 @@ def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
         "group": is_group(scene),
         "stands": drawn and scene.stance in ("ground", "floor", "bust", "float", "sea"),
         "flies": drawn and scene.stance == "air",
-        "furnished": any(subjects()[actor.subject].stance == "floor" for actor in scene.cast),
+        "furnished": any(figures()[actor.subject].stance == "floor" for actor in scene.cast),
         "cast_x": min(max(x, 0.18), frame.w - 0.18),
         "cast_size": size_of(scene, frame),
         "cast_lamp": _lamp(scene),

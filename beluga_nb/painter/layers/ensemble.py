@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from beluga_nb.painter.figure import figures
 from beluga_nb.painter.marks import Shape, placed
-from beluga_nb.painter.reading import subjects
 
 WIDEST = 1.15  # of a group, for a height of one
 LONGEST = 4.6  # of a row of equal things, for a height of one: few rows, so that all stand on the ground
@@ -67,7 +66,7 @@ class Block:
 
 def block(subject: str, shapes: Sequence[Shape]) -> Block:
     """Return a subject's shapes at their size in the world."""
-    size = subjects()[subject].size
+    size = figures()[subject].size
     owned = placed(shapes, 0, 0, size)
     firm = [s for s in owned if s.soft < 0.07 * size and s.alpha > 0.5]  # no halo, no steam
     ends = [s.ends() for s in firm or owned]

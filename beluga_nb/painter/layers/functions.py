@@ -1,17 +1,17 @@
 """The functions that formulas of scenery may use: random numbers, arrays, colours, and shapes of land."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from beluga_nb.painter.colour import RGB, dark, light, mix, under, vivid
-from beluga_nb.painter.layers.cast import neutral
-from beluga_nb.painter.layers.frame import Frame
+from beluga_nb.painter.layers import cast
 from beluga_nb.painter.lettering import LEADING, covered, fitted
-from beluga_nb.painter.noise import ridge
-from beluga_nb.painter.outline import Outline, balls, box, curve, ellipse, moved, polygon, rod
-from beluga_nb.painter.scene import Scene
+from beluga_nb.painter.noise import ridge as heights
+from beluga_nb.painter.outline import Outline, arc, balls, box, curve, moved, polygon
+from beluga_nb.painter.scene import Frame, Scene
 from beluga_nb.painter.stream import Floats, Stream
 
 Names = Mapping[str, Any]
@@ -19,7 +19,7 @@ Names = Mapping[str, Any]
 SNOW: RGB = (244, 248, 255)
 
 
-def _ground(names: Names, depth: float) -> RGB:
+def ground(names: Names, depth: float) -> RGB:
     """Return the ground's colour, 0 near to 1 far: hazier, in the hour's light, white under snow."""
     scene: Scene = names["scene"]
     p = scene.palette
@@ -29,10 +29,15 @@ def _ground(names: Names, depth: float) -> RGB:
     return mix(under(tone, p.lamp), p.haze, min(0.86, 0.04 + 0.8 * depth**1.1))
 
 
-def _count(names: Names, per_unit: float) -> int:
-    """Return how many small things the frame holds."""
+def neutral(names: Names, lamp: RGB) -> RGB:
+    """Return a light that leaves named colours to see."""
+    return cast.neutral(names["scene"], lamp)
+
+
+def count(names: Names, per_unit: float) -> int:
+    """Return how many small things the frame holds, by its width."""
     frame: Frame = names["frame"]
-    return frame.many(per_unit)
+    return max(1, round(per_unit * frame.w * frame.detail))
 
 
 # --- random numbers: from the stream of the group in which a formula stands, by a label
@@ -43,37 +48,37 @@ def _stream(names: Names, label: str) -> Stream:
     return stream.child(label) if label else stream
 
 
-def _one(names: Names, label: str, low: float = 0.0, high: float = 1.0) -> float:
+def one(names: Names, label: str, low: float = 0.0, high: float = 1.0) -> float:
     stream: Stream = names["stream"]
     return stream.one(label.format_map(names), low, high)
 
 
-def _many(names: Names, label: str, n: int, low: float = 0.0, high: float = 1.0) -> Floats:
+def many(names: Names, label: str, n: int, low: float = 0.0, high: float = 1.0) -> Floats:
     stream: Stream = names["stream"]
     return stream.many(label.format_map(names), n, low, high)
 
 
-def _pick(names: Names, label: str, *options: object) -> object:
+def pick(names: Names, label: str, *options: object) -> object:
     stream: Stream = names["stream"]
     return stream.pick(label.format_map(names), options)
 
 
-def _profile(
+def profile(
     names: Names, label: str, y: float, height: float, cells: float, octaves: int, rough: float = 0.5
 ) -> Outline:
     """Return the upper edge of a ridge as points from left to right."""
     n = round(70 * names["w"] * (1 + octaves / 4))
     x = np.linspace(-0.02, names["w"] + 0.02, n)
     stream = _stream(names, label.format_map(names))
-    return np.column_stack([x, y - height * ridge(stream, n, cells * names["w"], octaves, rough)])
+    return np.column_stack([x, y - height * heights(stream, n, cells * names["w"], octaves, rough)])
 
 
-def _ridge(names: Names, label: str, n: int, cells: float, octaves: int, rough: float = 0.5) -> Floats:
+def ridge(names: Names, label: str, n: int, cells: float, octaves: int, rough: float = 0.5) -> Floats:
     """Return the heights of a ridge, in about -1 to 1."""
-    return ridge(_stream(names, label), n, cells, octaves, rough)
+    return heights(_stream(names, label), n, cells, octaves, rough)
 
 
-def _bushes(
+def bushes(
     names: Names, numbers: Floats, x: Floats, y: Floats, reach: tuple[float, float], n: int, size: float
 ) -> list[Outline]:
     """Return the leaves of bushes at these places; each has a stream by its number."""
@@ -82,7 +87,7 @@ def _bushes(
     return [ball for bush in every for ball in bush]
 
 
-def _foliage(
+def foliage(
     names: Names,
     layer: str,
     away: tuple[float, float],
@@ -100,7 +105,7 @@ def _foliage(
     return found
 
 
-def _peaks(names: Names, horizon: float, height: float) -> Outline:
+def peaks(names: Names, horizon: float, height: float) -> Outline:
     """Return the skyline of a mountain range."""
     stream: Stream = names["stream"]
     w = names["w"]
@@ -108,11 +113,11 @@ def _peaks(names: Names, horizon: float, height: float) -> Outline:
     x = (np.arange(n) + stream.many("x", n, -0.28, 0.28)) / (n - 1) * (w + 0.3) - 0.15
     tall = stream.many("tall", n, 0.45, 1.0) * np.where(np.arange(n) % 2, 1.0, 0.42) * height
     dense = np.linspace(-0.05, w + 0.05, round(120 * w))
-    rough = ridge(stream.child("rough"), len(dense), 9 * w, 3) * height * 0.045
+    rough = heights(stream.child("rough"), len(dense), 9 * w, 3) * height * 0.045
     return np.column_stack([dense, horizon - np.interp(dense, x, tall) - rough])
 
 
-def _facets(names: Names, peaks: Outline, horizon: float) -> list[Outline]:
+def facets(names: Names, peaks: Outline, horizon: float) -> list[Outline]:
     """Return the flank of every summit that lies in shade: from a jagged spine to the next valley."""
     stream: Stream = names["stream"]
     x, y = peaks[:, 0], peaks[:, 1]
@@ -136,7 +141,7 @@ def _facets(names: Names, peaks: Outline, horizon: float) -> list[Outline]:
 # --- cities
 
 
-def _towers(names: Names, street: float, k: int, rows: int) -> Floats:
+def towers(names: Names, street: float, k: int, rows: int) -> Floats:
     """Return left, top, right, bottom of the towers in a row, the nearest row last."""
     stream: Stream = names["stream"]
     w = names["w"]
@@ -152,31 +157,27 @@ def _towers(names: Names, street: float, k: int, rows: int) -> Floats:
     return np.column_stack([edges[:-1] + gap, tops, edges[1:] - gap, np.full(n, street)])
 
 
-def _skyline(names: Names, towers: Floats, domed: bool) -> list[Outline]:
-    """Return the towers and their roofs."""
-    stream: Stream = names["stream"]
+ROOFS = (
+    polygon([(-0.4, 0), (-0.4, -0.5), (-0.05, -0.5), (0, -2.2), (0.05, -0.5), (0.4, -0.5), (0.4, 0)]),
+    polygon([(-1, 0), (-0.1, -1.5), (0.1, -1.5), (1, 0)]),
+    np.vstack([arc(0, 0, 0.9, 180, 265), polygon([(0, -2)]), arc(0, 0, 0.9, 275, 360)]),
+    polygon([(-1, 0), (1, -0.8), (1, 0)]),
+    polygon([(-0.62, 0), (-0.62, -0.5), (0.62, -0.5), (0.62, 0)]),
+)
+"""A mast, a spire, a dome, a slope and a flat roof, for a tower that is two wide."""
+
+
+def skyline(names: Names, towers: Floats, domed: bool) -> list[Outline]:
+    """Return the towers and their roofs; spires are for narrow towers."""
     roofs: list[Outline] = []
     for left, top, right, _ in towers.tolist():
-        x, half = (left + right) / 2, (right - left) / 2
-        style = stream.whole(f"roof{left:.4f}", 0, 4)
-        if style == 0:
-            roofs += [
-                rod((x, top), (x, top - 0.09), 0.004),
-                box(x - half * 0.4, top - 0.02, x + half * 0.4, top),
-            ]
-        elif style == 1 and half < 0.07:
-            low, high = half * 0.1, top - half * 1.5
-            roofs.append(polygon([(x - half, top), (x - low, high), (x + low, high), (x + half, top)]))
-        elif style == 2 and domed:
-            roofs += [ellipse(x, top, half, half * 0.8), rod((x, top), (x, top - half * 2), 0.003)]
-        elif style == 3:
-            roofs.append(polygon([(left, top), (right, top - half * 0.8), (right, top)]))
-        else:
-            roofs.append(box(x - half * 0.62, top - half * 0.5, x + half * 0.62, top))
+        style, half = names["stream"].whole(f"roof{left:.4f}", 0, 4), (right - left) / 2
+        style = 4 if (style == 1 and half >= 0.07) or (style == 2 and not domed) else style
+        roofs.append(moved(ROOFS[style] * half, left + half, top))
     return [*(box(*tower) for tower in towers.tolist()), *roofs]
 
 
-def _windows(names: Names, towers: Floats, width: float, height: float, lit: float) -> list[Floats]:
+def windows(names: Names, towers: Floats, width: float, height: float, lit: float) -> list[Floats]:
     """Return the boxes of three kinds of windows; lit is the share of windows that have any light."""
     found: list[list[Floats]] = [[], [], []]
     for left, top, right, bottom in towers.tolist():
@@ -197,37 +198,36 @@ def _windows(names: Names, towers: Floats, width: float, height: float, lit: flo
 # --- lines, arrays, outlines
 
 
-def _conifer(x: float, foot: float, height: float) -> Outline:
-    """Return the outline of a spruce: four skirts and a tip."""
-    half = height * 0.2
-    left: list[tuple[float, float]] = []
-    for tier in range(4):
-        top, wide = 1 - (tier + 1) / 4.6, half * (0.36 + 0.21 * tier)
-        left += [(-wide * 0.45, -height * (top + 0.1)), (-wide, -height * top)]
-    stem = [(-half * 0.1, -height * 0.12), (-half * 0.1, 0.0)]
-    side = [(0.0, -height), *left, *stem]
-    right = [(-px, py) for px, py in reversed(side[1:])]
-    return moved(polygon([*side, *right]), x, foot)
+SIDE = ((0.032, 0.883), (0.072, 0.783), (0.051, 0.665), (0.114, 0.565), (0.07, 0.448), (0.156, 0.348))
+LOW = ((0.089, 0.23), (0.198, 0.13), (0.02, 0.12), (0.02, 0))
+SPRUCE = polygon([(0, -1), *((-x, -y) for x, y in (*SIDE, *LOW)), *((x, -y) for x, y in (*SIDE, *LOW)[::-1])])
+"""Four skirts and a tip, one unit high."""
 
 
-def _conifers(x: Floats, foot: Floats, height: Floats | float) -> list[Outline]:
-    every = np.broadcast_arrays(x, foot, height)
-    return [_conifer(*place) for place in zip(*(each.tolist() for each in every), strict=True)]
+def conifers(x: Floats, foot: Floats, height: Floats | float) -> list[Outline]:
+    """Return the outlines of spruces."""
+    places = zip(*(each.tolist() for each in np.broadcast_arrays(x, foot, height)), strict=True)
+    return [moved(SPRUCE * tall, left, low) for left, low, tall in places]
 
 
-def _below(edge: Outline, bottom: float) -> Outline:
+def below(edge: Outline, bottom: float) -> Outline:
     """Return the land under an edge."""
     return np.vstack([edge, [(edge[-1, 0], bottom), (edge[0, 0], bottom)]])
 
 
-def _strip(x: Floats, top: Floats, bottom: Floats) -> Outline:
+def strip(x: Floats, top: Floats, bottom: Floats) -> Outline:
     """Return what lies between two lines over the same places."""
     return np.vstack([np.column_stack([x, top]), np.column_stack([x, bottom])[::-1]])
 
 
-def _open_curve(*coordinates: float) -> Outline:
+def open_curve(*coordinates: float) -> Outline:
     """Return a smooth open line through points."""
     return curve(np.reshape(coordinates, (-1, 2)), closed=False)
+
+
+def closed_curve(*coordinates: float) -> Outline:
+    """Return a smooth outline through points."""
+    return curve(np.reshape(coordinates, (-1, 2)))
 
 
 def _plain(value: Any) -> Any:
@@ -235,24 +235,18 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+NUMPY = ("abs", "sin", "cos", "cumsum", "arange", "linspace")
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "abs": np.abs,
+    **{name: getattr(np, name) for name in NUMPY},
+    **{f.__name__: f for f in (round, len, covered, mix, light, dark, under, vivid)},
+    **{f.__name__: f for f in (below, strip, conifers, open_curve, closed_curve)},
     "min": lambda a, b: _plain(np.minimum(a, b)),
     "max": lambda a, b: _plain(np.maximum(a, b)),
-    "round": round,
-    "sin": np.sin,
-    "cos": np.cos,
-    "cumsum": np.cumsum,
     "smallest": lambda items: _plain(np.min(items)),
-    "arange": np.arange,
-    "linspace": np.linspace,
-    "len": len,
     "nth": lambda k, *items: items[k % len(items)],
     "item": lambda items, k: _plain(items[k]),
     "selected": lambda items, wanted: items[np.asarray(wanted, dtype=bool)],
     "at": lambda edge, places: edge[(places * (len(edge) - 1)).astype(int)],
-    "xs": lambda edge: edge[:, 0],
-    "ys": lambda edge: edge[:, 1],
     "column": lambda table, k: table[:, k],
     "array": lambda *items: np.array(items),
     "columns": lambda *columns: np.column_stack(columns),
@@ -262,79 +256,34 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "summit": lambda edge: edge[int(np.argmin(edge[:, 1]))],
     "above": lambda outline, y: outline[outline[:, 1] < y],
     "joined": lambda *lines: np.vstack(lines),
-    "open_curve": _open_curve,
-    "closed_curve": lambda *coordinates: curve(np.reshape(coordinates, (-1, 2))),
-    "below": _below,
-    "strip": _strip,
-    "conifers": _conifers,
     "lines_of": lambda text, width, height: fitted(text, width, height)[0],
     "size_of": lambda text, width, height: fitted(text, width, height)[1],
-    "covered": covered,
-    "mix": mix,
-    "light": light,
-    "dark": dark,
-    "under": under,
-    "vivid": vivid,
 }
 """Functions of their arguments alone. Where NumPy or Python has such a function, it has the same name."""
 
 BOUND: Mapping[str, Callable[..., Any]] = {
-    "ground": _ground,
-    "count": _count,
-    "neutral": lambda names, light: neutral(names["scene"], light),
-    "one": _one,
-    "many": _many,
-    "pick": _pick,
-    "profile": _profile,
-    "ridge": _ridge,
-    "bushes": _bushes,
-    "foliage": _foliage,
-    "peaks": _peaks,
-    "facets": _facets,
-    "towers": _towers,
-    "skyline": _skyline,
-    "windows": _windows,
+    **{f.__name__: f for f in (ground, neutral, count, one, many, pick, profile, ridge, bushes, foliage)},
+    **{f.__name__: f for f in (peaks, facets, towers, skyline, windows)},
 }
 """Functions that also look at the scene, and draw on the stream of the group in which a formula stands."""
 
 
 def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
     """Return what the names in formulas mean for a scene."""
-    p = scene.palette
-    top, mid, low = p.sky
-    hours = {hour: scene.time == hour for hour in ("day", "night", "dawn", "dusk")}
-    weathers = {w: scene.weather == w for w in ("clear", "rain", "storm", "snow", "fog")}
+    top, mid, low = scene.palette.sky
     return {
-        **hours,
-        **weathers,
+        **{field.name: getattr(scene, field.name) for field in fields(scene)},
+        **{field.name: getattr(scene.palette, field.name) for field in fields(scene.palette)},
+        **{hour: scene.time == hour for hour in ("day", "night", "dawn", "dusk")},
+        **{weather: scene.weather == weather for weather in ("clear", "rain", "storm", "snow", "fog")},
         "scene": scene,
         "frame": frame,
         "w": frame.w,
         "h": frame.h,
-        "kind": scene.kind,
-        "subject": scene.subject,
-        "stance": scene.stance,
-        "medium": scene.medium,
-        "moods": scene.moods,
-        "settings": scene.settings,
-        "colour": scene.colour,
-        "text": scene.text,
-        "side": scene.side,
-        "sun": scene.sun,
-        "zoom": scene.zoom,
-        "rise": scene.rise,
-        "depth": scene.depth,
-        "flip": scene.flip,
         "stream": scene.stream,
         "sky_top": top,
         "sky_mid": mid,
         "sky_low": low,
-        "haze": p.haze,
-        "lamp": p.lamp,
-        "glow": p.glow,
-        "far": p.far,
-        "near": p.near,
-        "accent": p.accent,
         "white": (255, 255, 255),
         "snowy": SNOW,
         "leading": LEADING,

@@ -10,11 +10,10 @@ from typing import Any
 from beluga_nb.painter.forms import FORMS
 from beluga_nb.painter.layers import cast
 from beluga_nb.painter.layers.formula import Formula, constant, formula
-from beluga_nb.painter.layers.frame import Frame
 from beluga_nb.painter.layers.functions import names_of
 from beluga_nb.painter.lettering import Lettering
 from beluga_nb.painter.marks import Glow, Mark, Mirror, Mist, Panes, Shape, Wash, hazed, lit, placed
-from beluga_nb.painter.scene import Scene
+from beluga_nb.painter.scene import OUTDOORS, Frame, Scene
 
 FOLDER = Path(__file__).parent.parent / "scenes"
 
@@ -25,7 +24,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "glow": ("fill", "alpha", "power"),
     "mist": ("fill", "alpha", "cells", "threshold", "edge", "child"),
     "mirror": ("fill", "alpha", "wave", "smear", "fading", "child"),
-    "panes": ("fill", "alpha"),
+    "panes": ("fill",),
     "letters": ("text", "fill", "weight"),
     "cast": ("lamp", "haze", "lift", "flip", "tilt"),
 }
@@ -105,6 +104,16 @@ def _outlines(texts: list[object]) -> Formula:
 
 
 # --- painting
+
+
+def marks(scene: Scene, frame: Frame) -> Iterator[Mark]:
+    """Yield the marks of a scene in the order in which they are painted."""
+    scenery = Scenery(scene, frame)
+    yield from scenery.marks(scene.kind)
+    if scene.kind in OUTDOORS:
+        yield from scenery.marks("weather")
+    if "bokeh" in scene.camera:
+        yield from scenery.marks("lens")
 
 
 class Scenery:

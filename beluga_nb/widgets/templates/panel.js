@@ -11,9 +11,16 @@ if (root && !root.belugaReady) {
     if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
   };
   const name = () => {
+    // One tile is in the order of Tab, and arrows go on from there: else a full strip would be a hundred stops.
+    const current = root.querySelector('.beluga-tile:focus-within') || root.querySelector('.beluga-chosen') || root.querySelector('.beluga-tile');
+    for (const strip of all('.beluga-tiles')) {
+      attribute(strip, 'role', 'group');
+      attribute(strip, 'aria-label', 'Pictures: arrows move');
+    }
     for (const tile of all('.beluga-tile')) {
       attribute(tile.querySelector('img'), 'alt', '');
       for (const button of tile.querySelectorAll('button')) {
+        attribute(button, 'tabindex', tile === current ? '0' : '-1');
         const state = button.matches('.beluga-star') ? 'starred' : button.matches('.beluga-pick') ? 'picked' : 'chosen';
         attribute(button, 'aria-label', button.title);
         attribute(button, 'aria-pressed', String(tile.classList.contains('beluga-' + state)));
@@ -30,10 +37,13 @@ if (root && !root.belugaReady) {
       for (const radio of box.querySelectorAll('input')) radio.name = root.belugaName;
     }
     for (const button of all('.widget-toggle-button')) attribute(button, 'aria-expanded', String(button.classList.contains('mod-active')));
-    for (const [selector, role] of [['.beluga-message', 'status'], ['.beluga-error', 'alert'], ['.beluga-work', 'status']])
+    for (const [selector, role] of [['.beluga-message', 'status'], ['.beluga-plan', 'status'], ['.beluga-error', 'alert'], ['.beluga-work', 'status']])
       for (const element of all(selector)) attribute(element, 'role', role);
     for (const panel of all('.widget-tab-contents > *')) attribute(panel, 'role', 'tabpanel');
-    for (const tab of all('.lm-TabBar-tab')) attribute(tab, 'aria-label', tab.textContent);
+    for (const tab of all('.lm-TabBar-tab')) {
+      attribute(tab, 'aria-label', tab.textContent);
+      if (tab.parentElement !== document.activeElement.parentElement) attribute(tab, 'tabindex', tab.matches('.lm-mod-current') ? '0' : '-1');
+    }
     attribute(root, 'role', 'region');
     attribute(root, 'aria-label', 'beluga_nb panel');
     const dead = Boolean(root.querySelector('.jupyter-widgets-disconnected'));
@@ -44,6 +54,7 @@ if (root && !root.belugaReady) {
     }
     follow();
     compare();
+    drawAxes();
   };
   // A tile is chosen at once; its picture follows from the store.
   root.addEventListener('click', (event) => {
@@ -52,6 +63,8 @@ if (root && !root.belugaReady) {
     for (const each of all('.beluga-chosen')) each.classList.toggle('beluga-chosen', each === tile);
     tile.classList.add('beluga-chosen');
   });
+  root.addEventListener('focusin', (event) => { if (event.target.closest('.beluga-tile, .lm-TabBar')) later(); });
+  root.addEventListener('focusout', (event) => { if (event.target.closest('.lm-TabBar')) later(); });
   root.belugaName = 'size-' + Math.random().toString(36).slice(2);
   // Many messages of the kernel make one change: all of it is named together.
   let naming = 0;
@@ -64,7 +77,7 @@ if (root && !root.belugaReady) {
   const composer = () => root.querySelector('.beluga-form');
   const typed = (name) => root.querySelector(`.beluga-${name} :is(textarea, input)`)?.value;
   const received = (name) => root.querySelector(`.beluga-received-${name} textarea`)?.value;
-  const fields = [['prompt', 'prompt'], ['model', 'search'], ['take', 'take']];
+  const fields = [['prompt', 'prompt'], ['model', 'search'], ['take', 'take'], ['axes', 'axes']];
   const pending = () => fields.some(([field, echo]) => typed(field) !== received(echo));
   let waiting = 0, late = 0;
   const pressed = (button) => {
@@ -80,7 +93,7 @@ if (root && !root.belugaReady) {
     for (const place of all('.beluga-canvas, .beluga-work')) answered.observe(place, {childList: true, subtree: true, characterData: true});
   };
   root.addEventListener('click', (event) => {
-    const button = event.target.closest('.beluga-generate');
+    const button = event.target.closest('.beluga-generate, .beluga-run-grid');
     if (!button) return;
     if (!button.classList.contains('beluga-pressed')) pressed(button);
     if (!pending()) return;
@@ -224,6 +237,7 @@ if (root && !root.belugaReady) {
     if (!box) return;
     const mode = root.querySelector('.beluga-mode select')?.value || 'side by side';
     if (box.dataset.mode !== mode) box.dataset.mode = mode;
+    box.dataset.count = [...box.querySelectorAll('.beluga-slot')].filter((slot) => slot.style.display !== 'none').length;
     if (box.querySelector('.beluga-handle')) return;
     const handle = document.createElement('div');
     handle.className = 'beluga-handle';
@@ -286,6 +300,152 @@ if (root && !root.belugaReady) {
     else if (step) [view.x, view.y] = [view.x - step[0] * 10, view.y - step[1] * 10];
     zoom(factor || 1);
   }, true);
+
+  // The grid's axes as chips. The text that the kernel has is the model: chips are drawn from it and write it.
+  const VALUE = /"((?:[^"]|"")*)"(?=\s*(?:,|$))|([^,\s][^,]*)/g;  // as in grid_builder.py
+  const split = (text) => [...text.matchAll(VALUE)].map(([, quoted, plain]) => (quoted?.replaceAll('""', '"') ?? plain).trim()).filter(Boolean);
+  const quote = (value) => /^"|,/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+  const make = (tag, kind, words, label) => {
+    const made = document.createElement(tag);
+    if (kind) made.className = 'beluga-' + kind;
+    if (words) made.textContent = words;
+    if (label) made.setAttribute('aria-label', label);
+    return made;
+  };
+  const nameOf = (axis) => axis.querySelector('.beluga-axis-name').value.trim();
+  const fieldOf = (axis) => axis.querySelector('.beluga-axis-value');
+  const valuesOf = (axis) => [...axis.querySelectorAll('.beluga-chip')].map((chip) => chip.firstChild.textContent);
+  const addValues = (axis, values) => {
+    const list = axis.querySelector('[role=list]');
+    for (const value of values.filter((each, at) => values.indexOf(each) === at && !valuesOf(axis).includes(each))) {
+      const chip = make('span', 'chip', value);
+      chip.setAttribute('role', 'listitem');
+      chip.append(make('button', 'cut', '×', `Remove ${value}`));
+      list.append(chip);
+    }
+  };
+  const makeAxis = ({name, values}) => {
+    const axis = make('div', 'axis');
+    const [title, list, field] = [make('input', 'axis-name', '', 'Axis'), make('span'), make('input', 'axis-value')];
+    [title.value, title.placeholder, field.placeholder] = [name, 'axis', 'a value, another'];
+    axis.setAttribute('role', 'group');
+    list.setAttribute('role', 'list');
+    for (const input of [title, field]) input.setAttribute('list', root.belugaName);
+    axis.append(title, list, field, make('button', 'cut', '×'));
+    addValues(axis, values);
+    return axis;
+  };
+  const nameAxes = (holder) => {
+    const axes = [...holder.querySelectorAll('.beluga-axis')];
+    if (!axes.length || nameOf(axes.at(-1))) holder.querySelector('.beluga-add').before(makeAxis({name: '', values: []}));
+    for (const axis of holder.querySelectorAll('.beluga-axis')) {
+      const name = nameOf(axis);
+      attribute(axis, 'aria-label', name ? `Axis ${name}` : 'Another axis');
+      attribute(fieldOf(axis), 'aria-label', name ? `Add values of ${name}` : 'Add values');
+      const cut = axis.querySelector(':scope > .beluga-cut');
+      cut.hidden = !name;
+      attribute(cut, 'aria-label', `Remove the axis ${name}`);
+    }
+    const add = holder.querySelector('.beluga-add'), used = axes.map(nameOf);
+    const wanted = axisNames().filter((each) => !used.includes(each));
+    if (add.dataset.names === String(wanted)) return;
+    add.dataset.names = wanted;
+    add.replaceChildren(...wanted.map((each) => make('button', '', '+ ' + each, `Add the axis ${each}`)));
+  };
+  const axisNames = () => {
+    const inPrompt = [...(typed('prompt') || '').matchAll(/\{\{\s*([^\W\d]\w*)\s*\}\}/gu)].map(([, name]) => name);
+    return [...new Set([...inPrompt, 'model', 'size', 'quality', 'take'])];
+  };
+  const offeredFor = (name) => ({
+    model: all('.beluga-model option').map((each) => each.value),
+    size: all('.beluga-sizes label:not(.widget-label)').map((each) => each.textContent.trim()).filter((each) => each !== 'default'),
+    quality: ['standard', 'hd'],
+  })[name] || [];
+  const drawAxes = () => {
+    const holder = root.querySelector('.beluga-chips'), text = typed('axes');
+    if (!holder || text === undefined) return;
+    if (!holder.firstChild || holder.dataset.text !== text) {
+      const lines = text.split('\n').filter((line) => line.trim());
+      const axes = lines.map((line) => /^([^:]*):?(.*)$/.exec(line)).map(([, name, values]) => ({name: name.trim(), values: split(values)}));
+      const names = make('datalist');
+      names.id = root.belugaName;
+      holder.replaceChildren(...axes.map(makeAxis), make('div', 'add'), names);
+      holder.dataset.text = text;
+    }
+    nameAxes(holder);
+  };
+  const writeAxes = () => {
+    const holder = root.querySelector('.beluga-chips'), text = root.querySelector('.beluga-axes textarea');
+    const lines = [...holder.querySelectorAll('.beluga-axis')].map((axis) => [nameOf(axis), valuesOf(axis).map(quote).join(', ')]);
+    text.value = holder.dataset.text = lines.filter(([name, values]) => name && (values || name[0] === '@')).map(([name, values]) => values ? `${name}: ${values}` : name).join('\n');
+    text.dispatchEvent(new Event('input', {bubbles: true}));
+    nameAxes(holder);
+  };
+  const takeValues = (axis) => {
+    const field = fieldOf(axis), values = split(field.value);
+    field.value = '';
+    addValues(axis, values);
+    if (values.length) writeAxes();
+  };
+  const inAxis = (event) => {
+    const axis = event.target.closest?.('.beluga-axis');
+    return {axis, isName: event.target.matches?.('.beluga-axis-name'), isValue: event.target.matches?.('.beluga-axis-value')};
+  };
+  root.addEventListener('input', (event) => {
+    const {axis, isName, isValue} = inAxis(event), value = event.target.value;
+    if (isName && /[:=,]$/.test(value)) {
+      event.target.value = value.slice(0, -1);
+      fieldOf(axis).focus();
+    }
+    if (isValue) {
+      const chosen = !event.inputType?.startsWith('insertT') && offeredFor(nameOf(axis)).includes(value);
+      // A comma in quotes that are still open is a part of the value.
+      if (chosen || (value.includes(',') && !/^\s*"(?:[^"]|"")*$/.test(value))) takeValues(axis);
+    }
+    if (event.target.closest('.beluga-axes, .beluga-prompt')) drawAxes();
+  });
+  root.addEventListener('change', (event) => {
+    const {axis, isName, isValue} = inAxis(event);
+    if (isValue) takeValues(axis);
+    if (isName) writeAxes();
+  });
+  root.addEventListener('focusin', (event) => {
+    const {axis, isName} = inAxis(event);
+    if (!axis) return;
+    const given = isName ? axisNames() : offeredFor(nameOf(axis)).filter((each) => !valuesOf(axis).includes(each));
+    root.querySelector('.beluga-chips > datalist').replaceChildren(...given.map((each) => Object.assign(make('option'), {value: each})));
+  });
+  root.addEventListener('keydown', (event) => {
+    const {axis, isName, isValue} = inAxis(event);
+    if (!isName && !isValue) return;
+    if (event.key === 'Enter') {
+      event.preventDefault();
+      if (isName) fieldOf(axis).focus();
+      else takeValues(axis);
+    }
+    if (event.key === 'Backspace' && isValue && !event.target.value) {
+      [...axis.querySelectorAll('.beluga-chip')].at(-1)?.remove();
+      writeAxes();
+    }
+  });
+  root.addEventListener('click', (event) => {
+    const button = event.target.closest('.beluga-chips button'), holder = button?.closest('.beluga-chips');
+    if (!button) return;
+    let axis = button.closest('.beluga-axis');
+    if (!axis) {
+      axis = [...holder.querySelectorAll('.beluga-axis')].at(-1);
+      axis.querySelector('.beluga-axis-name').value = button.textContent.slice(2);
+      fieldOf(axis).focus();
+    } else if (button.parentElement === axis) {
+      (axis.nextElementSibling.querySelector('input') || holder.querySelector('input')).focus();
+      axis.remove();
+    } else {
+      const chip = button.parentElement;
+      (chip.nextElementSibling?.querySelector('button') || fieldOf(axis)).focus();
+      chip.remove();
+    }
+    writeAxes();
+  });
 
   // Copying fails where the page may not use the clipboard.
   const copy = async (text) => {

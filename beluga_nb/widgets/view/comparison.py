@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
+from beluga_nb.text import sanitize
 from beluga_nb.widgets.collection import COMPARED
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
@@ -45,8 +46,8 @@ class _Slot:
     def __init__(self, number: int, state: State, controller: Controller) -> None:
         self._number, self._state, self._controller = number, state, controller
         self._image, self._words, self._caption = widgets.Image(), Words("alt", "hidden"), Words("note")
-        remove = button("×", self._remove, tooltip="Compare this picture no longer", name="remove")
-        self.box = box("slot", box("frame", self._image), self._words, self._caption, remove)
+        self._cut = button("×", self._remove, tooltip="Compare this picture no longer", name="remove")
+        self.box = box("slot", box("frame", self._image), self._words, self._caption, self._cut)
         self.box.add_class("beluga-named")
 
     def _remove(self) -> None:
@@ -59,5 +60,6 @@ class _Slot:
         if has:
             item = state.picked[number]
             self._words.text, self._caption.text = item.prompt, item.caption
+            self._cut.tooltip = f"Compare no longer: {sanitize(item.prompt, 60)}, {item.name}"
         put(self._image, state.compared[number] if has and number < len(state.compared) else None)
         show_if(has, self.box)

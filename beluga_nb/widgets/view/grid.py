@@ -8,12 +8,9 @@ import traitlets
 from beluga_nb.redaction import redact
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
-from beluga_nb.widgets.view.parts import Words, box, button, line, linked, put, row, visible
+from beluga_nb.widgets.view.parts import Words, box, button, fold, line, linked, put, received, row, visible
 
-_HINT = (
-    "One axis a line. {{style}} in the prompt takes its values; model, size, quality and take are axes too."
-    " @g copies the grid in the variable g."
-)
+_HINT = "{{style}} in the prompt takes the values of style. @g copies the grid in the variable g."
 
 
 def grid(state: State, controller: Controller) -> widgets.Box:
@@ -21,10 +18,15 @@ def grid(state: State, controller: Controller) -> widgets.Box:
     axes = widgets.Textarea(
         description="Axes", placeholder="style: flat illustration, ink drawing\nsize: 1:1, 16:9"
     )
+    chips = widgets.HTML('<div class="beluga-chips"></div>')  # which the script fills
     hint = widgets.Label(_HINT)
     hint.add_class("beluga-note")
     run = button(
-        "Run grid", controller.run_grid, tooltip="Ask for the pictures of all combinations", style="primary"
+        "Run grid",
+        controller.run_grid,
+        tooltip="Ask for the pictures of all combinations",
+        name="run-grid",
+        style="primary",
     )
     insert = button(
         "Insert grid as cell",
@@ -39,9 +41,10 @@ def grid(state: State, controller: Controller) -> widgets.Box:
     traitlets.dlink((state, "grid_cell"), (cell, "value"), redact)
     return box(
         "grid",
-        linked(axes, state, "axes", name="axes"),
-        hint,
-        row(run, insert, line(state, "grid_plan")),
+        chips,
+        row(run, insert, line(state, "grid_plan", "plan")),
+        fold("As text", linked(axes, state, "axes", name="axes"), hint, tooltip="One axis a line"),
+        received(state, "axes"),
         _sheet(state),
         cell,
     )
