@@ -14,8 +14,8 @@ variance of a contrast of strengths, such as a difference, is measured between p
   (the CR3 of Bell and McCaffrey, "Bias Reduction in Standard Errors for Linear Regression with Multi-Stage
   Samples", 2002). With 5 voters or more, voters are left out in the same way, and the two are added without
   what both count (Cameron, Gelbach and Miller, "Robust Inference With Multiway Clustering", 2011). That may
-  be too small by chance, so at least half of the larger of the two is used. With all of it, intervals covered
-  up to 99 % where there were 5 voters.
+  be too small by chance, so at least half of the larger of the two is used, and all of it for many pairs.
+  With all of it, intervals covered up to 99 % where there were 5 voters.
 - The prior shrinks strengths. Its share is what the prior contributes to the curvature at the strengths: for
   independent votes, both shares together are the usual Gaussian approximation.
 - The sampling share is multiplied by a quantile of Student's t, with Satterthwaite's degrees of freedom; for
@@ -121,7 +121,9 @@ class Fit:
             voters = min(self.voters[name] for name in names)
             prompts_share, voters_share = variance, _variance(self.between_voters, contrast)
             both = prompts_share + voters_share - _variance(self.between_cells, contrast)
-            variance = max(both, prompts_share / 2, voters_share / 2)
+            # At the small levels of many pairs, the tail matters.
+            share = 0.5 if level >= LEVEL else 1.0
+            variance = max(both, share * max(prompts_share, voters_share))
             divisor = prompts_share**2 / (prompts - 1) + voters_share**2 / max(voters - 1, 1)
             # Rounded first, since the last digits differ between machines.
             effective = math.floor(round(variance**2 / divisor, 6)) if divisor else 0
