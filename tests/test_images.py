@@ -4,6 +4,8 @@ import io
 import os
 import random
 import struct
+import sys
+import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -184,6 +186,29 @@ def test_a_transparent_value_of_16_bits_makes_no_other_value_transparent():
     assert eight_bit(grey).convert("RGBA").getpixel((90, 5)) == (200, 200, 200, 255)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Pillow keeps the GIL without a file of the system")
+def test_other_threads_go_on_while_a_jpeg_is_encoded():
+    image, beats, ended = Image.effect_noise((2000, 2000), 90), [], threading.Event()
+
+    def beat():
+        while not ended.wait(0.001):
+            beats.append(None)
+
+    interval, thread = sys.getswitchinterval(), threading.Thread(target=beat)
+    thread.start()
+    sys.setswitchinterval(1000)  # Only a thread that releases the GIL lets another one go on.
+    try:
+        before = len(beats)
+        data = encode(image, "JPEG", quality=85, optimize=True)
+        after = len(beats)
+    finally:
+        sys.setswitchinterval(interval)
+        ended.set()
+        thread.join()
+    assert after > before
+    assert data == encoded(image, "JPEG", quality=85, optimize=True)
+
+
 # --- decoded once
 
 
@@ -276,6 +301,14 @@ def test_decoded_pictures_are_held_within_their_limit_and_the_latest_stay(thread
     assert len(kept) == held.size // (weight + 1000) == 12
     if threads == 1:
         assert kept == [pictures[0][0], *(data for data, _ in pictures[-11:])]
+
+
+def test_of_pictures_that_take_next_to_nothing_the_latest_thousand_are_held():
+    held, image = _Decoded(10**9), Image.new("RGB", (8, 8))
+    pictures = [b"%d" % number for number in range(1100)]
+    for data in pictures:
+        held.put(data, image)
+    assert [data for data in pictures if held.get(data)] == pictures[100:]
 
 
 def test_a_picture_above_the_limit_is_decoded_and_not_held():
