@@ -4,6 +4,8 @@ import io
 import os
 import random
 import struct
+import sys
+import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -182,6 +184,29 @@ def test_flattening_leaves_the_picture_as_it_is(name):
 def test_a_transparent_value_of_16_bits_makes_no_other_value_transparent():
     grey = Image.open(io.BytesIO(encoded(halves("I;16", 200, 51_400), "PNG", transparency=200)))
     assert eight_bit(grey).convert("RGBA").getpixel((90, 5)) == (200, 200, 200, 255)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Pillow keeps the GIL without a file of the system")
+def test_other_threads_go_on_while_a_jpeg_is_encoded():
+    image, beats, ended = Image.effect_noise((2000, 2000), 90), [], threading.Event()
+
+    def beat():
+        while not ended.wait(0.001):
+            beats.append(None)
+
+    interval, thread = sys.getswitchinterval(), threading.Thread(target=beat)
+    thread.start()
+    sys.setswitchinterval(1000)  # Only a thread that releases the GIL lets another one go on.
+    try:
+        before = len(beats)
+        data = encode(image, "JPEG", quality=85, optimize=True)
+        after = len(beats)
+    finally:
+        sys.setswitchinterval(interval)
+        ended.set()
+        thread.join()
+    assert after > before
+    assert data == encoded(image, "JPEG", quality=85, optimize=True)
 
 
 # --- decoded once

@@ -40,6 +40,7 @@ class Spool:
         self.path = name
         self.complete = False
         self._name = name
+        self._beginning = b""
         self._file: int | None = None
         self._begun = self._closed = False
         self._left = MAX_KEPT
@@ -51,17 +52,17 @@ class Spool:
         self._failed = False  # a write failed; nothing is written after the gap
         self._lock = threading.Lock()
 
-    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Make the file, with the head of the answer."""
-        with contextlib.suppress(OSError, RuntimeError):
-            await asyncio.to_thread(self._open, redact_bytes(_head(status, headers)))
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take the head of the answer. The file is made by what is written first."""
+        self._beginning = redact_bytes(_head(status, headers))
+        self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._pause)
 
     async def write(self, chunk: bytes) -> bool:
         """Add to the file; return whether it has taken all until now."""
         if not self._begun:
             self._redacted, self._begun = None if begins_with_picture(chunk) else RedactedStream(), True
         self._left -= len(chunk)
-        if self._file is None or self._failed or self._left < 0:
+        if self._closed or self._failed or self._left < 0:
             self._waiting.clear()
             return False
         self._waiting.append(chunk)
@@ -81,13 +82,15 @@ class Spool:
 
     async def finish(self) -> None:
         """Give the file its name, now that the answer is whole."""
-        self.complete = self._file is not None and not self._failed and self._left >= 0
+        self.complete = not self._failed and self._left >= 0
         await self.close()
 
     async def close(self) -> None:
         """Write what has arrived, and close the file; if the caller is cancelled, a thread ends that."""
         if self._closed:
             return
+        if self._timer:
+            self._timer.cancel()
         try:
             await asyncio.shield(asyncio.to_thread(self._close))
         except RuntimeError:  # no thread can be started any more
@@ -106,20 +109,24 @@ class Spool:
                     os.replace(self.path, self.path.with_suffix(""))
                     self.path = self.path.with_suffix("")
 
-    def _open(self, head: bytes) -> None:
+    def _open(self) -> None:
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-        with self._lock:
+        try:
             # A call that is sent again keeps its id, and both answers are kept.
             numbers = count(1)
-            while not self._closed and self._file is None:
+            while self._file is None:
                 whole = self._name.with_name(f"{self._name.name}-{next(numbers)}{SUFFIX}")
                 self.path = whole.with_name(whole.name + PART)
                 with contextlib.suppress(FileExistsError):
                     self._file = None if whole.exists() else os.open(self.path, how, 0o600)
-            self._settled = self._put(head)
+        except OSError:
+            self.path, self._failed, self.complete = self._name, True, False
+        self._settled = self._put(self._beginning)
 
     def _write(self, *, all_of_it: bool = False) -> None:
         with self._lock:
+            if self._beginning and self._file is None and not (self._failed or self._closed):
+                self._open()
             if self._redacted is None:
                 for chunk in self._taken():
                     self._settled += self._put(chunk)

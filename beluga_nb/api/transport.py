@@ -300,7 +300,7 @@ class _Arrival:
         if not self.paid_for:
             self.spool = None
         if self.spool:
-            await self.spool.begin(self.status, self.headers)
+            self.spool.begin(self.status, self.headers)
         arrived, length = 0, content_length(self.headers.get("content-length", "").encode("latin-1"))
         async with contextlib.aclosing(self._pieces(response, head)) as pieces:
             async for chunk in pieces:

@@ -402,7 +402,7 @@ async def spooled(response: Response, request: Request) -> Response:
     if request.spool is None:
         return replace(response, kept=None)
     file = spool.Spool(request.spool)
-    await file.begin(response.status, response.headers)
+    file.begin(response.status, response.headers)
     is_kept = not response.content or await file.write(response.content)
     await (file.close() if response.broken or not is_kept else file.finish())
     return replace(response, kept=file.path if file.path != request.spool else None)

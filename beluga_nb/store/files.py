@@ -17,7 +17,6 @@ import secrets
 import stat
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 from beluga_nb.paths import LEFT_AFTER, NotPlainFileError, open_file, read_file, read_head, replace
@@ -27,9 +26,6 @@ MARK = "store.json"
 
 WRITER_DEAD_AFTER = LEFT_AFTER
 """Seconds without a write after which the writer of a temporary file is taken for dead."""
-
-SWEPT_EACH = 60.0
-"""Seconds after which a process looks for temporary files again, when it writes."""
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -319,13 +315,6 @@ def sweep(root: Path) -> None:
                 with contextlib.suppress(OSError):  # such as one that another kernel has removed
                     if is_part(part, older_than=WRITER_DEAD_AFTER):
                         part.unlink()
-
-
-@lru_cache(maxsize=16)
-def sweep_once(root: Path, period: int) -> None:
-    """Sweep, once in each period."""
-    del period
-    sweep(root)
 
 
 def is_part(path: Path, *, older_than: float) -> bool:

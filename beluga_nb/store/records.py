@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -361,7 +360,7 @@ class Store:
             for name, text in _GIT_FILES.items():
                 if _is_missing(self.folder / name):
                     files.write(self.folder / name, text.encode(), root=self.folder)
-            files.sweep_once(self.folder, int(time.monotonic() // files.SWEPT_EACH))
+            files.sweep(self.folder)
             yield
         except files.NotAStoreError as error:
             raise _not_a_store(self.folder, error) from None
