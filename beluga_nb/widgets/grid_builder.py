@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
+import csv
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -34,9 +34,6 @@ _OPTIONS = {"n", "pairs", "sample", "seed", "replace", "values"}
 _SHOWN = {"prompt", "model", "size", "quality"}
 """Parameters of a request that the form shows."""
 
-_VALUE = re.compile(r'"((?:[^"]|"")*)"(?=\s*(?:,|$))|([^,\s][^,]*)')
-"""A value, in quotes where it has a comma; as in panel.js."""
-
 
 def axes_of(text: str) -> dict[str, list[str]]:
     """Return the axes that stand one a line; raise `RequestError` for a line that is none.
@@ -47,8 +44,7 @@ def axes_of(text: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line in filter(str.strip, text.splitlines()):
         name, _, values = (part.strip() for part in line.partition(":"))
-        found_in = _VALUE.findall(values)
-        texts = [each for quoted, plain in found_in if (each := (quoted.replace('""', '"') or plain).strip())]
+        texts = _values(values)
         if not name.isidentifier() or not texts or name in found or name in _OPTIONS:
             raise RequestError(
                 f"“{sanitize(line, 60)}” is no axis.",
@@ -56,6 +52,15 @@ def axes_of(text: str) -> dict[str, list[str]]:
             )
         found[name] = texts
     return found
+
+
+def _values(text: str) -> list[str]:
+    # As panel.js does: a value with a comma is in quotes.
+    try:
+        [values] = csv.reader([text], skipinitialspace=True)
+    except csv.Error:  # longer than a field may be
+        return []
+    return [each.strip() for each in values if each.strip()]
 
 
 def text_of(axes: Mapping[str, list[str]]) -> str:

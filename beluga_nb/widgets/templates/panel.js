@@ -302,8 +302,22 @@ if (root && !root.belugaReady) {
   }, true);
 
   // The grid's axes as chips. The text that the kernel has is the model: chips are drawn from it and write it.
-  const VALUE = /"((?:[^"]|"")*)"(?=\s*(?:,|$))|([^,\s][^,]*)/g;  // as in grid_builder.py
-  const split = (text) => [...text.matchAll(VALUE)].map(([, quoted, plain]) => (quoted?.replaceAll('""', '"') ?? plain).trim()).filter(Boolean);
+  const split = (text) => {  // as grid_builder.py does
+    const values = [''];
+    let state = 'start';
+    for (const char of text) {
+      if (char === ',' && state !== 'quoted') {
+        values.push('');
+        state = 'start';
+      } else if (char === '"' && state === 'start') state = 'quoted';
+      else if (char === '"' && state === 'quoted') state = 'closed';
+      else if (char !== ' ' || state !== 'start') {
+        values[values.length - 1] += char;
+        state = state === 'quoted' || (char === '"' && state === 'closed') ? 'quoted' : 'plain';
+      }
+    }
+    return values.map((value) => value.trim()).filter(Boolean);
+  };
   const quote = (value) => /^"|,/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
   const make = (tag, kind, words, label) => {
     const made = document.createElement(tag);
