@@ -40,6 +40,9 @@ MAX_SIDE = 16_384
 MAX_DECODED = 256 * 2**20
 """Bytes of decoded pictures that are held for the next who asks for them."""
 
+MOST_HELD = 1000
+"""Decoded pictures that are held at most: however small, Pillow's objects take some kilobytes for each."""
+
 
 def decode(data: bytes, sha256: str = "") -> Image:
     """Return `data` as a loaded image of the caller's own; of an animation, the first frame.
@@ -87,7 +90,7 @@ class _Held(NamedTuple):
 
 
 class _Decoded:
-    """The images that were decoded last, of `most` bytes in all.
+    """The images that were decoded last, of `most` bytes in all, and up to `MOST_HELD`.
 
     Each is found by the object that holds its data or, once that is known, by the SHA-256 of its data. An
     eighth of the room is for images that are opened for the first time while it is full: if these could push
@@ -117,7 +120,7 @@ class _Decoded:
             key: int | str = sha256 or id(data)
             if key not in self._images:
                 self._add(data, image, sha256)
-            while self.size > self.most:
+            while self.size > self.most or len(self._images) > MOST_HELD:
                 self._take(next(iter(self._images)))
 
     def offer(self, data: bytes, image: Image, sha256: str = "") -> None:

@@ -30,13 +30,14 @@ def settled(panel):
 def ask(panel, prompt="a fox", **form):
     """Fill in the form, click Generate, and wait for the end."""
     fill(panel, prompt=prompt, **form)
-    rest(panel)
+    panel.controller._clicked = (None, 0.0)  # the same may just have been asked for
     panel.controller.generate().result()
     return settled(panel)
 
 
 def rest(panel):
-    """Let the pause pass in which clicks count once."""
+    """Let the pause pass in which clicks count once, and begin another that lasts, however slow we are."""
+    panel.controller._clock = lambda: 0.0
     panel.controller._clicked = (None, 0.0)
 
 

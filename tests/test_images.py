@@ -303,6 +303,14 @@ def test_decoded_pictures_are_held_within_their_limit_and_the_latest_stay(thread
         assert kept == [pictures[0][0], *(data for data, _ in pictures[-11:])]
 
 
+def test_of_pictures_that_take_next_to_nothing_the_latest_thousand_are_held():
+    held, image = _Decoded(10**9), Image.new("RGB", (8, 8))
+    pictures = [b"%d" % number for number in range(1100)]
+    for data in pictures:
+        held.put(data, image)
+    assert [data for data in pictures if held.get(data)] == pictures[100:]
+
+
 def test_a_picture_above_the_limit_is_decoded_and_not_held():
     held = _Decoded(1000)
     held.put(b"large", Image.new("RGB", (100, 100)))

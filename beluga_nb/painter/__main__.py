@@ -51,8 +51,8 @@ def alone(figure: Figure, colour: RGB, style: str) -> Image.Image:
     """Return the figure by itself, as large as its cell allows."""
     stream = Stream(1)
     shapes = drawing(figure).shapes(Coat(colour, (242, 193, 78), False, (), stream))
-    ends = list(zip(*(shape.ends() for shape in shapes), strict=True))
-    left, top, right, bottom = min(ends[0]), min(ends[1]), max(ends[2]), max(ends[3])
+    lefts, tops, rights, bottoms = zip(*(shape.ends() for shape in shapes), strict=True)
+    left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
     size = 0.86 / max(right - left, bottom - top)
     small = easel(style, CELL, fine=True)
     sheet = Sheet(Image.new("RGB", small), min(small), 3, PENS.get(style))

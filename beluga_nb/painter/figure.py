@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -73,15 +73,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One shape of a figure."""
+    """A shape of a figure, without its fill; within is the number of the part that limits it."""
 
-    outlines: tuple[Outline, ...]
+    shape: Shape
     fill: tuple[Paint, ...]
-    across: bool
-    soft: float
-    alpha: float
     within: int | None
-    ink: bool
     when: str
     joint: str
 
@@ -109,16 +105,13 @@ class Drawing:
         }
         for mood in coat.moods:
             bends |= self.poses.get(mood, {})
-        placed = [tuple(self._bent(o, p.joint, bends) for o in p.outlines) for p in self.parts]
+        placed = [tuple(self._bent(o, p.joint, bends) for o in p.shape.outlines) for p in self.parts]
         return tuple(
-            Shape(
-                placed[k],
-                tuple(paint(coat) for paint in part.fill),
-                part.across,
-                part.soft,
-                part.alpha,
-                () if part.within is None else placed[part.within],
-                part.ink,
+            replace(
+                part.shape,
+                outlines=placed[k],
+                fill=tuple(paint(coat) for paint in part.fill),
+                within=() if part.within is None else placed[part.within],
             )
             for k, part in enumerate(self.parts)
             if part.shows(coat)
@@ -330,17 +323,16 @@ def _part(
         raise ValueError(f"within = {within!r}, but no part before it has that name.")
     if joint and joint not in joints:
         raise ValueError(f"joint = {joint!r} is not in [joints].")
-    return Part(
+    shape = Shape(
         tuple(outlines),
-        tuple(paint_of(token) for token in str(entry.get("fill", "base")).split()),
-        bool(entry.get("across", False)),
-        float(str(entry.get("soft", 0))) / unit,
-        float(str(entry.get("alpha", 1))),
-        names[within] if within else None,
-        bool(entry.get("ink", True)),
-        str(entry.get("when", "")),
-        joint,
+        (),
+        across=bool(entry.get("across", False)),
+        soft=float(str(entry.get("soft", 0))) / unit,
+        alpha=float(str(entry.get("alpha", 1))),
+        ink=bool(entry.get("ink", True)),
     )
+    fill = tuple(paint_of(token) for token in str(entry.get("fill", "base")).split())
+    return Part(shape, fill, names[within] if within else None, str(entry.get("when", "")), joint)
 
 
 NUMBERS: Mapping[str, tuple[str, int]] = {

@@ -5,6 +5,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
 
 from beluga_nb.painter.colour import RGB, rgb
 from beluga_nb.painter.look import Look
+from beluga_nb.painter.marks import Box
 from beluga_nb.painter.noise import in_fours
 
 BLACK: RGB = (6, 7, 12)
@@ -68,9 +69,6 @@ def _dusk(size: tuple[int, int], strength: float) -> Image.Image:
     away = np.abs(np.linspace(-1, 1, size[1]))
     column = (255 * strength * np.clip((away - 0.45) / 0.55, 0, 1) ** 1.6).astype(np.uint8)
     return Image.fromarray(column[:, None]).resize(size, Image.Resampling.NEAREST)
-
-
-Box = tuple[int, int, int, int]
 
 
 def window(size: tuple[int, int], look: Look) -> Box:

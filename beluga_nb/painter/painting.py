@@ -67,19 +67,16 @@ class Painting:
     def drawn(self) -> Mapping[str, Sequence[str]]:
         """Return what the painting shows, by the tags of the lexicon: no model has looked at it."""
         scene, shown = self.scene, self.account.shown
-        words = {
-            tag: [t.value for t in shown if t.tag == tag]
-            for tag in ("subject", "colour", "material", "count")
-        }
+        tags = ("subject", "colour", "material", "count", "setting", "mood", "camera")
+        words = {tag: [t.value for t in shown if t.tag == tag] for tag in tags}
+        counts = [str(actor.count) for actor in scene.cast] or ["1"]
         found = {
             **words,
-            "count": words["count"] or (["1"] if words["subject"] else []),
-            "setting": [scene.kind, *(t.value for t in shown if t.tag == "setting")],
+            "count": words["count"] or (counts if words["subject"] else []),
+            "setting": [scene.kind, *words["setting"]],
             "time": [scene.time],
             "weather": [scene.weather],
             "medium": [scene.medium],
-            "mood": [t.value for t in shown if t.tag == "mood"],
-            "camera": [t.value for t in shown if t.tag == "camera"],
         }
         return {tag: list(dict.fromkeys(values)) for tag, values in found.items() if values}
 

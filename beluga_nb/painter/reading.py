@@ -206,11 +206,24 @@ def _matches(words: list[str]) -> Iterator["Match"]:
 
 def _meanings(phrase: str) -> tuple[tuple[str, str], ...]:
     known = lexicon()
+    return next((known[form] for form in (phrase, *_singulars(phrase)) if form in known), ())
+
+
+def _singulars(phrase: str) -> Iterator[str]:
     endings = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"))
-    singulars = [
-        phrase[: -len(end)] + one for end, one in endings if phrase.endswith(end) and len(phrase) > 3
-    ]
-    return next((known[form] for form in (phrase, *singulars) if form in known), ())
+    if len(phrase) > 3 and not phrase.endswith("ss"):
+        yield from (phrase[: -len(end)] + one for end, one in endings if phrase.endswith(end))
+
+
+def is_plural(term: Term) -> bool:
+    """Return whether a noun means more than one of what its singular means.
+
+    >>> [is_plural(term) for term in read("glasses, an octopus, perros, mice").all("subject")]
+    [False, False, True, True]
+    """
+    meaning = term.tag, term.value
+    singulars = (one for one in _singulars(term.text) if meaning in lexicon().get(one, ()))
+    return any(singulars) or term.text in _phrases(table("lexicon.toml", "plural")["words"])
 
 
 Match = tuple[str, tuple[tuple[str, str], ...]]

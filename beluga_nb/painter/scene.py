@@ -13,6 +13,7 @@ from beluga_nb.painter.reading import (
     Term,
     colour_of,
     following_colours,
+    is_plural,
     quoted,
     setting_kinds,
     shot_of,
@@ -170,6 +171,7 @@ def sun_of(look: Look, stream: Stream) -> float:
 
 
 MOST_ACTORS = 3
+SEVERAL = 2  # how many a plural without a number shows
 
 
 def cast_of(reading: Reading) -> tuple[Actor, ...]:
@@ -259,7 +261,10 @@ def _actors(
 ) -> Iterator[Actor]:
     """Yield the thing that a word names; "a green and a red apple" are two."""
     terms = reading.terms
-    many = 1 if count is None else min(12, int(terms[count].value))
+    # Grapes and spectacles are one thing, and so is what is worn.
+    one = terms[at].value.endswith("s") or figures()[terms[at].value].worn or _is_body(terms[at])
+    several = is_plural(terms[at]) and not one
+    many = min(12, int(terms[count].value)) if count is not None else SEVERAL if several else 1
     how = "beside" if relation is None else terms[relation].value
     if how in ("in", "wearing"):
         thing = figures()[terms[at].value]
@@ -269,10 +274,10 @@ def _actors(
     actor = Actor(
         terms[at].value, many, (), how, terms=tuple(n for n in (at, count, relation) if n is not None)
     )
-    several = [n for n in colours[1:] if terms[n - 1].tag == "glue"]
-    if several:
+    others = [n for n in colours[1:] if terms[n - 1].tag == "glue"]
+    if others:
         yield _coloured(actor, colours[:1], reading)
-        for colour in several:
+        for colour in others:
             yield _coloured(replace(actor, relation="beside"), [colour], reading)
     else:
         yield _coloured(actor, colours if many > 1 else colours[-1:], reading)

@@ -92,6 +92,8 @@ class Session:
         )
         self._serving = Serving()
         self.use(engine, provider=provider)
+        if options:
+            self.preferences.set(**options)
 
     def __reduce__(self) -> str:
         if self is not default or self.preferences.own_engine:

@@ -14,7 +14,8 @@ def status_bundle(state: Mapping[str, str], examples: Sequence[str]) -> Bundle:
     """Return the facts of `%beluga status`, and what to try."""
     shown = facts(state, "Status")
     examples = [sanitize(each) for each in examples]
-    codes = "".join(f"<code>{outside(example)}</code><br>" for example in examples)
+    # One click selects an example; where a front end removes this style, it is selected as any text.
+    codes = "".join(f'<code style="user-select:all">{outside(each)}</code><br>' for each in examples)
     return {
         "text/html": f'{shown["text/html"]}<p style="margin:.6em 0">Try<br>{codes}</p>',
         "text/plain": "\n".join([shown["text/plain"], "", "Try", *(f"  {each}" for each in examples)]),

@@ -30,9 +30,9 @@ def browser():
 class Page:
     """Outputs on one page in a browser, without a network."""
 
-    def __init__(self, browser, file, width):
+    def __init__(self, browser, file, width, **options):
         self.file = file
-        self.page = browser.new_page(viewport={"width": width, "height": 900})
+        self.page = browser.new_page(viewport={"width": width, "height": 900}, **options)
         # The template asks for libraries elsewhere; nothing leaves this machine.
         self.page.route(
             "**/*",
@@ -73,7 +73,7 @@ def shown(browser, tmp_path):
     """Shows some outputs, or a page as it is; the page is photographed in the end."""
     pages = []
 
-    def show(outputs, theme, width):
+    def show(outputs, theme, width, **options):
         if isinstance(outputs, str):
             html = outputs
         else:
@@ -81,7 +81,7 @@ def shown(browser, tmp_path):
             html, _ = HTMLExporter(theme=theme).from_notebook_node(nbformat.v4.new_notebook(cells=cells))
         file = tmp_path / f"{theme} {width}.html"
         file.write_text(html)
-        pages.append(Page(browser, file, width))
+        pages.append(Page(browser, file, width, **options))
         return pages[-1]
 
     yield show
@@ -154,6 +154,22 @@ def test_pictures_grids_progress_and_the_lightbox_can_be_used_by_all_and_fit_the
             assert found.is_in_view(button)
             assert button.bounding_box()["height"] < 50
         found.page.keyboard.press("Escape")
+
+
+def test_a_finger_opens_a_picture_goes_on_and_closes(shown, grid):
+    data = [grid._repr_mimebundle_()]
+    outputs = [nbformat.v4.new_output("display_data", data=each) for each in data]
+    page = shown(outputs, "light", 400, has_touch=True, is_mobile=True).page
+    page.locator("summary img").first.tap()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("1 of 5").wait_for()
+    for name in ("Next picture", "Copy as cell", "Close"):
+        box = dialog.get_by_role("button", name=name).bounding_box()
+        assert min(box["width"], box["height"]) >= 24, name
+    dialog.get_by_role("button", name="Next picture").tap()
+    dialog.get_by_text("2 of 5").wait_for()
+    dialog.get_by_role("button", name="Close").tap()
+    dialog.wait_for(state="detached")
 
 
 def test_pictures_open_again_after_the_page_removed_the_open_dialog(shown, grid, tmp_path):

@@ -148,6 +148,27 @@ def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, app, tmp_pat
     desk.generate("a fox after all")
 
 
+BUSY = """import ctypes
+ctypes.PyDLL(None).system(b'touch held; while [ ! -e go ]; do sleep 0.05; done')"""
+"""A cell that keeps all else in its kernel from running, from a file `held` to a file `go`."""
+
+
+@in_lab
+def test_a_click_that_the_kernel_cannot_hear_yet_says_that_it_waits(opened, app):
+    desk = opened(BUSY)
+    desk.type("a patient fox")
+    expect(desk.go).to_have_text("Generate 1")
+    app.start(1)
+    wait_until((app.work / "held").exists)
+    desk.go.click()
+    form = desk.panel.locator(".beluga-form")
+    expect(form).to_have_attribute("data-waiting", "yes")
+    assert "Waits" in form.evaluate("it => getComputedStyle(it, '::after').content")
+    (app.work / "go").touch()
+    desk.panel.locator(".beluga-message").get_by_text("1 picture of “a patient fox”.").wait_for()
+    expect(form).not_to_have_attribute("data-waiting", "yes")
+
+
 def test_the_sizes_change_with_the_model(opened):
     desk = opened()
     assert desk.sizes() == ["default", "1:1", "16:9", "9:16", "4:3", "3:4", "3:2"]

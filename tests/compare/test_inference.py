@@ -139,7 +139,7 @@ def test_a_jackknife_is_the_fit_without_each_prompt():
     assert found.between_prompts == pytest.approx(11 / 12 * moved.T @ moved, rel=0.05, abs=1e-4)
 
 
-def test_the_larger_share_is_used_where_the_sum_of_both_is_too_small():
+def test_half_of_the_larger_share_is_used_where_the_sum_of_both_is_too_small():
     shares = {"between_prompts": 0.04, "between_voters": 0.09, "between_cells": 0.12}
     two = np.array([[1.0, -1.0], [-1.0, 1.0]]) / 2
     found = Fit(
@@ -151,7 +151,7 @@ def test_the_larger_share_is_used_where_the_sum_of_both_is_too_small():
         **{name: share * two for name, share in shares.items()},
     )
     # A strength less the mean has half of each share, here the voters': 0.045; nine of them have 8 degrees.
-    assert found.margin(0) == pytest.approx(t_quantile(8) * math.sqrt(0.045))
+    assert found.margin(0) == pytest.approx(t_quantile(8) * math.sqrt(0.045 / 2))
 
 
 def test_prompts_that_all_agree_leave_the_uncertainty_of_independent_votes():

@@ -105,7 +105,11 @@ def test_where_nobody_can_be_asked_nothing_is_forgotten_without_yes(kernel):
         ("%beluga forget 1234", "RequestError: There is no run '1234'.", "%beluga history lists all runs."),
         ("%beluga history -o fox", "RequestError: One run can be brought back.", "6611bcbd3494"),
         ("%beluga history --since today", "RequestError: 'today' is not a date.", "2026-11-22"),
-        ("%beluga pack", "RequestError: %beluga pack takes one file.", "--help"),
+        (
+            "%beluga pack",
+            "RequestError: %beluga pack takes one file.",
+            "For example: %beluga pack study.ipynb",
+        ),
         (
             "%beluga pack gone.ipynb",
             "StoreError: gone.ipynb cannot be read: No such file",

@@ -323,6 +323,14 @@ def test_negation_has_many_words(prompt: str) -> None:
     assert scene_of(prompt).weather == "clear"
 
 
+def test_a_plural_without_a_number_shows_two() -> None:
+    counted = {"birds": ["2"], "chats noirs": ["2"], "grapes": ["1"], "gloves": ["2"], "three birds": ["3"]}
+
+    assert {
+        prompt: paint(prompt, model=MODELS[0], size=(96, 96)).drawn["count"] for prompt in counted
+    } == counted
+
+
 def test_a_number_counts_the_subject() -> None:
     assert scene_of("three yellow balloons over green hills").count == 3
 

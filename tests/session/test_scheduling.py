@@ -55,7 +55,7 @@ def test_settings_are_loaded_and_the_journal_is_listed_as_often_for_many_cells_a
     monkeypatch, tmp_path, mode
 ):
     (_, few), (_, many) = (counted(monkeypatch, tmp_path / str(each), each, mode) for each in (10, 60))
-    assert few["settings"] == many["settings"] == 2  # when it is made, and when it is run
+    assert few["settings"] == many["settings"] == 3  # when session and grid are made, and when it is run
     assert few["journal"] == many["journal"] <= 1
 
 

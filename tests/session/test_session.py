@@ -647,3 +647,16 @@ def test_a_prompt_that_names_a_value_in_single_braces_is_sent_and_the_user_is_to
     grid = local.grid("a {{animal}} in {city}", animal=["cat", "fox"], values={"city": "Rome"})
     assert [cell.request.prompt for cell in grid.cells] == ["a cat in {city}", "a fox in {city}"]
     assert len(messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"model": "flux2"}, UnknownNameError, "No model 'flux2'"),
+        ({"timeout": -1}, SettingsError, "The setting timeout is -1"),
+        ({"mode": "later"}, UnknownNameError, "No value 'later' for mode"),
+    ],
+)
+def test_the_settings_of_a_session_are_checked_when_it_is_made(tmp_path, options, kind, words):
+    with pytest.raises(kind, match=words):
+        Session(environ={}, folder=tmp_path, **options)

@@ -365,7 +365,7 @@ def test_a_second_click_buys_nothing_though_the_first_has_failed_at_once(click, 
     async def engine(request):
         asked.append(request)
         if failing:
-            raise EngineError("No.", "", status=502, billing="may have been billed")
+            raise EngineError("No.", "", status=502)
         return await drawing(request)
 
     with service(engine) as base_url:

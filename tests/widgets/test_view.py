@@ -144,7 +144,7 @@ def test_a_failed_call_is_a_tile_that_says_whether_it_was_billed_and_asks_again(
         [tile] = of_class(panel, "failed")
         prompt, reason, badge = words_of(tile)
         assert (prompt, badge) == ("a fox", "not billed")
-        assert reason.startswith("The prompt was refused.")
+        assert reason == "The prompt was refused."
         moody.bad = False
         rest(panel)
         tile.children[-2].click()

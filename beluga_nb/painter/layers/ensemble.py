@@ -69,14 +69,10 @@ def block(subject: str, shapes: Sequence[Shape]) -> Block:
     size = figures()[subject].size
     owned = placed(shapes, 0, 0, size)
     firm = [s for s in owned if s.soft < 0.07 * size and s.alpha > 0.5]  # no halo, no steam
-    ends = [s.ends() for s in firm or owned]
-    left, top, right, bottom = (
-        pick(each) for pick, each in zip((min, min, max, max), zip(*ends, strict=True), strict=True)
-    )
-    anchors = figures()[subject].anchors if subject in figures() else {}
-    return Block(
-        owned, left, top, right, bottom, {k: tuple(n * size for n in a) for k, a in anchors.items()}, subject
-    ).standing(0.0)
+    lefts, tops, rights, bottoms = zip(*(s.ends() for s in firm or owned), strict=True)
+    anchors = {k: tuple(n * size for n in a) for k, a in figures()[subject].anchors.items()}
+    ends = min(lefts), min(tops), max(rights), max(bottoms)
+    return Block(owned, *ends, anchors, subject).standing(0.0)
 
 
 def rows(one: Callable[[int], Block], count: int, *, stacked: bool = False) -> Block:

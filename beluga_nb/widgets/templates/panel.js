@@ -397,7 +397,7 @@ if (root && !root.belugaReady) {
       event.target.value = value.slice(0, -1);
       fieldOf(axis).focus();
     }
-    if (isValue) {
+    if (isValue && !event.isComposing) {
       const chosen = !event.inputType?.startsWith('insertT') && offeredFor(nameOf(axis)).includes(value);
       // A comma in quotes that are still open is a part of the value.
       if (chosen || (value.includes(',') && !/^\s*"(?:[^"]|"")*$/.test(value))) takeValues(axis);
@@ -417,7 +417,7 @@ if (root && !root.belugaReady) {
   });
   root.addEventListener('keydown', (event) => {
     const {axis, isName, isValue} = inAxis(event);
-    if (!isName && !isValue) return;
+    if ((!isName && !isValue) || event.isComposing) return;
     if (event.key === 'Enter') {
       event.preventDefault();
       if (isName) fieldOf(axis).focus();

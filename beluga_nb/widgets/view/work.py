@@ -91,8 +91,8 @@ class _FailureTile(_CallTile[Failure]):
 
     def words(self, call: Failure) -> tuple[str, str, str]:
         what = sanitize(str(call.arguments.get("prompt", "")), 60)
-        # Without the name of the error, which the card shows: a tile has room for the reason alone.
-        name, _, reason = call.lines[0].partition(": ")
+        # The card shows the name of the error and its status: a tile has room for the reason alone.
+        name, _, reason = call.lines[0].partition(" (status ")[0].partition(": ")
         return what, sanitize(reason or name, 120), call.billing or "failed"
 
 
