@@ -1,9 +1,12 @@
-"""Stores at an address of a known server of the S3 protocol, in a process of its own."""
+"""Stores at an address of known servers of the S3 protocol, in processes of their own."""
 
+import contextlib
 import os
 import re
+import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,29 +19,46 @@ from beluga_nb.session.session import Session
 
 s3fs = pytest.importorskip("s3fs")
 
-MOTO = "moto[server]==5.2.5"
+SERVERS = {
+    "moto[server]==5.2.5": ("moto_server", "-H", "127.0.0.1", "-p", "{port}"),
+    "localbucket==1.2.1": ("localbucket", "--port", "{port}", "{folder}"),
+}
+"""Requirements, and the commands of their servers."""
 
 
-@pytest.fixture(scope="module")
-def moto(tmp_path_factory):
-    """A server of moto; TESTS_ENVIRONMENTS is a folder that keeps its environment for the next time."""
-    kept = Path(os.environ.get("TESTS_ENVIRONMENTS", tmp_path_factory.mktemp("moto")))
-    environment = Environment(kept / f"{MOTO.replace('[server]==', '-')}-kept", MOTO)
-    words = [str(environment.bin / "moto_server"), "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request, tmp_path_factory):
+    """The address of a server; TESTS_ENVIRONMENTS is a folder that keeps its environment."""
+    folder = tmp_path_factory.mktemp("server")
+    name = re.sub(r"(\[.*\])?==", "-", request.param)
+    environment = Environment(
+        Path(os.environ.get("TESTS_ENVIRONMENTS", folder)) / f"{name}-kept", request.param
+    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command, *words = (word.format(port=port, folder=folder) for word in SERVERS[request.param])
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([str(environment.bin / command), *words], **silent) as running:
         try:
-            line = next(line for line in server.stderr if "Running on http" in line)
-            # What it tells of each request is read, or it would wait.
-            threading.Thread(target=server.stderr.read, daemon=True).start()
-            yield re.search(r"http://[\d.:]+", line)[0]
+            deadline = time.monotonic() + 60
+            while not answers(port):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
         finally:
-            server.terminate()
+            running.terminate()
+
+
+def answers(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 @pytest.fixture
-def bucket(moto, monkeypatch, tmp_path):
+def bucket(server, monkeypatch, tmp_path):
     """A new bucket's name."""
-    for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": moto}).items():
+    for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": server}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     close_drivers()

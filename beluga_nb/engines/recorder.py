@@ -9,7 +9,7 @@ from dataclasses import replace
 from beluga_nb.api import spool
 from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
 from beluga_nb.process.work import at_work
-from beluga_nb.request import Request
+from beluga_nb.request import Question, Request
 from beluga_nb.result import CallCancelled, Picture, Preview, Result, Usage, causes, with_fields
 from beluga_nb.store import pending
 from beluga_nb.store.records import RecordedMeanwhileError, Store
@@ -63,12 +63,19 @@ class Recorder:
         At an address, the answer of an engine of this process is kept first, like that of a service.
         Returns the result with the previews and takes of the recordings.
         """
-        request = result.request
-        if self.store.mirror and request.spool and not pending.answers(self.store, request.idempotency_key):
-            with contextlib.suppress(OSError):
-                spool.write(request.spool, *answer_of(result))
+        if self.store.mirror:
+            self._keep_answer(result)
         pictures = tuple(self._record(picture, usage) for picture in result.pictures)
         return replace(result, pictures=pictures, extra=None)
+
+    def _keep_answer(self, result: Result) -> None:
+        request = result.request
+        # Its pictures are found by their places, so none may be missing.
+        if request.spool is None or len(result) < request.n or isinstance(request, Question):
+            return
+        if not pending.answers(self.store, request.idempotency_key):
+            with contextlib.suppress(OSError):
+                spool.write(request.spool, *answer_of(result))
 
     async def keep_extra(self, result: Result) -> None:
         """Keep the pictures that an answer holds beyond those that were asked for."""

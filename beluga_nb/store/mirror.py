@@ -245,15 +245,20 @@ class Mirror:
         """Raise `RemoteError` if there are other objects at the address, or a store of another format."""
         if self._is_checked:
             return
+        # Read again where there are objects: another machine may have made it a store meanwhile.
+        if not (self._is_marked() or self._holds_only_ours() or self._is_marked()):
+            raise RemoteError(
+                f"{self} holds objects and no {files.MARK}, so it is no store. Nothing was written.",
+                "Name an empty folder of the bucket, such as s3://bucket/study.",
+            )
+        self._is_checked = True
+
+    def _is_marked(self) -> bool:
         try:
             self._check_schema(self.objects.read(files.MARK))
         except FileNotFoundError:
-            if not self._holds_only_ours():
-                raise RemoteError(
-                    f"{self} holds objects and no {files.MARK}, so it is no store. Nothing was written.",
-                    "Name an empty folder of the bucket, such as s3://bucket/study.",
-                ) from None
-        self._is_checked = True
+            return False
+        return True
 
     def _holds_only_ours(self) -> bool:
         """Whether all objects have names of a store, as after it was emptied while a process wrote to it."""

@@ -685,6 +685,18 @@ def test_an_address_that_holds_something_else_is_left_alone(s3, machine):
     assert s3.objects == {"study/a.csv": b"1,2"}
 
 
+def test_an_address_that_another_machine_makes_a_store_meanwhile_is_one(s3, machine):
+    """It had no mark when that was read, and has one when its objects are listed."""
+
+    def begun(method, name):
+        if method == "LIST" and ("GET", "study/store.json") in s3.seen and not s3.objects:
+            s3.objects["study/store.json"] = b'{"schema":1}\n'
+            s3.objects["study/pending/" + "a" * 64 + ".claim"] = b"{}"
+
+    s3.fail = begun
+    assert len(machine().generate("a fox")) == 1
+
+
 def test_what_is_recorded_after_an_address_was_emptied_is_replayed_from_there(s3, machine):
     session = machine()
     session.generate("a fox")
