@@ -291,7 +291,7 @@ def test_the_bytes_of_a_broken_picture_are_kept_and_named(store):
     (path,) = store.folder.glob("blobs/*/*.bin")
     assert path.read_bytes() == HALF
     assert caught.value.hint == (
-        f"It may have been billed; its bytes are kept as store/blobs/{path.parent.name}/{path.name}."
+        f"It may have been billed. Its bytes are kept as store/blobs/{path.parent.name}/{path.name}."
     )
 
 
@@ -306,7 +306,7 @@ def test_the_bytes_of_a_broken_picture_among_good_ones_are_kept_and_named(store)
     (path,) = store.folder.glob("blobs/*/*.bin")
     assert path.read_bytes() == HALF
     assert caught.value.hint == (
-        f"It may have been billed; its bytes are kept as store/blobs/{path.parent.name}/{path.name}."
+        f"It may have been billed. Its bytes are kept as store/blobs/{path.parent.name}/{path.name}."
         " Running it again asks only for what is missing."
     )
 
