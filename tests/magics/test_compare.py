@@ -217,7 +217,8 @@ def test_an_error_is_two_lines(kernel, line, first, second):
 def test_many_pictures_ask_first(kernel):
     code = "%%beluga compare --axis a=1,2,3,4,5,6,7,8,9,10,11\nnumber {{a}}\n"
     kernel.run(code).fails_with(
-        "NotConfirmedError: 11 new pictures of gpt-image-2, local previews, no cost", "--yes"
+        "NotConfirmedError: 11 new pictures of gpt-image-2, local previews, no cost",
+        "Nothing was sent. Ask for fewer at a time",
     )
     assert kernel.run(code, answers=["y"]).status == "ok"
 

@@ -265,7 +265,7 @@ def test_your_prices_stand_in_the_table_of_models():
 
 def test_the_state_of_a_session_is_a_table_and_examples():
     shown = status_bundle({"model": "flux-2.0", "mode": HOSTILE}, ["%beluga a <b>fox</b>"])
-    assert "<code>%beluga a &lt;b&gt;fox&lt;/b&gt;</code>" in shown["text/html"]
+    assert ">%beluga a &lt;b&gt;fox&lt;/b&gt;</code>" in shown["text/html"]
     assert shown["text/plain"].startswith("model  flux-2.0\nmode ")
     assert shown["text/plain"].endswith("\n\nTry\n  %beluga a <b>fox</b>")
 
