@@ -13,7 +13,7 @@ import pytest
 from kernels import COLOUR
 from lab import IN_A_BROWSER, Lab, LabInFirefox, Notebook7, needs_firefox
 
-from beluga_nb.errors import BelugaError, OutcomeUnknownError, UnknownNameError
+from beluga_nb.errors import BelugaError, OutcomeUnknownError, RequestError, UnknownNameError
 from beluga_nb.hints import Code, Hint, Remedy, Surface
 
 BUILT = Path(__file__).parents[2] / "beluga_nb/lab/built"
@@ -275,9 +275,12 @@ def test_each_suggestion_of_an_error_has_a_button_that_copies_it(lab):
 
 @desk.needs_axe
 def test_the_buttons_of_an_error_can_be_used_by_all(lab):
-    lab.open(failed(BelugaError("It is closed.", Hint("Run ", Code("open()"), "."))), "usable.ipynb")
+    closed = BelugaError("It is closed.", Hint("Run ", Code("open()"), "."))
+    lab.open(failed(closed, RequestError("It is no result.", "Give one.")), "usable.ipynb")
     lab.cell(0).locator(".jp-OutputArea button").wait_for()
     assert desk.violations(lab.page, "errors", where=".jp-OutputArea-output") == []
+    scroll = "each => each.scrollHeight > each.clientHeight && getComputedStyle(each).overflowY !== 'visible'"
+    assert [lab.cell(number).locator("pre").evaluate(scroll) for number in (0, 1)] == [False, False]
 
 
 def test_a_card_opens_a_study_that_runs_without_a_key(lab):
