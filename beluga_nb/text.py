@@ -77,7 +77,10 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     # All long options begin with dashes, which would make them seem alike.
     by_fold = {choice.casefold().lstrip("-"): choice for choice in choices}
     typed = name.casefold().lstrip("-")
-    close = difflib.get_close_matches(typed, by_fold, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(typed, by_fold)
+    begun = [each for each in by_fold if typed and each.startswith(typed)]
+    if not close and len(begun) == 1:
+        close = begun
     # By their letters alone, --modle would be closer to --mode than to --model.
     one_slip = [each for each in close if is_swapped(typed, each)]
     return by_fold[(one_slip or close)[0]] if close else None

@@ -127,6 +127,7 @@ def test_an_unknown_name_is_cut_and_cleaned():
         ("flux2", ["flux-2.0", "flux-kontext"], "flux-2.0"),
         ("FLUX-2.0", ["flux-2.0", "flux-kontext"], "flux-2.0"),
         ("gpt-image2", ["gpt-image-2", "gpt-image-1-official"], "gpt-image-2"),
+        ("--style", ["--sample", "--size", "--yes"], None),
         ("hd", [], None),
         ("", ["auto"], None),
     ],
