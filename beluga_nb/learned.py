@@ -381,7 +381,7 @@ def _clip(model: str, processor: str, revision: str | None, device: str | None) 
     with _LOADING:
         found = _model(model, revision, device)
         if not isinstance(found, CLIPModel):
-            raise _not_loaded(model, f"they are of a {type(found).__name__}, not of a CLIPModel")
+            raise _not_loaded(model, f"they are those of {type(found).__name__}, not of CLIPModel")
         at = revision if processor == model else None
         return found, _image_processor(processor, at), _tokenizer(processor, at)
 

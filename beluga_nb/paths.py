@@ -89,7 +89,7 @@ def check_replaceable(folder: Path, names: Iterable[str], *, mark: tuple[str, by
     for name in names:
         if os.path.lexists(folder / name):
             raise StoreError(
-                f"The folder '{sanitize(folder.name, 80)}' holds a {name} that beluga_nb did not write.",
+                f"The folder '{sanitize(folder.name, 80)}' holds {name}, which beluga_nb did not write.",
                 "Name another folder.",
             )
     return False

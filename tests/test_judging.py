@@ -109,7 +109,8 @@ def test_a_gallery_as_a_value_shows_its_pictures(session):
 
 @pytest.mark.parametrize("wrong", [3, "fox", ["fox"]])
 def test_a_gallery_of_what_is_no_result_says_what_it_takes(session, wrong):
-    with pytest.raises(RequestError, match="A gallery is made of results, and this is a "):
+    words = f"A gallery is made of results, and this is of the type {type(wrong).__name__}."
+    with pytest.raises(RequestError, match=re.escape(words)):
         session.gallery(wrong)
 
 
@@ -214,7 +215,9 @@ def test_whatever_has_samples_can_be_judged(session):
         for style, sample in zip(("oil", "ink"), pictures, strict=False)
     ]
     study = Study(styled, session)
-    assert set(study.score("sharpness").mean(by="style")) == {"oil", "ink"}
+    means = study.score("sharpness").mean(by="style")
+    assert set(means) == {"oil", "ink"}
+    assert means.spreads == {}, "single pictures have none"
     assert study.ranking(by="style").names == ["ink", "oil"]
     with pytest.raises(UnknownNameError, match="model"):
         study.ranking(by="model")
@@ -688,7 +691,10 @@ def test_a_metric_may_give_several_numbers_and_each_is_scored(session, open_sess
         assert scores.errors == []
         assert list(scores["width"]) == [96] * 12
         assert scores["width"].name == "of it width"
-        assert scores["mean"].mean(by="model") == dict.fromkeys(MODELS, 0.5)
+        means = scores["mean"].mean(by="model")
+        assert means == dict.fromkeys(MODELS, 0.5)
+        assert means.counts == dict.fromkeys(MODELS, 12 // len(MODELS))
+        assert means.spreads == dict.fromkeys(MODELS, 0)
         with pytest.raises(RequestError, match="2 numbers for each picture"):
             scores.mean(by="model")
         with pytest.raises(RequestError, match="2 numbers for each picture"):

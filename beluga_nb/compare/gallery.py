@@ -458,7 +458,7 @@ def _result(result: object) -> Result:
     if isinstance(result, Result):
         return result
     raise RequestError(
-        f"A gallery is made of results, and this is a {type(result).__name__}.",
+        f"A gallery is made of results, and this is of the type {type(result).__name__}.",
         "Give what generate() returned, each by itself: gallery(*results). A grid is judged as it is.",
     )
 

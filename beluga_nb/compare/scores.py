@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import stdev
 from typing import TYPE_CHECKING, Protocol, overload, runtime_checkable
 
 from beluga_nb.errors import RequestError, UnknownNameError
@@ -92,10 +93,11 @@ class Scores(Sequence[float | None]):
         """The names of the numbers that the metric gives; none if it gives one number."""
         return list(dict.fromkeys(name for row in self.rows for name in row.parts))
 
-    def mean(self, *, by: str) -> dict[str, float]:
+    def mean(self, *, by: str) -> Means:
         """Return the mean of each label of an axis; what failed is left out.
 
-        Raises `UnknownNameError` where a picture has no label of that name.
+        It is shown with how many pictures each mean is of, and how far their scores spread. Raises
+        `UnknownNameError` where a picture has no label of that name.
         """
         self._check_is_one_number()
         found: dict[str, list[float]] = {}
@@ -104,7 +106,7 @@ class Scores(Sequence[float | None]):
                 raise UnknownNameError("axis", by, row.labels)
             if row.value is not None:
                 found.setdefault(row.labels[by], []).append(row.value)
-        return {label: sum(values) / len(values) for label, values in found.items()}
+        return Means(self.name, found, by, failed=len(self.errors), caveat=self.caveat)
 
     def differences(self, *, by: str) -> Differences:
         """Return how much each two labels of an axis differ, on the same prompts.
@@ -160,6 +162,47 @@ class Scores(Sequence[float | None]):
         from beluga_nb.show.scores import scores_bundle
 
         return redacted_bundle(scores_bundle(self))
+
+
+@dataclass(frozen=True, eq=False)
+class Means(Mapping[str, float]):
+    """The mean score of each label of an axis, in the scores of a metric.
+
+    It is shown with how many pictures each mean is of, and how far their scores spread.
+    """
+
+    name: str
+    scores: Mapping[str, Sequence[float]]
+    by: str
+    failed: int = 0
+    caveat: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many pictures each mean is of."""
+        return {label: len(values) for label, values in self.scores.items()}
+
+    @property
+    def spreads(self) -> dict[str, float]:
+        """The standard deviation of the scores of each label that has at least two."""
+        return {label: stdev(values) for label, values in self.scores.items() if len(values) > 1}
+
+    def __getitem__(self, label: str) -> float:
+        return sum(self.scores[label]) / len(self.scores[label])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.scores)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def _repr_mimebundle_(self, **_: object) -> Bundle:
+        from beluga_nb.show.scores import means_bundle
+
+        return redacted_bundle(means_bundle(self))
 
 
 @dataclass(frozen=True, kw_only=True)

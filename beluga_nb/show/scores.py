@@ -11,13 +11,14 @@ from beluga_nb.compare.scores import (
     Distances,
     Duplicates,
     Leaderboard,
+    Means,
     Scored,
     Scores,
 )
 from beluga_nb.result import Bundle
 from beluga_nb.show.ranking import ranking_bundle
 from beluga_nb.show.tables import Column, Kind, noted, sentence, table
-from beluga_nb.text import and_more, sanitize
+from beluga_nb.text import and_more, plural, sanitize
 
 LISTED = 200
 """Pictures that a table lists."""
@@ -111,6 +112,28 @@ def _notes(scores: Scores) -> Iterator[str]:
         yield f"{failed} of {len(scores.rows)} failed."
     if scores.caveat:
         yield scores.caveat
+
+
+def means_bundle(means: Means) -> Bundle:
+    """Return a line for each label: its mean score, how many pictures have one, and how far they spread."""
+    rows = [
+        (
+            sanitize(label, _LONGEST),
+            figures(mean),
+            str(means.counts[label]),
+            figures(means.spreads[label]) if label in means.spreads else "",
+        )
+        for label, mean in means.items()
+    ]
+    head = (
+        sanitize(means.by, _LONGEST),
+        f"mean {sanitize(means.name, _LONGEST)}",
+        "pictures",
+        "standard deviation",
+    )
+    failed = f"{plural(means.failed, 'picture')} failed." if means.failed else ""
+    shown = table(rows, head, "Means", nothing="No picture has a score.")
+    return noted(shown, " ".join(filter(None, [failed, means.caveat])))
 
 
 def differences_bundle(differences: Differences) -> Bundle:

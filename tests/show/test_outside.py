@@ -28,7 +28,7 @@ from beluga_nb.compare.checks import Check, Checks
 from beluga_nb.compare.judge import Agreement, JudgedPair, JudgedPairs, Verdict
 from beluga_nb.compare.plan import Plan, Post
 from beluga_nb.compare.rank import ranking, rankings
-from beluga_nb.compare.scores import Distance, Distances, Duplicates, Leaderboard, Scored, Scores
+from beluga_nb.compare.scores import Distance, Distances, Duplicates, Leaderboard, Means, Scored, Scores
 from beluga_nb.compare.vote import Duel
 from beluga_nb.engines.call import Tally
 from beluga_nb.progress import line
@@ -151,6 +151,11 @@ def distances(say):
     )
 
 
+def means(say):
+    values = {say("label"): [1.5, 2.5], say("other"): [1.0]}
+    return Means(say("name"), values, by=say("by"), failed=1, caveat=say("caveat"))
+
+
 def ranked(say):
     duels = [Duel(say("left"), say("right"), answer) for answer in ("left", "right", "tie", "both bad")]
     return replace(ranking(duels, by=say("by")), caveat=say("caveat"))
@@ -269,6 +274,7 @@ SURFACES = {
     "scores with reasons": lambda say: scores.scores_bundle(
         Scores(say("name"), say("version"), tuple(scored_with_reasons(say)))
     ),
+    "means": lambda say: scores.means_bundle(means(say)),
     "distances": lambda say: scores.distances_bundle(distances(say)),
     "duplicates": lambda say: scores.duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda say: ranking_bundle(ranked(say)),

@@ -333,7 +333,7 @@ def test_a_file_of_the_users_own_is_not_replaced(session, tmp_path, write, names
         folder = tmp_path / f"for {name.replace('/', ' ')}"
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("{} of my own")
-        with pytest.raises(StoreError, match=f"holds a {name} that beluga_nb did not write"):
+        with pytest.raises(StoreError, match=f"holds {name}, which beluga_nb did not write"):
             getattr(study, write)(folder)
         assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")] == [name]
         assert (folder / name).read_text() == "{} of my own"

@@ -8,14 +8,25 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from test_outside import checked, distances, listing, planned, ranked, run, scored, scored_with_reasons, voted
+from test_outside import (
+    checked,
+    distances,
+    listing,
+    means,
+    planned,
+    ranked,
+    run,
+    scored,
+    scored_with_reasons,
+    voted,
+)
 
 import beluga_nb
 from beluga_nb.budget import Caps, Prices
 from beluga_nb.catalog import Listing, models
 from beluga_nb.commands.table import CommandCall
 from beluga_nb.compare.plan import Plan
-from beluga_nb.compare.scores import Duplicates, Leaderboard, Scores
+from beluga_nb.compare.scores import Duplicates, Leaderboard, Means, Scores
 from beluga_nb.compare.vote_plan import plan_votes
 from beluga_nb.session.session import Session
 from beluga_nb.show.catalogue import models_table, sizes_table
@@ -23,7 +34,13 @@ from beluga_nb.show.cheatsheet import cheatsheet, help_bundle
 from beluga_nb.show.history import history_html
 from beluga_nb.show.plan import plan_bundle
 from beluga_nb.show.ranking import ranking_bundle, rankings_bundle, vote_plan_bundle, votes_bundle
-from beluga_nb.show.scores import distances_bundle, duplicates_bundle, leaderboard_bundle, scores_bundle
+from beluga_nb.show.scores import (
+    distances_bundle,
+    duplicates_bundle,
+    leaderboard_bundle,
+    means_bundle,
+    scores_bundle,
+)
 from beluga_nb.show.status import status_bundle
 from beluga_nb.show.tables import NUMBER, Cell, Column, Kind, table
 from beluga_nb.show.verify import reports_bundle
@@ -61,6 +78,7 @@ TABLES = {
     "the help": help_bundle,
     "scores": lambda: scores_bundle(Scores(say("name"), "1", scored(say), say("caveat"))),
     "scores with reasons": lambda: scores_bundle(Scores(say("name"), "1", tuple(scored_with_reasons(say)))),
+    "means": lambda: means_bundle(means(say)),
     "distances": lambda: distances_bundle(distances(say)),
     "duplicates": lambda: duplicates_bundle(Duplicates((scored(say),), say("caveat"))),
     "a ranking": lambda: ranking_bundle(ranked(say)),
@@ -308,3 +326,14 @@ def test_pictures_that_nobody_has_judged_say_how_to_begin(tmp_path):
         "There are no pictures to score yet.\nVersion 1.",
     ]
     assert "<table" not in str(bundles)
+
+
+def test_a_mean_is_shown_with_how_many_pictures_it_is_of_and_how_far_they_spread():
+    shown = Means("fit", {"flux-2.0": [1, 2, 3], "gpt-image-2": [4]}, by="model", failed=1, caveat="Beware.")
+    assert means_bundle(shown)["text/plain"].splitlines() == [
+        "model        mean fit  pictures  standard deviation",
+        "flux-2.0     2         3         1",
+        "gpt-image-2  4         1",
+        "1 picture failed. Beware.",
+    ]
+    assert means_bundle(Means("fit", {}, by="model"))["text/plain"] == "No picture has a score."

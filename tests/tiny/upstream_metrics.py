@@ -290,7 +290,7 @@ def test_quoted_text_is_what_tesseract_reads():
     ("metric", "words"),
     [
         (lambda models: CLIPScore(models / "nothing"), "'nothing' cannot be used"),
-        (lambda models: CLIPScore(models / "dino"), "they are of a ViTModel"),
+        (lambda models: CLIPScore(models / "dino"), "they are those of ViTModel"),
         (
             lambda models: LPIPS(models / "nothing.pth", noise(1)),
             "'nothing.pth' cannot be used: FileNotFoundError",
