@@ -30,8 +30,8 @@ function adorn(pre, error) {
   if (!pre || more.length || !title?.startsWith(`\x1b[1m${error.ename}: `)) {
     return;
   }
-  // JupyterLab breaks lines between any two letters, and the badge is a pixel higher than its line, which would scroll.
-  Object.assign(pre.style, { wordBreak: 'normal', overflowWrap: 'anywhere', overflow: 'visible' });
+  // JupyterLab breaks lines between any two letters, and the badge is higher than its line, which would scroll.
+  Object.assign(pre.style, { wordBreak: 'normal', overflowWrap: 'anywhere', paddingBottom: '.2em' });
   for (const { text, end } of suggestions(title, hint)) {
     let length = 0;
     const last = [...pre.childNodes].find(node => (length += node.textContent.length) >= end);
