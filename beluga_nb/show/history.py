@@ -22,17 +22,17 @@ HEAD = ("run", "when (UTC)", "model", "pictures", "prompt", "")
 
 _COLUMNS = (
     Column("run", Kind.CODE),
-    Column("preview", Kind.SHORT),
-    Column("prompt", Kind.LONG),
-    Column("model", Kind.CODE),
+    Column("preview", Kind.NONE),
+    Column("prompt", Kind.NARROW),
+    Column("model", Kind.ID),
     Column("pictures", Kind.NUMBER),
-    Column("when (UTC)", Kind.SHORT),
 )
-"""The columns of the HTML: what a narrow window shows without scrolling comes first."""
+"""The columns of the HTML, which fit on paper, where nothing can scroll."""
 # Notebooks bound pictures by their cell, and in a table that would be by nothing.
-_IMAGE = "max-height:64px;width:auto;max-width:none;border-radius:3px;display:block;margin:0"
-_IMAGES = "display:grid;grid-template-columns:repeat(2,max-content);gap:4px"
+_IMAGE = "max-height:64px;width:auto;max-width:10vw;border-radius:3px;display:block;margin:0"
+_IMAGES = "display:flex;flex-wrap:wrap;gap:4px;max-width:240px"
 _NOTE = "opacity:.75"
+_UNKNOWN = "unknown"
 _NAME_LENGTH = 12
 _CLIPPED = 160  # characters of a prompt; the whole is shown on hover
 _PICTURED = 4  # pictures of a run in the history
@@ -90,19 +90,20 @@ def _row(run: Run, *, longest: int) -> tuple[str, ...]:
 def minute(created: int) -> str:
     """Return Unix time to the minute, in UTC; "unknown" if there is none, or it is out of range."""
     try:
-        return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M") if created else "unknown"
+        return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M") if created else _UNKNOWN
     except (ValueError, OverflowError, OSError):  # the range depends on the system
-        return "unknown"
+        return _UNKNOWN
 
 
 def _line(run: Run, thumbnails: Sequence[Preview]) -> tuple[Cell, ...]:
     name, when, model, pictures, prompt, note = _row(run, longest=_CLIPPED)
-    # The note stands below the prompt: a narrow notebook would cut off another column.
+    # Time and note stand below other words: a narrow notebook would cut off further columns.
+    time = f'<div style="{_NOTE}">{outside(when)}{" UTC" * (when != _UNKNOWN)}</div>'
     below = f'<div style="{_NOTE}">{outside(note)}</div>' if note else ""
     whole = run.request.prompt if len(run.request.prompt) > _CLIPPED else ""
     images = Cell("", before=f'<div style="{_IMAGES}">{"".join(_images(thumbnails))}</div>')
     words = Cell(prompt, after=below, title=whole)
-    return (Cell(name), images, words, Cell(model), Cell(pictures), Cell(when))
+    return (Cell(name, after=time), images, words, Cell(model), Cell(pictures))
 
 
 def _images(thumbnails: Sequence[Preview]) -> Iterator[str]:

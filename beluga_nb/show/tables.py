@@ -29,6 +29,7 @@ class Kind(Enum):
     SHORT = "short"  # is never broken
     NAME = "name"  # is broken where the table would be too wide
     LONG = "long"  # gets the room that is left, and is broken anywhere
+    NARROW = "narrow"  # the same, and takes less where there is little
 
 
 class Column(NamedTuple):
@@ -71,6 +72,7 @@ _STYLES = {
     Kind.SHORT: "text-align:left;white-space:nowrap;font-variant-numeric:tabular-nums",
     Kind.NAME: "text-align:left;white-space:normal;min-width:9em",
     Kind.LONG: "text-align:left;white-space:normal;min-width:16em;max-width:48em;overflow-wrap:anywhere",
+    Kind.NARROW: "text-align:left;white-space:normal;min-width:8em;max-width:48em;overflow-wrap:anywhere",
 }
 
 

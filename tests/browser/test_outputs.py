@@ -2,18 +2,22 @@
 
 import nbformat
 import pytest
-from conftest import drawing
+from conftest import drawing, drawn
 from desk import AXE, needs_axe
 from lab import _QUIET, CHROMIUM, IN_A_BROWSER
 from nbconvert import HTMLExporter
 from playwright.sync_api import sync_playwright
 from test_errors import KINDS, made
+from test_grid_print import A4
+from test_history import Line
 from test_tables import TABLES
 
 from beluga_nb.errors import APIStatusError
 from beluga_nb.request import Request
+from beluga_nb.result import Preview
 from beluga_nb.session.session import Session
 from beluga_nb.show.figures import bundle
+from beluga_nb.show.history import history_html
 from beluga_nb.show.waiting import bar_html, frames_html
 
 pytestmark = IN_A_BROWSER
@@ -110,6 +114,20 @@ def test_tables_and_errors_can_be_used_by_all_and_fit_the_page(shown, theme, wid
     assert len(models) >= 2
     for table in models:
         assert table.evaluate("each => each.parentElement.scrollWidth <= each.parentElement.clientWidth")
+
+
+@pytest.mark.parametrize(("media", "width"), [("print", A4), ("screen", 700)])
+def test_every_column_of_the_history_is_on_paper(shown, media, width):
+    request = Request(
+        prompt="a lighthouse above the sea at night, " * 9, model="gemini-3-pro-image-preview-official"
+    )
+    wide = Preview(drawn(request, 0, "JPEG", (114, 64)), "image/jpeg")
+    html = history_html([Line(request=request), Line()], [[wide] * 4, [wide]])
+    data = {"text/html": html, "text/plain": ""}
+    page = shown([nbformat.v4.new_output("display_data", data=data)], "light", width).page
+    page.emulate_media(media=media)
+    table = page.locator("div > table", has_text="pictures")
+    assert table.evaluate("each => each.parentElement.scrollWidth <= each.parentElement.clientWidth")
 
 
 @pytest.fixture(scope="module")
