@@ -101,7 +101,7 @@ class _Decoded:
         self.most = most
         self.size = 0
         self._images: dict[int | str, _Held] = {}  # the least recently used first
-        self._passing: dict[int | str, int] = {}  # the weights of these images, the oldest first
+        self._passing: dict[int | str, int] = {}  # the weights of the images in that eighth
         self._lock = ProcessLock()
 
     def get(self, data: bytes, sha256: str = "") -> Image | None:
@@ -309,7 +309,7 @@ def encode(image: Image, kind: str, **options: object) -> bytes:
 
 def _memory() -> IO[bytes]:
     if sys.platform == "linux":
-        # Pillow's encoder of JPEG releases the GIL where it writes to a file of the system.
+        # Pillow's JPEG encoder releases the GIL only if the file has a descriptor.
         with contextlib.suppress(OSError, AttributeError):
             return open(os.memfd_create("picture"), "w+b")
     return io.BytesIO()
