@@ -301,18 +301,18 @@ def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 def encode(image: Image, kind: str, **options: object) -> bytes:
     """Return an image encoded in a format by Pillow's name, such as "JPEG", with options of the encoder."""
-    with _memory() as file:
-        image.save(file, kind, **options)
-        file.seek(0)
-        return file.read()
-
-
-def _memory() -> IO[bytes]:
     if sys.platform == "linux":
-        # Pillow's JPEG encoder releases the GIL only if the file has a descriptor.
-        with contextlib.suppress(OSError, AttributeError):
-            return open(os.memfd_create("picture"), "w+b")
-    return io.BytesIO()
+        # Pillow's JPEG encoder releases the GIL only if the file has a descriptor. There may be no such file
+        # here, or a limit of its size.
+        with contextlib.suppress(OSError, AttributeError), open(os.memfd_create("picture"), "w+b") as file:
+            return _encoded(image, file, kind, options)
+    return _encoded(image, io.BytesIO(), kind, options)
+
+
+def _encoded(image: Image, file: IO[bytes], kind: str, options: Mapping[str, object]) -> bytes:
+    image.save(file, kind, **options)
+    file.seek(0)
+    return file.read()
 
 
 def convert(image: Image, path: Path) -> bytes:
