@@ -202,9 +202,13 @@ if (root && !root.belugaReady) {
   root.addEventListener('click', (event) => { if (event.target.closest('.beluga-history')) setTimeout(follow, 50); });
 
   // Others may have recorded pictures: they are listed when the panel comes into view again.
-  let looked = 0;
+  // Not more often than every three seconds, but what is recorded in between is listed then.
+  let looked = 0, looking = 0;
   const look = () => {
-    if (document.hidden || Date.now() - looked < 3000 || !root.isConnected) return;
+    clearTimeout(looking);
+    if (document.hidden || !root.isConnected) return;
+    const early = looked + 3000 - Date.now();
+    if (early > 0) return void (looking = setTimeout(look, early));
     looked = Date.now();
     click('.beluga-seen');
   };
