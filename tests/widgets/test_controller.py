@@ -818,7 +818,9 @@ def test_an_alias_fills_the_form_and_says_so(base_url, tmp_path):
     )
     panel = panel_at(base_url, tmp_path)
     assert "poster" in widget(panel, "Model").options
-    panel.state.search = "poster"
+    widget(panel, "Model").value = "poster"
+    [received] = of_class(panel, "received-search")
+    assert widget(panel, "Model").value == received.value == "flux-2.0", "or a click would wait for ever"
     assert (panel.state.model, panel.state.size, panel.state.n) == ("flux-2.0", "3:4", 10)
     assert panel.state.message == "poster is flux-2.0, 3:4, hd, 10 pictures."
     panel.controller.session.preferences.alias("sketch", model="flux-2.0", size="16:9")
