@@ -392,6 +392,41 @@ def test_the_history_is_narrowed_by_model_and_by_day(opened, app, tmp_path):
     expect(desk.tiles).to_have_count(3)
 
 
+@in_lab
+def test_arrows_reach_every_picture_of_a_long_filmstrip(opened, app):
+    desk = opened(
+        "beluga_nb.grid('number {{n}}', n=[str(n) for n in range(60)], model='flux-2.0').run(assume_yes=True)"
+    )
+    app.run(1)
+    wait_until(lambda: int(desk.panel.locator(".beluga-count").inner_text().split()[0]) >= 60)
+    for layout in ("a row", "rows"):
+        if layout == "rows":
+            desk.button("History").click()
+        desk.tile(0).focus()
+        keys = app.page.keyboard
+        keys.press("Home")
+        expect(desk.tile(0)).to_be_focused()
+        reached = []
+        for _ in range(60):
+            title = app.page.evaluate("document.activeElement.title")
+            reached.append(title)
+            box = app.page.evaluate(
+                """() => { const at = document.activeElement.closest('.beluga-tile').getBoundingClientRect();
+                    const all = document.querySelector('.beluga-tiles').getBoundingClientRect();
+                    return at.right > all.left && at.left < all.right && at.bottom > all.top && at.top < all.bottom; }"""
+            )
+            assert box, f"{title} is in view"
+            keys.press("ArrowRight")
+            app.page.wait_for_function("title => document.activeElement.title != title", arg=title)
+        assert len(set(reached)) == 60, layout
+        keys.press("End")
+        app.page.wait_for_function(
+            "() => { const tiles = [...document.querySelectorAll('.beluga-tile')].filter(it => it.offsetParent);"
+            " const [first, count, total] = document.querySelector('.beluga-window').textContent.split(' ').map(Number);"
+            " return first + count == total && tiles.at(-1).contains(document.activeElement); }"
+        )
+
+
 def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(opened, app, tmp_path):
     desk = opened()
     desk.generate("a fox to keep", n=2)
