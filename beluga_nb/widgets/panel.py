@@ -110,7 +110,8 @@ class Panel:
         shown = dict(self.state.snapshot) or {"text/plain": NO_PICTURE}
         lines = "<br>".join(map(outside, shown["text/plain"].splitlines()))
         html = shown.get("text/html") or f"<pre>{lines}</pre>"
-        # Its style hides the error that JupyterLab and NbClassic show above it if the kernel is gone.
+        # Its style hides what JupyterLab and NbClassic show above it until there is a panel: that it is being
+        # loaded, or the error that it cannot be, if the kernel is gone.
         return {**shown, "text/html": fill("widgets/still.html", html=html)}
 
 
