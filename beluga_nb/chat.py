@@ -130,7 +130,7 @@ def _no_answer(body: bytes) -> InvalidResponseError:
     start = sanitize(body[:200].decode(errors="replace"), 80)
     return InvalidResponseError(
         f"The answer holds no text of a model: {start or 'it is empty'}",
-        "Look at the base URL and the model. It may have been billed.",
+        "Check the base URL and the model. It may have been billed.",
     )
 
 

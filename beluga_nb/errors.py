@@ -57,6 +57,7 @@ BILLING: Mapping[Outcome | None, str] = {
 
 MAY_BE_BILLED = "It may have been billed."
 NOT_BILLED = "Nothing is billed."
+# Beside a badge, which says the same, a hint is shown without these sentences.
 _SAID_BY_BADGE = re.compile(
     f" ?({MAY_BE_BILLED}|{NOT_BILLED}|Nothing was sent or billed.)".replace(".", r"\.")
 )

@@ -101,7 +101,7 @@ class _Decoded:
         self.most = most
         self.size = 0
         self._images: dict[int | str, _Held] = {}  # the least recently used first
-        self._passing: dict[int | str, int] = {}  # the weights of these images, the oldest first
+        self._passing: dict[int | str, int] = {}  # the weights of the images in that eighth
         self._lock = ProcessLock()
 
     def get(self, data: bytes, sha256: str = "") -> Image | None:
@@ -302,8 +302,8 @@ def scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
 def encode(image: Image, kind: str, **options: object) -> bytes:
     """Return an image encoded in a format by Pillow's name, such as "JPEG", with options of the encoder."""
     if sys.platform == "linux":
-        # Pillow's encoder of JPEG releases the GIL where it writes to a file of the system. There may be no
-        # such file here, or a limit of its size.
+        # Pillow's JPEG encoder releases the GIL only if the file has a descriptor. There may be no such file
+        # here, or a limit of its size.
         with contextlib.suppress(OSError, AttributeError), open(os.memfd_create("picture"), "w+b") as file:
             return _encoded(image, file, kind, options)
     return _encoded(image, io.BytesIO(), kind, options)

@@ -316,7 +316,7 @@ class QuotedText:
         done = subprocess.run(words, input=picture, capture_output=True, timeout=PATIENCE)
         if done.returncode:
             why = sanitize(done.stderr.decode(errors="replace"), 200)
-            raise RequestError(f"tesseract failed: {why}", "Install its language and its data.")
+            raise RequestError(f"tesseract failed: {why}", "Install the data of its language.")
         return done.stdout.decode(errors="replace")
 
 

@@ -109,7 +109,7 @@ def models_from_json(text: bytes) -> list[catalog.Model]:
     """
     listed = body.get("data") if isinstance(body := _parsed(text), Mapping) else None
     if not isinstance(listed, list):
-        raise InvalidResponseError("The answer is not a list of models.", "Look at the base URL.")
+        raise InvalidResponseError("The answer is not a list of models.", "Check the base URL.")
     return [_model(each) for each in listed if isinstance(each, Mapping) and _word(each.get("id"))]
 
 
@@ -187,7 +187,7 @@ _ADVICE = {
     401: f"It is missing, revoked or for another service: replace it. {NOT_BILLED}",
     402: f"Top up the balance, or unset BELUGA_API_KEY to go on with local previews. {NOT_BILLED}",
     403: f"This key may not use that model or endpoint: use another of them. {NOT_BILLED}",
-    404: Hint(Remedy("models"), f" lists what there is; look at the base URL too. {NOT_BILLED}"),
+    404: Hint(Remedy("models"), f" lists what there is; check the base URL too. {NOT_BILLED}"),
     429: f"Wait a little and run it again. {NOT_BILLED}",
     503: "The service or the model is unavailable just now: try again later, or another model.",
     504: "Making the picture took the service more than five minutes.",

@@ -30,13 +30,13 @@ def settled(panel):
 def ask(panel, prompt="a fox", **form):
     """Fill in the form, click Generate, and wait for the end."""
     fill(panel, prompt=prompt, **form)
-    panel.controller._clicked = (None, 0.0)  # the same may just have been asked for
+    panel.controller._clicked = (None, 0.0)  # the last click may have been a moment ago
     panel.controller.generate().result()
     return settled(panel)
 
 
 def rest(panel):
-    """Let the pause pass in which clicks count once, and begin another that lasts, however slow we are."""
+    """Let the next click count, and those after it as the same one, however slow the test is."""
     panel.controller._clock = lambda: 0.0
     panel.controller._clicked = (None, 0.0)
 

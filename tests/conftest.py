@@ -125,7 +125,7 @@ def messages():
 
 @pytest.fixture(scope="module", autouse=True)
 def frozen():
-    """Let no collection look through what other files have left, as each `gc.collect()` of a test would."""
+    """Freeze what earlier files have left, or each `gc.collect()` of a test would look through it."""
     gc.collect()
     gc.freeze()
 

@@ -78,7 +78,7 @@ def making_none():
 
 
 async def made_later():
-    """Would make an engine, and is async itself."""
+    """Returns an engine, but is async, which is refused."""
     return drawing
 
 

@@ -338,7 +338,7 @@ def test_each_of_many_pictures_in_a_row_is_decoded_once_while_the_room_is_full(c
 
 def test_who_reads_all_of_them_in_order_finds_those_that_are_held():
     weight = 100 * 100 * 4 + 4
-    held = _Decoded(11 * weight)  # one of them for those that are not
+    held = _Decoded(11 * weight)  # room for ten, and for one more that is not asked for again
     pictures = [(bytes((number, 0, 0, 0)), Image.new("RGB", (100, 100))) for number in range(16)]
     for data, image in pictures:
         held.put(data, image)

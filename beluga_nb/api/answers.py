@@ -428,13 +428,13 @@ def _nothing(body: bytes, reader: _Reader) -> InvalidResponseError:
     elif reader.job:
         error = InvalidResponseError(
             f"The service has taken the request as job {reader.job}, and sent no picture.",
-            f"{NOT_SENT_AGAIN} The service may still finish it.",
+            f"The service may still finish it. {NOT_SENT_AGAIN}",
         )
     else:
         start = sanitize(body[:200].decode(errors="replace"), 80)
         error = InvalidResponseError(
             f"The answer is not the API's: {start or 'it is empty'}",
-            "Look at the base URL. It may have been billed.",
+            "Check the base URL. It may have been billed.",
         )
     error.job = reader.job
     return error

@@ -113,7 +113,7 @@ class Polled:
     def _late(self, name: str) -> EngineError:
         return APITimeoutError(
             f"Task {name} was not ready within {self.endpoint.timeout:g} s.",
-            f"{NOT_SENT_AGAIN} The service may still finish it.",
+            f"The service may still finish it. {NOT_SENT_AGAIN}",
         )
 
 

@@ -53,7 +53,7 @@ class Spool:
         self._lock = threading.Lock()
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the head of the answer. The file is made by what is written first."""
+        """Take the head of the answer. The first write makes the file."""
         self._beginning = redact_bytes(_head(status, headers))
         self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._pause)
 

@@ -54,7 +54,7 @@ _READING = ("stopped; nothing was changed.", "Run it again: it begins anew.")
 
 
 class BallotOptions(TypedDict, total=False):
-    """Options of a voting page; what each of them means stands at `Evaluable.ballot`. None is left out."""
+    """Options of a voting page, which `Evaluable.ballot` explains. An option that is None has its default."""
 
     consent: str | None
     port: int | None
@@ -165,12 +165,12 @@ class Evaluable(ABC):
         """Serve the same booth as a web page, for voters without a notebook; its `url` is the link.
 
         Whoever opens it reads the `consent` text, and votes under a name or a code of their own. With
-        `voters`, each of so many voters has a secret link instead; the file of `links` has them,
-        "ballot-links.csv" by default. A `host`, the address of this machine for other machines, needs that;
-        without one, only this machine reaches the page. A free `port` is taken, unless one is named. Each
-        voter compares at most `each` pairs. The vote ends after `close_after` votes in all, or at `close_at`,
-        such as "2026-12-01T18:00". The page is served until `stop()`, or as long as this process lives. In
-        mode "replay" it is the ranking instead.
+        `voters`, each of so many voters has a secret link instead; `links` names the file that lists
+        them, by default "ballot-links.csv". A `host`, the address of this machine for other machines, needs
+        that; without one, only this machine reaches the page. A free `port` is taken, unless one is named.
+        Each voter compares at most `each` pairs. The vote ends after `close_after` votes in all, or at
+        `close_at`, such as "2026-12-01T18:00". The page is served until `stop()`, or as long as this process
+        lives. In mode "replay" it is the ranking instead.
         """
         workspace, criterion = self._runner.workspace(), sanitize(criterion, LONGEST_VOTER)
         if not workspace.settings.may_ask:

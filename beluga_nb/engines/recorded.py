@@ -83,7 +83,7 @@ class Recorded:
         except Exception as error:  # such as a thread that cannot be started
             failed = EngineError(
                 f"The call could not be written down ({type(error).__name__}: {sanitize(str(error), 120)}).",
-                "Nothing was sent or billed. Mend that, or restart the kernel, then run it again.",
+                "Nothing was sent or billed. Remove the cause, or restart the kernel, then run it again.",
             )
             failed.outcome = "not_sent"
             raise failed from error

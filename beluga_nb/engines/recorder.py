@@ -27,8 +27,8 @@ class Recorder:
     `preview` makes the small copy that goes into notebooks, where the engine has not made it already. It is
     made once and recorded, since encoders differ between machines. Where the store cannot be written,
     `notify` gets one line, and the pictures are passed on. `under_way` has the ids of the calls that this
-    process has written down and that have no end yet: the holder of a claim knows that they are for other
-    requests, and need not read the journal's files of all of them.
+    process has written down and that have no end yet. Who holds the claim of a request knows that these are
+    for other requests, and need not read their files in the journal.
     """
 
     def __init__(

@@ -107,7 +107,7 @@ def _bytes(path: Path) -> bytes:
         raise MetadataError(f"There is no file '{path.name}'.", f"Looked in {_folder(path)}.") from None
     except OSError as error:
         raise MetadataError(
-            f"'{path.name}' cannot be read: {error.strerror or error}.", "Give the name of a picture."
+            f"'{path.name}' cannot be read: {error.strerror or error}.", "Name a picture that you may read."
         ) from None
 
 

@@ -117,7 +117,7 @@ def _listed(tag: str) -> Entries:
 
 @cache
 def following_colours() -> frozenset[str]:
-    """Return the French and Spanish colours and all materials but the Asian ones: they follow their noun."""
+    """Return words that follow their noun: French and Spanish colours; German, French, Spanish materials."""
     colours = [str(spec).split(" / ")[1:3] for spec in table("words.toml", "colour").values()]
     materials = [str(spec).split(" / ")[:3] for spec in table("words.toml", "material").values()]
     return frozenset(word for each in (*colours, *materials) for words in each for word in words.split(", "))

@@ -335,7 +335,7 @@ def kind_of(reading: Reading, cast: Sequence[Actor]) -> str:
     named = [setting_kinds()[p] for p in places if p in setting_kinds()]
     if named and subject != "skyline":
         return named[0]
-    return _found(home, cast, reading) if home else _unnamed(reading, places)
+    return _usual_place(home, cast, reading) if home else _unnamed(reading, places)
 
 
 def _home(cast: Sequence[Actor], reading: Reading) -> str:
@@ -347,8 +347,8 @@ def _home(cast: Sequence[Actor], reading: Reading) -> str:
     return figures()[first or cast[0].subject].kind
 
 
-def _found(home: str, cast: Sequence[Actor], reading: Reading) -> str:
-    """Return where a subject is without a named place: outdoors, if the weather or the hour is named."""
+def _usual_place(home: str, cast: Sequence[Actor], reading: Reading) -> str:
+    """Return where a subject usually is; a named weather or hour takes some of them outdoors."""
     weather, hour = reading.first("weather"), reading.first("time")
     if home == "portrait":
         people = people_of(cast[0], reading)

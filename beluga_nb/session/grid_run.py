@@ -225,9 +225,9 @@ class _Run:
                 if begun < 2 * in_flight():
                     begun += 1
                     may_begin.release()
-            may_begin.release()  # Another one that waits finds no cells either.
+            may_begin.release()  # Let the next one that waits see that no cells are left, and end.
 
-        # A cluster may grow. What waits for that takes little memory.
+        # A cluster may grow. Until then, the others wait, and take little memory.
         workers = max(2 * begun, MOST_AT_ONCE if self.dispatcher else 0)
         try:
             await side_by_side(worker() for _ in range(min(workers, len(work))))

@@ -92,7 +92,7 @@ class Session:
         )
         self._serving = Serving()
         self.use(engine, provider=provider)
-        if options:
+        if options:  # Set again: this checks them, now that the engine is known.
             self.preferences.set(**options)
 
     def __reduce__(self) -> str:

@@ -96,7 +96,7 @@ class BallotPoll:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.contest, self.is_open = contest, not invited
-        self._begin = partial(Voting, contest, repeats=repeats, is_closed=lambda: bool(self.closed))
+        self._begin = partial(Voting, contest, repeats=repeats, is_closed=lambda: self.closed)
         self._each, self._close_after, self._close_at, self._clock = each, close_after, close_at, clock
         self._asked = {pair.pictures for pair in contest.pairs}
         self._known = {vote.voter for vote in self._cast()}
@@ -111,10 +111,15 @@ class BallotPoll:
         return len(self._cast())
 
     @property
-    def closed(self) -> str:
+    def closed(self) -> bool:
+        """Whether it is over."""
+        return bool(self.close_reason)
+
+    @property
+    def close_reason(self) -> str:
         """Why it is over; empty while it is not."""
         if (after := self._close_after) is not None and self.votes >= after:
-            return f"{plural(after, 'vote')} were to be cast"
+            return f"it was to end after {plural(after, 'vote')}"
         return "its time is over" if (at := self._close_at) is not None and self._clock() >= at else ""
 
     def _cast(self) -> list[Vote]:
@@ -279,7 +284,7 @@ class BallotPage:
     @property
     def closed(self) -> bool:
         """Whether the vote is over: no vote is taken any more, though the page is still shown."""
-        return bool(self._poll.closed)
+        return self._poll.closed
 
     @property
     def running(self) -> bool:
@@ -299,10 +304,10 @@ class BallotPage:
         self._thread.join(_START)
 
     def wait(self, *, for_close: bool = False) -> str:
-        """Wait until the page ends or, `for_close`, the vote is over, and return why it is."""
+        """Wait until the page ends or, `for_close`, the vote is over; return why it is over, or ""."""
         while self.running and not (for_close and self.closed):
             self._thread.join(1.0)  # Without a limit, Windows would not notice Ctrl-C.
-        return self._poll.closed
+        return self._poll.close_reason
 
     def _has_begun(self, stop: Callable[[], None]) -> None:
         self._stop = stop
@@ -332,7 +337,7 @@ _WHOLE = {
     "repeats": (0, _MOST_VOTES),
     "port": (0, 65_535),
 }
-"""Options that are whole numbers, with the least and the largest."""
+"""Options that are whole numbers, with the smallest and the largest value."""
 
 
 def open_ballot(contest: Contest, *, folder: Path, **options: Unpack[BallotOptions]) -> BallotPage:

@@ -206,19 +206,19 @@ def _filled_prompts(grid: Grid) -> tuple[str, ...]:
     return (filled(templates.pop(), {**different, **dict(same)}),)
 
 
-_TOWER = 0.6  # a sheet this much narrower than tall is turned, if it is nearer to a square then
+_NARROWEST = 0.6  # width by height; below it, rows become columns if that is nearer to a square
 
 
 def _turned(table: Table) -> Table:
-    """Return a table whose rows would make a tower with its rows as columns."""
+    """Return the table, its rows as columns if its sheet would be tall and narrow."""
     shapes = [figure.picture.size for square in table.squares.values() for figure in square.figures[:1]]
     if len(table.dimensions) != 2 or not shapes:
         return table
     rows, columns = table.dimensions
     wide, tall = max(width for width, _ in shapes), max(height for _, height in shapes)
-    tower = len(columns.labels) * wide / (len(rows.labels) * tall)
+    ratio = len(columns.labels) * wide / (len(rows.labels) * tall)
     turned = len(rows.labels) * wide / (len(columns.labels) * tall)
-    if tower > _TOWER or abs(math.log(turned)) >= abs(math.log(tower)):
+    if ratio > _NARROWEST or abs(math.log(turned)) >= abs(math.log(ratio)):
         return table
     squares = {key[::-1]: square for key, square in table.squares.items()}
     return replace(table, dimensions=(columns, rows), squares=squares)

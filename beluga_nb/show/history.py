@@ -57,7 +57,7 @@ def thumbnails_of(store: Store, run: Run, *, most: int, edge: int = LISTED_EDGE)
 
 
 def history_text(runs: Sequence[Run], *, rest: str = "") -> str:
-    """Return the runs as aligned text; `rest` is a line about those that are left out, or about none."""
+    """Return the runs as aligned text; `rest` is the line below them, or in their place."""
     if not runs:
         return rest
     lines = table([_row(run, longest=80) for run in runs], HEAD)["text/plain"]

@@ -112,7 +112,7 @@ def sheet_file(
     alone = sum(len(square.figures) for square in table.squares.values()) == len(table.squares) == 1
     layout = _fitting(table, title, edge * 2 if alone else edge, limit, axes, alone=alone)
     if kind == ".svg":
-        return layout.svg(dpi).encode(), ""  # What shows it looks for a font of its own.
+        return layout.svg(dpi).encode(), ""  # A program that shows an SVG chooses a font itself.
     if kind == ".pdf":
         # Without dates, the same pictures give the same bytes.
         options = {"resolution": dpi, "quality": _QUALITY, "title": title or " ".join(table.prompts) or None}

@@ -1,7 +1,7 @@
 """The ledger of a store at an address: an object for each line, under the number of the line.
 
-A conditional write makes the object, so of two machines one gets a number, and both read the lines in the
-same order.
+A conditional write makes the object. So only one of two machines gets a number, and both read the lines in
+the same order.
 """
 
 from __future__ import annotations

@@ -125,9 +125,9 @@ class History:
 
     @property
     def rest(self) -> str:
-        """How many runs are left out, how to see them, and the address of the store; empty without either.
+        """The address of the store, how many runs are left out, and how to see them; empty without either.
 
-        Where there are no runs, how to begin.
+        Where there are no runs, it says how to begin.
         """
         hint = Hint()
         if self.more:
@@ -136,8 +136,8 @@ class History:
             hint = Hint("Nothing is recorded yet. Begin with ", Remedy("generate"))
         elif not self.runs:
             hint = Hint("Nothing that fits is recorded. ", Remedy("history"), " lists all runs.")
-        left_out = on(hint, self.surface)
-        return " ".join(filter(None, [left_out, self.address and f"In {self.address}."]))
+        # The address comes first: a hint may end with what is to be typed.
+        return " ".join(filter(None, [self.address and f"In {self.address}.", on(hint, self.surface)]))
 
     @showing
     def _repr_mimebundle_(self, **_: object) -> Bundle:

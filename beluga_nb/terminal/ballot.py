@@ -41,7 +41,7 @@ def main(words: Sequence[str]) -> int:
     )
     with suppress(KeyboardInterrupt):
         if why := page.wait(for_close=True):
-            print(f"The vote is closed: {why}. {plural(page.votes, 'vote')} so far.", flush=True)
+            print(f"The vote is closed: {why}. It has {plural(page.votes, 'vote')}.", flush=True)
         page.wait()
     page.stop()
     print(f"{plural(page.votes, 'vote')} on these pictures.")

@@ -128,7 +128,7 @@ class GridBuilder:
                 "Change it in its cell.",
             )
         self.composer.fill(replace(request, prompt=study.prompt))
-        # The page draws the chips anew when something else on it has changed.
+        # The page does not notice a new text in a field: a new plan makes it draw the chips again.
         self.state.grid_plan = ""
         self.state.axes = axes
 

@@ -502,7 +502,7 @@ def test_what_is_no_answer_of_the_api_is_a_bad_reply_that_shows_its_start(text, 
     with pytest.raises(InvalidResponseError) as caught:
         parse(text)
     assert caught.value.message == f"The answer is not the API's: {shown}"
-    assert caught.value.hint == "Look at the base URL. It may have been billed."
+    assert caught.value.hint == "Check the base URL. It may have been billed."
 
 
 def test_an_answer_without_pictures_may_be_a_refusal_of_the_prompt():

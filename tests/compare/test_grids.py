@@ -615,7 +615,7 @@ def test_a_lone_picture_is_as_wide_as_its_title_on_a_sheet(session, tmp_path):
     assert edge < sheet.width < edge * 1.3
 
 
-def test_a_sheet_that_would_be_a_tower_is_turned(tmp_path):
+def test_a_sheet_that_would_be_tall_and_narrow_has_its_rows_as_columns(tmp_path):
     async def tall(request):
         return Result.of(request, [Image.new("RGB", (360, 640))], engine="tall")
 

@@ -320,7 +320,9 @@ def test_the_engines_of_the_page_are_made_by_their_names(tmp_path, monkeypatch, 
 
 
 def test_the_job_script_is_what_dask_jobqueue_prints(capsys):
+    interrupt = signal.getsignal(signal.SIGINT)
     pytest.importorskip("dask_jobqueue")
+    signal.signal(signal.SIGINT, interrupt)  # the import lets an interrupt end the process
     names = {}
     exec(block_of_page("from dask_jobqueue"), names)
     names["cluster"].close()

@@ -49,7 +49,7 @@ def test_a_command_that_has_nothing_to_show_says_so_and_how_to_begin(line, tmp_p
     assert on(found, Surface.MAGIC) == EMPTY[line]
 
 
-def test_no_command_is_left_out_of_this():
+def test_each_command_is_tried_or_always_has_something_to_show():
     assert {line.split()[0] for line in EMPTY} | NEVER_EMPTY == {*commands_on(Surface.MAGIC)}
 
 

@@ -70,7 +70,7 @@ def test_a_prompt_that_is_cut_is_whole_on_hover():
 def test_an_empty_history_says_so():
     none = History((), surface=Surface.TERMINAL)
     begin = "Nothing is recorded yet. Begin with %beluga a red bicycle on a beach in a notebook"
-    assert (none.rest, replace(none, address="s3://b").rest) == (begin, f"{begin} In s3://b.")
+    assert (none.rest, replace(none, address="s3://b").rest) == (begin, f"In s3://b. {begin}")
     every = "Nothing that fits is recorded. python -m beluga_nb history lists all runs."
     assert replace(none, all=False).rest == every
     assert history_text([], rest=every) == every

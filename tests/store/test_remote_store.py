@@ -754,8 +754,8 @@ def test_what_cost_nothing_is_given_back_at_an_address(s3, machine):
     assert len(machine(budget="store", max_images=1).generate("a fox")) == 1
 
 
-def lines_of(monkeypatch, tmp_path, count):
-    """Ledgers of some machines at one address."""
+def ledgers_of_machines(monkeypatch, tmp_path, count):
+    """Yield the ledgers of some machines at one address."""
     for number in range(count):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"machine {number}"))
         yield ledger_of(open_store(parse_address(STUDY)))
@@ -765,11 +765,11 @@ def test_a_ledger_at_an_address_is_read_in_one_order_and_its_end_with_two_reques
     s3, monkeypatch, tmp_path
 ):
     monkeypatch.setattr("beluga_nb.store.object_ledger.READ_AT_ONCE", 4)
-    one, other = lines_of(monkeypatch, tmp_path, 2)
+    one, other = ledgers_of_machines(monkeypatch, tmp_path, 2)
     lines = [b"line %d\n" % number for number in range(15)]
     for number, line in enumerate(lines):
         (one, other)[number % 2 if number < 5 else 0].add(line)
-    assert read_on(other) == b"".join(lines[:4])  # At first, a line that was just added is the end.
+    assert read_on(other) == b"".join(lines[:4])  # Until it is read again, what was added last is the end.
     assert read_on(one) == read_on(other) == b"".join(lines)
     one.add(b"one more\n")
     s3.count()
@@ -788,7 +788,7 @@ def read_on(ledger, start=0):
 
 
 def test_a_ledger_at_an_address_that_was_emptied_begins_anew(s3, monkeypatch, tmp_path):
-    one, other = lines_of(monkeypatch, tmp_path, 2)
+    one, other = ledgers_of_machines(monkeypatch, tmp_path, 2)
     one.add(b"a line\n")
     assert read_on(one) == b"a line\n"
     s3.objects.clear()

@@ -124,7 +124,9 @@ def test_the_command_says_that_the_vote_has_closed_and_why(session, tmp_path):
     with serving(tmp_path, "--close-after", "2") as (process, url):
         Voter(url, "Ada").vote(6)
         assert process.stdout.readline().startswith("Ctrl-C ends it")
-        assert process.stdout.readline() == "The vote is closed: 2 votes were to be cast. 2 votes so far.\n"
+        assert process.stdout.readline() == (
+            "The vote is closed: it was to end after 2 votes. It has 2 votes.\n"
+        )
 
 
 @pytest.mark.posix

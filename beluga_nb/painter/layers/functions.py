@@ -30,7 +30,7 @@ def ground(names: Names, depth: float) -> RGB:
 
 
 def neutral(names: Names, lamp: RGB) -> RGB:
-    """Return a light that leaves named colours to see."""
+    """Return a light in which named colours can still be seen."""
     return cast.neutral(names["scene"], lamp)
 
 
