@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import beluga_nb.catalog as catalog
 from beluga_nb.config.addresses import StoreAddress
+from beluga_nb.config.endpoints import EndpointConfig
 from beluga_nb.config.settings import CHOICES, Settings, SettingsOptions, check_names, load, names
 from beluga_nb.errors import RequestError, SettingsError, UnknownNameError
 from beluga_nb.hints import Hint, Remedy
@@ -131,6 +132,14 @@ class Preferences:
             return [catalog.Model(id=own.name, name="", provider=own.name, sizes=catalog.labels(), n_max=4)]
         return [*catalog.models(), *elsewhere(settings)]
 
+    def model(self, name: str) -> catalog.Model | None:
+        """Return one of `models()`, or any model of a server of which `beluga.toml` names but the default."""
+        if listed := next((each for each in self.models() if each.id == name), None):
+            return listed
+        settings, (endpoint, _, own) = self.settings(), name.partition(":")
+        is_elsewhere = own and endpoint in settings.endpoints and not settings.own_engine
+        return _elsewhere(settings.endpoints[endpoint], own) if is_elsewhere else None
+
     def choices(self, kind: str, model: str = "") -> list[str]:
         """Return the choices of a kind: models and aliases, the sizes or qualities of a model, modes …"""
         settings = self.settings()
@@ -158,12 +167,12 @@ class Preferences:
 
 def elsewhere(settings: Settings) -> list[catalog.Model]:
     """Return the models that `beluga.toml` names at other servers, of which only the names are known."""
-    return [
-        catalog.Model(
-            id=each.prefix + each.model, name="", provider=each.name, sizes=catalog.labels(), n_max=1
-        )
-        for each in settings.endpoints.values()
-    ]
+    return [_elsewhere(each, each.model) for each in settings.endpoints.values()]
+
+
+def _elsewhere(endpoint: EndpointConfig, model: str) -> catalog.Model:
+    name, sizes = endpoint.prefix + model, catalog.labels()
+    return catalog.Model(id=name, name="", provider=endpoint.name, sizes=sizes, n_max=1)
 
 
 def check_no_engine(settings: Settings, what: str) -> None:

@@ -36,18 +36,13 @@ class Composer:
         self.promised: Plan | None = None
         """What the button says that a click would do; None while it says no more than the form."""
         settings = session.settings()
-        self._offered = [*(each.id for each in data.models()), *settings.aliases]
+        self._offer(settings)
         self._apply(settings.model, settings)
         # Observed only now: the lines above set the same traits.
         state.observe(lambda change: self._searched(change.new), "search")
         state.observe(lambda change: self._model_changed(change.new), "model")
         state.observe(lambda _: self._describe_size(), "size")
         state.observe(lambda _: self.estimate(), _FORM)
-
-    @property
-    def offered(self) -> list[str]:
-        """The models and aliases to choose from."""
-        return list(self._offered)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -76,11 +71,15 @@ class Composer:
 
     async def _describe_provider(self) -> None:
         state = self.state
+        self._offer(self.session.settings())
         state.provider = await asyncio.to_thread(self.data.backend, state.model)
         state.spent, state.share = await asyncio.to_thread(self.data.spent)
         state.takes = "" if self.session.settings().may_ask else NO_TAKE
 
     # The model.
+
+    def _offer(self, settings: Settings) -> None:
+        self.state.offered = (*(each.id for each in self.data.models()), *settings.aliases)
 
     def _apply(self, name: str, settings: Settings) -> None:
         alias = settings.aliases.get(name, {})
@@ -101,7 +100,7 @@ class Composer:
         if text == state.model:
             return
         settings = self.session.settings()
-        if any(each.id == text for each in self.data.models()):
+        if self.data.model(text):
             state.model = text
         elif text in settings.aliases:
             self._apply(text, settings)
@@ -122,7 +121,7 @@ class Composer:
 
     def _choose_model(self, name: str) -> None:
         state = self.state
-        model = next((each for each in self.data.models() if each.id == name), None)
+        model = self.data.model(name)
         if model is None:
             model = self.data.models()[0]
             state.message = f"The panel has no model '{sanitize(name, 80)}': {model.id} is chosen."

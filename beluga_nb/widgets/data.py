@@ -80,6 +80,10 @@ class PanelData:
         """Return the models with all words of a text in id, name or provider, other servers' among them."""
         return catalog.matching(text, among=self.session.preferences.models())
 
+    def model(self, name: str) -> Model | None:
+        """Return a model that can be chosen, also one of another server that is not listed."""
+        return self.session.preferences.model(name)
+
     def sizes(self, model: str = "") -> list[Size]:
         """Return the sizes that a model has, all of them for one that the catalogue does not know."""
         own = {label for each in catalog.models() if each.id == model for label in each.sizes}

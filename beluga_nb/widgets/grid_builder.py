@@ -168,10 +168,11 @@ class GridBuilder:
         plan, state = self._promised, self.state
         if plan is None or not state.grid_ready:
             return None
-        n = plan.cells * state.n
-        if n > ASK_ABOVE and not self._asked:
+        # Previews cost nothing. What is made beyond this plan is not made: see `made`.
+        if plan.images > ASK_ABOVE and not plan.local and not self._asked:
             self._asked = True
-            state.grid_plan = f"{state.grid_plan} Press Run again to make up to {plural(n, 'picture')}."
+            new = plural(plan.images, "picture")
+            state.grid_plan = f"{state.grid_plan} Press Run again to make {new}."
             return None
         self._asked = False
         return plan

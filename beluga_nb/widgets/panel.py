@@ -14,6 +14,7 @@ from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill
 from beluga_nb.show.widget import bundle
 from beluga_nb.signatures import named_arguments
+from beluga_nb.widgets.collection import COMPARED
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
 from beluga_nb.widgets.view.comparison import comparison
@@ -71,7 +72,9 @@ class Panel:
             if change.name == "chosen":
                 views.selected_index = 0
                 return
-            views.set_title(1, f"Compare ({len(state.picked)})" if state.picked else "Compare")
+            count = len(state.picked)
+            words = f"{COMPARED} of {count}" if count > COMPARED else f"{count}"
+            views.set_title(1, f"Compare ({words})" if count else "Compare")
             if (len(change.old), len(change.new)) == (1, 2):  # enough to be compared
                 views.selected_index = 1
 
@@ -107,7 +110,8 @@ class Panel:
         shown = dict(self.state.snapshot) or {"text/plain": NO_PICTURE}
         lines = "<br>".join(map(outside, shown["text/plain"].splitlines()))
         html = shown.get("text/html") or f"<pre>{lines}</pre>"
-        # Its style hides the error that JupyterLab and NbClassic show above it if the kernel is gone.
+        # Its style hides what JupyterLab and NbClassic show above it until there is a panel: that it is being
+        # loaded, or the error that it cannot be, if the kernel is gone.
         return {**shown, "text/html": fill("widgets/still.html", html=html)}
 
 

@@ -124,6 +124,7 @@ class State(HasTraits):
     take = Unicode()
 
     # The choices of the form, lines of text about them, and what a click on the button would do.
+    offered: tuple[str, ...] = Tuple()  # type: ignore[assignment]  # models and aliases
     models: tuple[Model, ...] = Tuple()  # type: ignore[assignment]
     sizes: tuple[Size, ...] = Tuple()  # type: ignore[assignment]
     about_model = Unicode()

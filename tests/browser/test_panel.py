@@ -392,6 +392,37 @@ def test_the_history_is_narrowed_by_model_and_by_day(opened, app, tmp_path):
     expect(desk.tiles).to_have_count(3)
 
 
+AT = """number => {
+    const tile = document.activeElement.closest('.beluga-tile');
+    const tiles = [...document.querySelectorAll('.beluga-tile')].filter(it => it.offsetParent);
+    const [first, , total] = document.querySelector('.beluga-window').textContent.split(' ').map(Number);
+    if (!tile || first + tiles.indexOf(tile) != (number + total) % total) return false;
+    const seen = tile.getBoundingClientRect(), all = tile.parentElement.getBoundingClientRect();
+    return seen.right > all.left && seen.left < all.right && seen.bottom > all.top && seen.top < all.bottom;
+}"""
+"""Whether the picture of this number, from 0 or from the end, has the focus and is seen."""
+
+
+@in_lab
+def test_arrows_reach_every_picture_of_a_long_filmstrip(opened, app):
+    desk = opened("beluga_nb.grid('number {{a}}', a=[*map(str, range(60))]).run(assume_yes=True)")
+    app.run(1)
+    count = desk.panel.locator(".beluga-count")
+    wait_until(lambda: int(count.inner_text().split()[0]) >= 60)
+    keys = app.page.keyboard
+    for layout in ("a row", "rows"):
+        if layout == "rows":
+            desk.button("History").click()
+        desk.tile(0).focus()
+        for number in range(50):
+            app.page.wait_for_function(AT, arg=number)
+            keys.press("ArrowRight")
+        keys.press("End")
+        app.page.wait_for_function(AT, arg=-1)
+        keys.press("Home")
+        app.page.wait_for_function(AT, arg=0)
+
+
 def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(opened, app, tmp_path):
     desk = opened()
     desk.generate("a fox to keep", n=2)
@@ -407,6 +438,7 @@ def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(open
     app.shut_down()
     app.visit()
     app.page.wait_for_function(f"({STILL})().length == 2")
+    assert not app.page.get_by_text("Loading widget...").is_visible()
     expect(app.page.get_by_text("Error displaying widget")).to_be_hidden()
     app.picture(tmp_path / "reopened.png")
     foreign = nbformat.from_dict(saved)

@@ -818,9 +818,15 @@ def test_an_alias_fills_the_form_and_says_so(base_url, tmp_path):
     )
     panel = panel_at(base_url, tmp_path)
     assert "poster" in widget(panel, "Model").options
-    panel.state.search = "poster"
+    widget(panel, "Model").value = "poster"
+    [received] = of_class(panel, "received-search")
+    assert widget(panel, "Model").value == received.value == "flux-2.0", "or a click would wait for ever"
     assert (panel.state.model, panel.state.size, panel.state.n) == ("flux-2.0", "3:4", 10)
     assert panel.state.message == "poster is flux-2.0, 3:4, hd, 10 pictures."
+    panel.controller.session.preferences.alias("sketch", model="flux-2.0", size="16:9")
+    panel.controller.seen()
+    settled(panel)
+    assert "sketch" in widget(panel, "Model").options, "an alias that a cell has set since"
 
 
 def test_a_grid_is_planned_as_it_is_typed_run_and_written_as_a_cell(panel):
@@ -907,11 +913,23 @@ def test_a_grid_of_many_pictures_is_run_by_a_second_click_only(tmp_path):
         for _ in range(3):
             assert panel.controller.run_grid() is None
         assert engine.requests == []
-        assert "Press Run again to make up to 12 pictures." in panel.state.grid_plan
+        assert "Press Run again to make 12 pictures." in panel.state.grid_plan
         rest(panel)
         panel.controller.run_grid().result()
         settled(panel)
+        assert sum(request.n for request in engine.requests) == 12
+        rest(panel)
+        assert panel.controller.run_grid() is not None, "all of it is recorded"
+        settled(panel)
     assert sum(request.n for request in engine.requests) == 12
+
+
+def test_a_grid_of_many_previews_is_run_by_the_first_click(tmp_path):
+    panel = settled(Panel(Session(environ={}, folder=tmp_path)))
+    fill(panel, prompt="a {{animal}}", n=4, size="1:1")
+    panel.state.axes = "animal: cat, fox, owl"
+    settled(panel).controller.run_grid().result()
+    assert settled(panel).state.total == 12
 
 
 def test_nothing_is_asked_twice_by_looking(tmp_path):
@@ -947,3 +965,7 @@ def test_a_server_of_the_file_is_among_the_models_and_is_asked(base_url, tmp_pat
     assert panel.state.provider.endswith("Key: BELUGA_LAB_API_KEY.")
     assert panel.result.request.model == "lab:flux-2.0"
     assert panel.state.cell.startswith("%%beluga -m lab:flux-2.0 -s 16:9")
+    panel.state.search = "lab:gpt-image-2"
+    assert panel.state.model == "lab:gpt-image-2", "the file names but one model of a server"
+    panel.state.search = "lab:"
+    assert panel.state.model == "lab:gpt-image-2", "the name of a server alone is no model"

@@ -158,13 +158,12 @@ if (root && !root.belugaReady) {
     const tiles = event.target.closest('.beluga-tiles');
     const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: 'down', ArrowUp: 'up', Home: 'home', End: 'end'}[event.key];
     if (tiles && step) {
-      const buttons = [...tiles.querySelectorAll('button:not(.beluga-star, .beluga-pick)')];
-      const columns = columnsOf(tiles);
-      const here = buttons.indexOf(event.target.closest('.beluga-tile').querySelector('button'));
-      const next = {down: here + columns, up: here - columns, home: 0, end: buttons.length - 1}[step] ?? here + step;
+      const {columns, total} = measure();
+      const next = {down: position + columns, up: position - columns, home: 0, end: total - 1}[step] ?? position + step;
       event.preventDefault();
       event.stopPropagation();
-      buttons[Math.max(0, Math.min(buttons.length - 1, next))]?.focus();
+      position = Math.max(0, Math.min(total - 1, next));
+      reach();
     }
   }, true);
 
@@ -178,6 +177,31 @@ if (root && !root.belugaReady) {
     const columns = tiles ? columnsOf(tiles) : 1;
     return {tiles, first, count, total, down, columns, step: down ? 174 : 136};
   };
+  // The number of the picture whose tile has the focus, and of the first tile: tiles show others when the strip moves.
+  let position = 0, begun = 0, byKeys = false;
+  for (const kind of ['wheel', 'pointerdown']) root.addEventListener(kind, () => { byKeys = false; }, {passive: true});
+  root.addEventListener('focusin', (event) => {
+    const tile = event.target.closest('.beluga-tile');
+    if (tile) position = begun + [...tile.parentElement.querySelectorAll('.beluga-tile')].indexOf(tile);
+  });
+  const reach = () => {
+    const {tiles, down, columns, step} = measure();
+    const tile = tiles.querySelectorAll('.beluga-tile')[position - begun];
+    byKeys = true;
+    if (tile) tile.querySelector('button').focus();
+    else if (down) tiles.scrollTop = Math.floor(position / columns) * step - tiles.clientHeight / 2;
+    else tiles.scrollLeft = position * step - tiles.clientWidth / 2;
+  };
+  // Keep the focus on its picture, which another tile shows now; a tile that is gone has lost the focus.
+  const keep = (tiles, first) => {
+    begun = first;
+    const active = document.activeElement, held = active.closest('.beluga-tile');
+    if (!tiles.contains(held) && !(byKeys && active === document.body)) return;
+    const place = held ? [...held.querySelectorAll('button')].indexOf(active) : 0;
+    const wanted = tiles.querySelectorAll('.beluga-tile')[position - first]?.querySelectorAll('button')[place];
+    wanted?.focus({preventScroll: true});
+    if (byKeys) wanted?.scrollIntoView({block: 'nearest', inline: 'nearest'});
+  };
   let asked = -1;
   const follow = () => {
     const {tiles, first, count, total, down, columns, step} = measure();
@@ -185,6 +209,7 @@ if (root && !root.belugaReady) {
     if (asked === first) asked = -1;
     tiles.style.setProperty('--lead', Math.floor(first / columns) * step + 'px');
     tiles.style.setProperty('--tail', Math.max(0, Math.ceil((total - first - count) / columns)) * step + 'px');
+    if (begun !== first) keep(tiles, first);
     const [place, room] = down ? [tiles.scrollTop, tiles.clientHeight] : [tiles.scrollLeft, tiles.clientWidth];
     const from = Math.floor(place / step) * columns;
     const seen = (Math.ceil(room / step) + 1) * columns;
@@ -202,9 +227,13 @@ if (root && !root.belugaReady) {
   root.addEventListener('click', (event) => { if (event.target.closest('.beluga-history')) setTimeout(follow, 50); });
 
   // Others may have recorded pictures: they are listed when the panel comes into view again.
-  let looked = 0;
+  // Not more often than every three seconds, but what is recorded in between is listed then.
+  let looked = 0, looking = 0;
   const look = () => {
-    if (document.hidden || Date.now() - looked < 3000 || !root.isConnected) return;
+    clearTimeout(looking);
+    if (document.hidden || !root.isConnected) return;
+    const early = looked + 3000 - Date.now();
+    if (early > 0) return void (looking = setTimeout(look, early));
     looked = Date.now();
     click('.beluga-seen');
   };

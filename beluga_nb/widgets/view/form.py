@@ -30,7 +30,7 @@ def form(state: State, controller: Controller) -> widgets.Box:
         "form",
         linked(prompt, state, "prompt", name="prompt"),
         _examples(state),
-        _model(state, controller),
+        _model(state),
         line(state, "about_model"),
         _size(state),
         _count(state),
@@ -73,10 +73,9 @@ def _generate(state: State, controller: Controller) -> widgets.Button:
     return generate
 
 
-def _model(state: State, controller: Controller) -> widgets.DOMWidget:
-    model = widgets.Combobox(
-        description="Model", options=controller.composer.offered, placeholder="a model, an alias"
-    )
+def _model(state: State) -> widgets.DOMWidget:
+    model = widgets.Combobox(description="Model", placeholder="a model, an alias")
+    traitlets.dlink((state, "offered"), (model, "options"))
     receive_in_any_shell(model)
     # Not a link: an alias that is typed becomes the name of its model at once.
     model.observe(lambda change: setattr(state, "search", change.new), "value")

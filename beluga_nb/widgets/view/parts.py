@@ -177,7 +177,13 @@ def received(state: State, name: str) -> widgets.Textarea:
     """
     echo = widgets.Textarea(layout={"display": "none"})
     echo.add_class(f"beluga-received-{name}")
-    traitlets.dlink((state, name), (echo, "value"))
+
+    def follow(_: object = None) -> None:
+        # Not a link: an alias becomes its model while others are still to be notified of the alias.
+        echo.value = getattr(state, name)
+
+    state.observe(follow, name)
+    follow()
     return echo
 
 
