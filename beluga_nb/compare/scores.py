@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import stdev
 from typing import TYPE_CHECKING, Protocol, overload, runtime_checkable
 
 from beluga_nb.errors import RequestError, UnknownNameError
@@ -185,6 +184,8 @@ class Means(Mapping[str, float]):
     @property
     def spreads(self) -> dict[str, float]:
         """The standard deviation of the scores of each label that has at least two."""
+        from statistics import stdev  # Lazy import: a grid without scores does not need it.
+
         return {label: stdev(values) for label, values in self.scores.items() if len(values) > 1}
 
     def __getitem__(self, label: str) -> float:
