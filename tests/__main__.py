@@ -168,14 +168,14 @@ def packages_are_missing() -> bool:
     return not all((node / "node_modules" / name).exists() for name in needed)
 
 
-def passes_again(name: str) -> bool:
+def passes_again(name: str, took: dict[str, float]) -> bool:
     """Whether the few tests that failed in a check pass with nothing beside them."""
     failed = json.loads(ran(name).read_text("utf-8"))["failed"] if ran(name).exists() else []
     if not 0 < len(failed) <= FEW:
         return False
     again = f"{name} again"
     command = (*PYTEST, *LEAN, *noting(again), f"--basetemp={LEFT}-again", "-m", "", *failed)
-    return run(again, command, at_once=True) == 0
+    return run(again, command, took, at_once=True) == 0
 
 
 def steps(checks: dict[str, tuple[str, ...]]) -> list[list[list[str]]]:
@@ -191,8 +191,11 @@ def steps(checks: dict[str, tuple[str, ...]]) -> list[list[list[str]]]:
     return found
 
 
-def run(name: str, command: tuple[str, ...], *, at_once: bool) -> int:
-    """Run a check and return its status; it prints at once, or all that it has to print at its end."""
+def run(name: str, command: tuple[str, ...], took: dict[str, float], *, at_once: bool) -> int:
+    """Run a check and return its status; it prints at once, or all that it has to print at its end.
+
+    `took` gets the seconds that it took.
+    """
     headline = f"== {name}: {' '.join(command)}"
     if at_once:
         print(headline, flush=True)
@@ -202,9 +205,22 @@ def run(name: str, command: tuple[str, ...], *, at_once: bool) -> int:
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=where, **kept)
     if not at_once:
         print(f"{headline}\n{done.stdout}", end="", flush=True)
+    took[name] = time.monotonic() - began
     outcome = "FAILED" if done.returncode else "passed"
-    print(f"== {name}: {outcome} in {time.monotonic() - began:.0f} s\n", flush=True)
+    print(f"== {name}: {outcome} in {took[name]:.0f} s\n", flush=True)
     return done.returncode
+
+
+def all_pass(step: list[list[str]], checks: dict[str, tuple[str, ...]], took: dict[str, float]) -> bool:
+    """Run the lanes of a step side by side, and again the few tests that failed: whether all passed."""
+    first = step[0][0]
+
+    def failed(lane: list[str]) -> list[str]:
+        return [name for name in lane if run(name, checks[name], took, at_once=name == first)]
+
+    with ThreadPoolExecutor() as pool:
+        lanes = pool.map(failed, step)
+    return all(passes_again(name, took) for lane in lanes for name in lane)
 
 
 def main(words: list[str]) -> int:
@@ -218,16 +234,12 @@ def main(words: list[str]) -> int:
     if words and words[0] in ("whole", "environments"):
         os.environ["TESTS_WHOLE"] = "1"
     RAN.mkdir(exist_ok=True)
-    for step in steps(checks):
-        first = step[0][0]
-
-        def failed(lane: list[str], first: str = first) -> list[str]:
-            return [name for name in lane if run(name, checks[name], at_once=name == first)]
-
-        with ThreadPoolExecutor() as pool:
-            lanes = pool.map(failed, step)
-        if not all(passes_again(name) for lane in lanes for name in lane):
-            return 1
+    began, took = time.monotonic(), dict[str, float]()
+    passed = all(all_pass(step, checks, took) for step in steps(checks))
+    each = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in took.items())
+    print(f"== {time.monotonic() - began:.0f} s, {sum(os.times()[2:4]):.0f} s of processors: {each}")
+    if not passed:
+        return 1
     for left in (LEFT, f"{LEFT}-environments", f"{LEFT}-again", RAN):
         shutil.rmtree(left, ignore_errors=True)
     return 0
