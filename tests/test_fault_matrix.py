@@ -163,13 +163,20 @@ class Played:
 
 @pytest.fixture
 def play(tmp_path, caplog, messages):
-    """Play a fault: `play(post, get, n=…)` asks a server that answers so."""
+    """Play a fault: `play(post, get, n=…)` asks a server that answers so; only a hang takes `PATIENCE`."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.INFO, "PIL")  # which logs each chunk of a PNG
     with contextlib.ExitStack() as servers:
 
         def played(
-            post=GOOD, get=b"", *, base_url=None, certificate=None, ask=None, timeout=5.0, connect_timeout=4.0
+            post=GOOD,
+            get=b"",
+            *,
+            base_url=None,
+            certificate=None,
+            ask=None,
+            timeout=PATIENCE,
+            connect_timeout=PATIENCE,
         ):
             server = servers.enter_context(Faulty(post, get, certificate=certificate))
             environ = {"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url or server.url}
@@ -267,9 +274,7 @@ def test_a05_the_connection_is_reset(play):
 
 
 def test_a06_silence(play):
-    played = play(silence, timeout=0.4)
-    played.failed(APITimeoutError, "No answer within 0.4 s.", billed=True)
-    assert played.seconds < 4, "it waits for nothing else"
+    play(silence, timeout=0.4).failed(APITimeoutError, "No answer within 0.4 s.", billed=True)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +379,7 @@ def test_a14_half_a_surrogate_pair_among_the_words_spoils_no_picture(play):
 def test_a15_a_bomb_of_gzip_inside_gzip(play):
     bomb = gzip.compress(gzip.compress(bytes(200 * 2**20), 9), 9)
     with no_more_memory_than(64 + 16):
-        played = play(http(bomb, content_encoding="gzip, gzip"), timeout=20)
+        played = play(http(bomb, content_encoding="gzip, gzip"))
     played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True)
 
 
@@ -382,7 +387,7 @@ def test_a15_a_bomb_of_gzip_is_unpacked_to_the_limit_and_no_further(play):
     """The limit of an answer is itself 64 MiB, so that much is held, once."""
     bomb = gzip.compress(bytes(200 * 2**20), 9)
     with no_more_memory_than(64 + 16):
-        played = play(http(bomb, content_encoding="gzip"), timeout=20)
+        played = play(http(bomb, content_encoding="gzip"))
     played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True)
 
 
@@ -656,7 +661,7 @@ INSIDE = [
 
 @pytest.mark.parametrize("host", INSIDE)
 def test_b05_an_address_inside(play, host):
-    played = play(images({"url": f"http://{host}:9/a.png"}), timeout=3)
+    played = play(images({"url": f"http://{host}:9/a.png"}))
     played.failed(InvalidResponseError, REFUSED, billed=True)
 
 
@@ -733,7 +738,7 @@ def test_b07_redirects_without_end(play):
 )
 def test_b08_a_picture_without_end(play, step, monkeypatch):
     monkeypatch.setattr(transport, "MAX_IN_MEMORY", 32 * 2**20)
-    played = play(ONE, step, timeout=20)
+    played = play(ONE, step)
     played.failed(
         InvalidResponseError, "The answer is larger than 32 MiB; it is not kept.", billed=True, gets=1
     )
@@ -742,7 +747,7 @@ def test_b08_a_picture_without_end(play, step, monkeypatch):
 def test_b09_a_picture_that_is_a_bomb_of_gzip(play):
     bomb = gzip.compress(bytes(200 * 2**20), 9)
     with no_more_memory_than(64 + 16):
-        played = play(ONE, http(bomb, content_encoding="gzip"), timeout=20)
+        played = play(ONE, http(bomb, content_encoding="gzip"))
     played.failed(InvalidResponseError, "The answer inflates to more than 64 MiB.", billed=True, gets=1)
 
 
@@ -904,7 +909,7 @@ def test_b17_the_bytes_decide_and_not_the_content_type(play, content_type):
     ids=["junk", "lax", "empty", "data", "megabytes"],
 )
 def test_b18_base64_that_is_none(play, encoded, kind, expected):
-    play(images({"b64_json": encoded}), timeout=60).failed(kind, expected, billed=True)
+    play(images({"b64_json": encoded})).failed(kind, expected, billed=True)
 
 
 def test_b18_base64_with_a_prefix(play):
