@@ -229,12 +229,16 @@ class Study:
         terms = {name: text for axis, choice in chosen if axis.replaces for name, text in choice.sets.items()}
         template = _replaced(values.pop(PROMPT, self.prompt), terms)
         asked = {name: values[name] for name in AXIS_PARAMETERS if name in values}
-        return Combination(
-            labels={axis.name: by_name[axis.name].label for axis in self.axes},
-            template=template,
-            values=used(template, {**self.values, **values}),
-            asked=asked,
-        )
+        labels = {axis.name: by_name[axis.name].label for axis in self.axes}
+        try:
+            filling = used(template, {**self.values, **values})
+        except KeyError as missing:
+            where = ", ".join(f"{name} {label}" for name, label in labels.items())
+            raise RequestError(
+                f"There is no value for {{{{{missing.args[0]}}}}} with {where}.",
+                "Give all rows of an axis the same columns.",
+            ) from None
+        return Combination(labels=labels, template=template, values=filling, asked=asked)
 
     def _check_names(self) -> None:
         seen: dict[str, str] = {}

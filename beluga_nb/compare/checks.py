@@ -138,15 +138,7 @@ def checks(make_grid: Callable[..., Grid], path: str | Path) -> Checks:
                 f"The axes of the study have {sanitize(name, 80)}, which is no axis here.",
                 "Give it outside of axes, or another name.",
             )
-    try:
-        grid = make_grid(study.pop("prompt"), **study, **axes)
-    except (TypeError, ValueError) as error:  # a value of another shape
-        names = ", ".join([*study, *axes])
-        raise RequestError(
-            f"The study cannot be made of {sanitize(names, 120)}: {sanitize(str(error), 200)}",
-            "Look at these parts.",
-        ) from None
-    grid = grid.run()
+    grid = make_grid(study.pop("prompt"), **study, **axes).run()
     parts = [grid.where(**each.given.get("where", {})) for each in wanted]
     made = (each.made(part) for each, part in zip(wanted, parts, strict=True))
     return Checks(sanitize(path.name, 80), tuple(made))

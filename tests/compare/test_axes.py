@@ -151,6 +151,21 @@ def test_an_axis_has_different_values_in_a_list(given, message):
         axis("animal", given)
 
 
+@pytest.mark.parametrize(
+    "rows", [[{"style": "oil"}, "fox"], ["fox", {}], [{"animal": "cat"}, {"style": "oil"}]]
+)
+def test_a_row_without_a_column_of_the_others_is_named(rows):
+    study = Study(prompt="a {{animal}}", axes=(axis("animal", rows),))
+    with pytest.raises(
+        RequestError, match=r"^There is no value for \{\{animal\}\} with animal (oil|)\.\nGive all"
+    ):
+        list(study.combinations())
+    filled = list(
+        Study(prompt="a {{animal}}", axes=(axis("animal", rows),), values={"animal": "owl"}).combinations()
+    )
+    assert "owl" in {each.values["animal"] for each in filled}
+
+
 def test_a_longer_study_has_the_old_combinations_too():
     study = Study(prompt=PROMPT, axes=(ANIMALS, STYLES))
     longer = study.extended({"animal": axis("animal", ["owl"])})
