@@ -13,7 +13,7 @@ from typing import Any
 
 import pybase64
 
-from beluga_nb.errors import InvalidResponseError, RequestError
+from beluga_nb.errors import MAY_BE_BILLED, InvalidResponseError, RequestError
 from beluga_nb.images import SUFFIXES
 from beluga_nb.metadata.formats import sniff
 from beluga_nb.request import Question, check_text
@@ -130,7 +130,7 @@ def _no_answer(body: bytes) -> InvalidResponseError:
     start = sanitize(body[:200].decode(errors="replace"), 80)
     return InvalidResponseError(
         f"The answer holds no text of a model: {start or 'it is empty'}",
-        "Check the base URL and the model. It may have been billed.",
+        f"Check the base URL and the model. {MAY_BE_BILLED}",
     )
 
 

@@ -21,6 +21,7 @@ import beluga_nb.commands.cells as cells
 import beluga_nb.images as images
 import beluga_nb.untrusted as untrusted
 from beluga_nb.errors import (
+    MAY_BE_BILLED,
     Address,
     BelugaError,
     EngineError,
@@ -514,7 +515,7 @@ def _answer(picture: object) -> ImagePayload:
         ) from error
 
 
-_BILLED = "It may have been billed. The bytes are kept as they came."
+_BILLED = f"{MAY_BE_BILLED} The bytes are kept as they came."
 
 PreviewMaker = Callable[["Image"], Preview]
 """Makes the small copy of a decoded picture, which it leaves as it is."""

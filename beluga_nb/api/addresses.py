@@ -8,7 +8,7 @@ from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
 from beluga_nb.config.settings import LOOPBACK
-from beluga_nb.errors import InvalidResponseError
+from beluga_nb.errors import MAY_BE_BILLED, InvalidResponseError
 from beluga_nb.text import sanitize
 
 # IPv6, any spelling of IPv4 that a resolver accepts (127.1, 0x7f000001), or this machine.
@@ -89,5 +89,5 @@ def _unsafe(url: str) -> InvalidResponseError:
     shown = re.sub("//[^/]*@", "//…@", url.partition("?")[0])
     return InvalidResponseError(
         f"The answer's picture lies at an address that is not fetched: {sanitize(shown, 120)}",
-        "It may have been billed. Only https is fetched: ask for response_format b64_json.",
+        f"{MAY_BE_BILLED} Only https is fetched: ask for response_format b64_json.",
     )

@@ -17,7 +17,7 @@ from beluga_nb.api.body import BLANKS, inflated
 from beluga_nb.api.documents import MOST_PARTS, CutDocument, Strings, as_utf_8, documents, start_of
 from beluga_nb.api.encoded import MOST_FOUND, decoded, encoded_within, encodes
 from beluga_nb.api.states import FIELDS, is_under_way, states, with_spelt_names
-from beluga_nb.errors import InvalidResponseError
+from beluga_nb.errors import MAY_BE_BILLED, InvalidResponseError
 from beluga_nb.images import SIGNATURES, is_of_another_format, is_picture, is_truncated, is_whole
 from beluga_nb.text import sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN, Item, error_words, without_surrogates
@@ -423,7 +423,7 @@ def _nothing(body: bytes, reader: _Reader) -> InvalidResponseError:
     elif reader.empty:
         error = InvalidResponseError(
             "The answer holds no picture.",
-            "The model may have declined the prompt: put it another way. It may have been billed.",
+            f"The model may have declined the prompt: put it another way. {MAY_BE_BILLED}",
         )
     elif reader.job:
         error = InvalidResponseError(
@@ -434,7 +434,7 @@ def _nothing(body: bytes, reader: _Reader) -> InvalidResponseError:
         start = sanitize(body[:200].decode(errors="replace"), 80)
         error = InvalidResponseError(
             f"The answer is not the API's: {start or 'it is empty'}",
-            "Check the base URL. It may have been billed.",
+            f"Check the base URL. {MAY_BE_BILLED}",
         )
     error.job = reader.job
     return error

@@ -15,7 +15,7 @@ from beluga_nb.api.addresses import check_addresses, picture_url
 from beluga_nb.api.encoded import decoded
 from beluga_nb.api.endpoint import Sleep
 from beluga_nb.api.transport import Outgoing, Response, Transport, proxy_of
-from beluga_nb.errors import EngineError, InvalidImageError, InvalidResponseError
+from beluga_nb.errors import MAY_BE_BILLED, EngineError, InvalidImageError, InvalidResponseError
 from beluga_nb.images import is_truncated, is_whole
 from beluga_nb.text import sanitize
 from beluga_nb.wire import NOT_SENT_AGAIN, TRY_LATER
@@ -101,7 +101,7 @@ class Download:
             address = picture_url(_next(address, location), self.base_url)
         raise InvalidResponseError(
             f"The answer's picture lies behind more than {REDIRECTS} redirects; it is not fetched.",
-            "It may have been billed. Ask the service for response_format b64_json.",
+            f"{MAY_BE_BILLED} Ask the service for response_format b64_json.",
         )
 
     async def _fetched(self, address: str) -> Response | EngineError:

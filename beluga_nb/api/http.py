@@ -18,7 +18,14 @@ from beluga_nb.api.download import Download
 from beluga_nb.api.endpoint import App, Endpoint, Sleep
 from beluga_nb.api.transport import MAX_IN_MEMORY, Outgoing, Response, Transport
 from beluga_nb.catalog import Model
-from beluga_nb.errors import Address, BelugaError, EngineError, InvalidImageError, InvalidResponseError
+from beluga_nb.errors import (
+    MAY_BE_BILLED,
+    Address,
+    BelugaError,
+    EngineError,
+    InvalidImageError,
+    InvalidResponseError,
+)
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.images import is_of_another_format
 from beluga_nb.merge import merge_results, result_or_error, side_by_side
@@ -371,7 +378,7 @@ def _in_memory() -> Iterator[None]:
     except MemoryError:
         error = InvalidResponseError(
             "There is too little memory to read the answer.",
-            "It may have been billed. Free some memory and ask again: an answer that is kept is read first.",
+            f"{MAY_BE_BILLED} Free some memory and ask again: an answer that is kept is read first.",
         )
         error.temporary = True
     else:

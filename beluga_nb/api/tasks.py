@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from beluga_nb.api import answers
 from beluga_nb.api.states import State, is_under_way, states
-from beluga_nb.errors import DECLINED, NOT_BILLED, EngineError, InvalidResponseError
+from beluga_nb.errors import DECLINED, MAY_BE_BILLED, NOT_BILLED, EngineError, InvalidResponseError
 from beluga_nb.text import sanitize
 from beluga_nb.untrusted import DAMAGE, load_json
 from beluga_nb.wire import NOT_SENT_AGAIN, Item, error_from_json, without_surrogates
@@ -48,7 +48,7 @@ def submitted(content: bytes) -> str:
         start = sanitize(content[:200].decode(errors="replace"), 80)
         raise InvalidResponseError(
             f"The answer names no task: {start or 'it is empty'}",
-            "It may have been billed. Is this a service that is polled?",
+            f"{MAY_BE_BILLED} Is this a service that is polled?",
         )
     return name
 

@@ -153,10 +153,11 @@ class Evaluable(ABC):
         workspace, criterion = self._runner.workspace(), sanitize(criterion, LONGEST_VOTER)
         if not workspace.settings.may_ask:
             return self.ranking(by=by, criterion=criterion)
+        from beluga_nb.compare.voting import Voting
         from beluga_nb.show.booth import Booth
 
         contest = self._contest(workspace, by=by, question=question, criterion=criterion)
-        return Booth(contest, voter=voter, repeats=repeats, seed=seed)
+        return Booth(partial(Voting, contest, voter=voter, repeats=repeats, seed=seed))
 
     @named_options(BallotOptions)
     def ballot(

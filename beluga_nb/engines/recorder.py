@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from beluga_nb.api import spool
-from beluga_nb.errors import BelugaError, InvalidImageError, StoreError
+from beluga_nb.errors import MAY_BE_BILLED, BelugaError, InvalidImageError, StoreError
 from beluga_nb.process.work import at_work
 from beluga_nb.request import Question, Request
 from beluga_nb.result import CallCancelled, Picture, Preview, Result, Usage, causes, with_fields
@@ -169,7 +169,7 @@ class Recorder:
                 " another."
             )
         elif name:
-            error.hint = f"It may have been billed. Its bytes are kept as {name}."
+            error.hint = f"{MAY_BE_BILLED} Its bytes are kept as {name}."
 
     def _keep(self, what: str, data: bytes, media_type: str | None = None) -> str:
         try:

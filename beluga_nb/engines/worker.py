@@ -29,7 +29,7 @@ from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.pipeline import shared_service
 from beluga_nb.engines.retrying import Retrying
 from beluga_nb.engines.room import EngineRoom, engine_room
-from beluga_nb.errors import BelugaError, OutcomeUnknownError, SettingsError, StoreError
+from beluga_nb.errors import MAY_BE_BILLED, BelugaError, OutcomeUnknownError, SettingsError, StoreError
 from beluga_nb.paths import read_file
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.request import Request
@@ -44,7 +44,7 @@ from beluga_nb.wire import answer_of
 if TYPE_CHECKING:
     from beluga_nb.api.transport import Response
 
-RERUN = "It may have been billed. Run the grid again: an answer that a worker still has is fetched first."
+RERUN = f"{MAY_BE_BILLED} Run the grid again: an answer that a worker still has is fetched first."
 
 STATE = "XDG_STATE_HOME"
 """The environment variable for the folder of a worker's journal; without it, that is in ~/.local/state."""

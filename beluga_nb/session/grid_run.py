@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from operator import attrgetter
 from typing import TypeVar
 
 import beluga_nb.catalog as catalog
@@ -20,6 +19,7 @@ from beluga_nb.compare.workspace import Arriving, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
 from beluga_nb.engines.call import Call, Missing, Tally
+from beluga_nb.engines.pipeline import Source
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import APIStatusError, BelugaError, OverBudgetError, StoreError
 from beluga_nb.merge import side_by_side
@@ -203,7 +203,7 @@ class _Run:
         ended: Callable[[BelugaError | None], T],
     ) -> T:
         remaining, off_ratio = iter(work), set[str]()
-        most = self.dispatcher.most if self.dispatcher else attrgetter("max_in_flight")
+        most = self.dispatcher.most if self.dispatcher else Source.most
         settings = {call.backend.identity: call.settings for _, call in work}.values()
 
         def in_flight() -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -18,7 +17,7 @@ import pybase64
 from IPython.display import display
 
 from beluga_nb.compare.vote import SKIP, Pair
-from beluga_nb.compare.voting import Contest, Voting
+from beluga_nb.compare.voting import Voting
 from beluga_nb.errors import BelugaError
 from beluga_nb.hints import Surface, on
 from beluga_nb.result import Bundle
@@ -60,20 +59,20 @@ _TOOLTIP = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u:
 
 
 class Booth:
-    """Two pictures, and buttons that are keys as well; `reveal()` ends it and shows the ranking."""
+    """Two pictures, and buttons that are keys as well; `reveal()` ends it and shows the ranking.
+
+    `begin(voter=…)` returns the questions of a voter; without a name, those of the first.
+    """
 
     def __init__(
         self,
-        contest: Contest,
+        begin: Callable[..., Voting],
         *,
-        voter: str = "",
-        repeats: int = 0,
-        seed: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._begin = partial(Voting, contest, repeats=repeats, seed=seed)
-        self._voting = self._begin(voter=voter)
-        self._contest = contest
+        self._begin = begin
+        self._voting = begin()
+        self._contest = self._voting.contest
         self._clock = clock
         self._shown_at = float("-inf")
         self._handles: list[DisplayHandle] = []
@@ -92,7 +91,7 @@ class Booth:
         if self.keys.has_trait("tooltip"):  # new in ipywidgets 8
             self.keys.tooltip = _TOOLTIP
         self.name = widgets.Text(
-            value=voter,
+            value=self._voting.voter,
             description="Your name",
             placeholder="or a code",
             continuous_update=False,
