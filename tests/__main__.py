@@ -108,8 +108,6 @@ CHECKS = {
     ),
     "notebooks, nbval": (*NBVAL, "notebooks"),
     "notebooks, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
-    "notebooks again, nbval": (*NBVAL, "notebooks"),
-    "notebooks again, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
     "promises": ("tests.promises", str(RAN)),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
 }
