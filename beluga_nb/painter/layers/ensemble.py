@@ -2,9 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
 
 from beluga_nb.painter.figure import figures
+from beluga_nb.painter.layers.formula import Formula, formula
 from beluga_nb.painter.marks import Shape, placed
+from beluga_nb.painter.reading import table
 
 WIDEST = 1.15  # of a group, for a height of one
 LONGEST = 4.6  # of a row of equal things, for a height of one: few rows, so that all stand on the ground
@@ -50,6 +56,10 @@ class Block:
         """Return it with the middle of its foot here."""
         return self.at(x - self.middle, y - self.bottom)
 
+    def enlarged(self, size: float) -> "Block":
+        """Return it so many times as large, its foot at the origin."""
+        return self.at(0, 0, size).standing(0.0) if size != 1 else self
+
     def with_(self, *others: "Block", behind: bool = False) -> "Block":
         """Return this and others as one, drawn after them or before them."""
         every = (*others, self) if behind else (self, *others)
@@ -94,111 +104,46 @@ def rows(one: Callable[[int], Block], count: int, *, stacked: bool = False) -> B
     return found[0].with_(*found[1:]).standing(0.0)
 
 
-def _clamped(a: Block, least: float, most: float) -> Block:
-    """Return a block enlarged or reduced to a height between these."""
-    size = min(max(a.height, least), most) / a.height
-    return a.at(0, 0, size).standing(0.0) if size != 1 else a
+@cache
+def _rules() -> Mapping[str, Mapping[str, Formula]]:
+    """Return the formulas of each relation of two subjects, a and b, in order; lexicon.toml explains them."""
+    rules = {name: table("lexicon.toml", "relation", name) for name in table("lexicon.toml", "relation")}
+    return {
+        name: {key: formula(str(text)) for key, text in rule.items() if key != "words"}
+        for name, rule in rules.items()
+    }
 
 
-def _beside(a: Block, b: Block) -> Block:
-    a, b = _clamped(a, 0.3 * b.height, 9), _clamped(b, 0.3 * a.height, 9)
-    gap = 0.06 * max(a.height, b.height)
-    return a.with_(b.at(a.right + gap - b.left, 0))
+def related(a: Block, b: Block, relation: str) -> Block:
+    """Return two blocks as one, each as large and where the relation puts it; a's anchors are kept."""
+    names = {"like": "", "b_moves": False, "behind": False, **_names(a, b)}
+    for key, value in _rules()[relation].items():
+        names[key] = value(names)
+        if key in ("a", "b"):
+            a, b = (a.enlarged(names["a"]), b) if key == "a" else (a, b.enlarged(names["b"]))
+            names |= _names(a, b)
+    if names["like"]:
+        return related(a, b, names["like"])
+    places = [(x, -names["y"]) for x in np.atleast_1d(names["x"]).tolist()]
+    if names["b_moves"]:
+        return a.with_(*(b.standing(*place) for place in places), behind=bool(names["behind"]))
+    return a.standing(*places[0]).with_(b, behind=not names["behind"])
 
 
-def _right(a: Block, b: Block) -> Block:
-    a, b = _clamped(a, 0.3 * b.height, 9), _clamped(b, 0.3 * a.height, 9)
-    return a.with_(b.at(a.left - 0.06 * max(a.height, b.height) - b.right, 0))
-
-
-def _on(a: Block, b: Block) -> Block:
-    a = _clamped(a, 0.4 * b.height, 1.5 * b.height)
-    if a.width > 1.5 * b.width:
-        a = a.at(0, 0, 1.5 * b.width / a.width).standing(0.0)
-    x, y, *_ = b.anchors.get("seat", (b.middle, -b.top))
-    return _over(a.standing(x, -y + 0.015), b)
-
-
-def _over(a: Block, b: Block) -> Block:
-    """Return a drawn over b, keeping a's anchors."""
-    return a.with_(b, behind=True)
-
-
-def _riding(a: Block, b: Block) -> Block:
-    a = _clamped(a, 0.6 * b.height, 1.1 * b.height)
-    x, y, *_ = b.anchors.get("seat", (b.middle, 0.74 * b.height))
-    return a.standing(x, -y + 0.42 * a.height).with_(b)
-
-
-def _under(a: Block, b: Block) -> Block:
-    if b.subject == "umbrella":
-        return _holding(a, b)
-    low = b.subject in ("table", "bench", "chair", "bridge", "bed")
-    a = _clamped(a, 0.2 * b.height, (0.5 if low else 0.62) * b.height)
-    return _over(a.standing(b.middle - (0.0 if low else 0.16 * b.width), 0.02), b)
-
-
-def _behind(a: Block, b: Block) -> Block:
-    a = _clamped(a, 1.15 * b.height, 9)
-    return a.standing(b.middle + 0.3 * b.width, -0.05).with_(b)
-
-
-def _front(a: Block, b: Block) -> Block:
-    b = _clamped(b, 1.2 * a.height, 9)
-    return _over(a.standing(b.middle - 0.22 * b.width, 0.05), b)
-
-
-def _in(a: Block, b: Block) -> Block:
-    a = _clamped(a, 0.6 * b.height, 0.9 * b.height)
-    a = a.at(0, 0, min(1.0, 0.8 * b.width / a.width)).standing(b.middle, b.top + 0.4 * b.height)
-    return a.with_(b)
-
-
-def _above(a: Block, b: Block) -> Block:
-    a = _clamped(a, 0.3 * b.height, 0.9 * b.height)
-    return a.standing(b.middle, b.top - 0.1 * b.height).with_(b)
-
-
-def _holding(a: Block, b: Block) -> Block:
-    x, y, *_ = a.anchors.get("hand", (a.left + 0.12 * a.width, 0.42 * a.height))
-    if b.subject in ("umbrella", "balloon", "flag"):
-        b = _clamped(b, 0.8 * a.height, 0.9 * a.height)
-        # Behind the one who holds it, whose face shows.
-        return _over(a, b.standing(x, -y + 0.06 * a.height))
-    b = _clamped(b, 0.25 * a.height, 0.45 * a.height)
-    return a.with_(b.standing(x, -y + b.height / 2))
-
-
-def _wearing(a: Block, b: Block) -> Block:
-    x, y, wide = a.anchors.get("head", (a.left + 0.2 * a.width, 0.86 * a.height, 0.3 * a.height))
-    share, lift = figures()[b.subject].worn
-    b = b.at(0, 0, share * wide / b.width)
-    bottom = -y - lift * wide
-    return a.with_(b.standing(x, bottom))
-
-
-def _between(a: Block, b: Block) -> Block:
-    b = _clamped(b, a.height, 9)
-    gap = 0.5 * a.width + 0.08 * a.height
-    return a.with_(b.at(gap - b.left, 0), b.at(-gap - b.right, 0))
-
-
-Placing = Callable[[Block, Block], Block]
-PLACINGS: Mapping[str, Placing] = {
-    "beside": _beside,
-    "left": _beside,
-    "right": _right,
-    "on": _on,
-    "riding": _riding,
-    "under": _under,
-    "behind": _behind,
-    "front": _front,
-    "in": _in,
-    "above": _above,
-    "holding": _holding,
-    "wearing": _wearing,
-    "between": _between,
-}
+def _names(a: Block, b: Block) -> dict[str, Any]:
+    """Return what the formulas of a relation may ask of its two blocks; y goes up there."""
+    share, lift = figures()[b.subject].worn or (1.0, 0.0)
+    names = {
+        "seat": b.anchors.get("seat", (b.middle, -b.top)),
+        "saddle": b.anchors.get("seat", (b.middle, 0.74 * b.height)),
+        "hand": a.anchors.get("hand", (a.left + 0.12 * a.width, 0.42 * a.height)),
+        "head": a.anchors.get("head", (a.left + 0.2 * a.width, 0.86 * a.height, 0.3 * a.height)),
+        **{"share": share, "lift": lift, "thing": b.subject},
+    }
+    for name, block in (("a", a), ("b", b)):
+        names |= {f"{name}_wide": block.width, f"{name}_high": block.height, f"{name}_x": block.middle}
+        names |= {f"{name}_left": block.left, f"{name}_right": block.right, f"{name}_top": -block.top}
+    return names
 
 
 def joined(blocks: Sequence[Block], relations: Sequence[str]) -> tuple[Shape, ...]:
@@ -206,11 +151,11 @@ def joined(blocks: Sequence[Block], relations: Sequence[str]) -> tuple[Shape, ..
     group = blocks[0]
     for following, relation in zip(blocks[1:], relations, strict=True):
         if relation.endswith("<"):
-            group = PLACINGS[relation[:-1]](following, group)
+            group = related(following, group, relation[:-1])
         elif relation == "between" and len(blocks) == 3:
-            group = _beside(_beside(following, group), blocks[2])
+            group = related(related(following, group, "beside"), blocks[2], "beside")
             break
         else:
-            group = PLACINGS[relation](group, following)
+            group = related(group, following, relation)
     size = 1 / max(group.height, group.width / WIDEST)
     return group.at(0, 0, size).standing(0.0).shapes
