@@ -79,42 +79,12 @@ def ridge(names: Names, label: str, n: int, cells: float, octaves: int, rough: f
 
 
 def bushes(
-    names: Names, numbers: Floats, x: Floats, y: Floats, reach: tuple[float, float], n: int, size: float
+    names: Names, numbers: Floats, x: Floats, y: Floats, rx: Floats, ry: Floats, n: int, size: Floats
 ) -> list[Outline]:
-    """Return the leaves of bushes at these places; each has a stream by its number."""
-    places = zip(numbers.tolist(), x.tolist(), y.tolist(), strict=True)
-    every = (balls(names["stream"].child(k), left, top, reach, n, size) for k, left, top in places)
+    """Return n leaves of each bush or head of foliage; each has a stream by its number."""
+    places = zip(*(each.tolist() for each in np.broadcast_arrays(numbers, x, y, rx, ry, size)), strict=True)
+    every = (balls(names["stream"].child(k), *place, (rx, ry), n, r) for k, *place, rx, ry, r in places)
     return [ball for bush in every for ball in bush]
-
-
-def foliage(
-    names: Names,
-    layer: str,
-    away: tuple[float, float],
-    reach: tuple[float, float],
-    n: int,
-    size: float,
-    places: Sequence[tuple[str, float, float, float]],
-) -> list[Outline]:
-    """Return one layer of the leaves of heads of foliage: label, middle and radius of each."""
-    found: list[Outline] = []
-    for label, x, y, r in places:
-        stream = _stream(names, label.format_map(names)).child(layer)
-        middle = x + r * away[0], y + r * away[1]
-        found += balls(stream, *middle, (r * reach[0], r * reach[1]), n, r * size)
-    return found
-
-
-def peaks(names: Names, horizon: float, height: float) -> Outline:
-    """Return the skyline of a mountain range."""
-    stream: Stream = names["stream"]
-    w = names["w"]
-    n = round(4.2 * w) + 2
-    x = (np.arange(n) + stream.many("x", n, -0.28, 0.28)) / (n - 1) * (w + 0.3) - 0.15
-    tall = stream.many("tall", n, 0.45, 1.0) * np.where(np.arange(n) % 2, 1.0, 0.42) * height
-    dense = np.linspace(-0.05, w + 0.05, round(120 * w))
-    rough = heights(stream.child("rough"), len(dense), 9 * w, 3) * height * 0.045
-    return np.column_stack([dense, horizon - np.interp(dense, x, tall) - rough])
 
 
 def facets(names: Names, peaks: Outline, horizon: float) -> list[Outline]:
@@ -139,22 +109,6 @@ def facets(names: Names, peaks: Outline, horizon: float) -> list[Outline]:
 
 
 # --- cities
-
-
-def towers(names: Names, street: float, k: int, rows: int) -> Floats:
-    """Return left, top, right, bottom of the towers in a row, the nearest row last."""
-    stream: Stream = names["stream"]
-    w = names["w"]
-    n = max(4, round(w * (12 - 2.9 * k)))
-    edges = np.linspace(-0.06, w + 0.06, n + 1)
-    edges[1:-1] += stream.many("edge", n - 1, -0.25, 0.25) * (edges[1] - edges[0])
-    tall = stream.many("tall", n) ** 1.6 * 0.5 + 0.28 - 0.05 * k
-    middle = (edges[:-1] + edges[1:]) / 2 / w
-    # Between the nearest towers one sees the others.
-    dip = 1 - (0.62 * np.exp(-(((middle - 0.5) / 0.2) ** 2)) if k == rows - 1 else 0)
-    tops = street - tall * dip * street * (1.0 - 0.05 * k)
-    gap = 0.1 * (edges[1] - edges[0]) * (k > 0)
-    return np.column_stack([edges[:-1] + gap, tops, edges[1:] - gap, np.full(n, street)])
 
 
 ROOFS = (
@@ -198,18 +152,6 @@ def windows(names: Names, towers: Floats, width: float, height: float, lit: floa
 # --- lines, arrays, outlines
 
 
-SIDE = ((0.032, 0.883), (0.072, 0.783), (0.051, 0.665), (0.114, 0.565), (0.07, 0.448), (0.156, 0.348))
-LOW = ((0.089, 0.23), (0.198, 0.13), (0.02, 0.12), (0.02, 0))
-SPRUCE = polygon([(0, -1), *((-x, -y) for x, y in (*SIDE, *LOW)), *((x, -y) for x, y in (*SIDE, *LOW)[::-1])])
-"""Four skirts and a tip, one unit high."""
-
-
-def conifers(x: Floats, foot: Floats, height: Floats | float) -> list[Outline]:
-    """Return the outlines of spruces."""
-    places = zip(*(each.tolist() for each in np.broadcast_arrays(x, foot, height)), strict=True)
-    return [moved(SPRUCE * tall, left, low) for left, low, tall in places]
-
-
 def below(edge: Outline, bottom: float) -> Outline:
     """Return the land under an edge."""
     return np.vstack([edge, [(edge[-1, 0], bottom), (edge[0, 0], bottom)]])
@@ -235,11 +177,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-NUMPY = ("abs", "sin", "cos", "cumsum", "arange", "linspace")
+NUMPY = ("abs", "sin", "cos", "exp", "cumsum", "arange", "linspace", "interp", "where", "pad")
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in NUMPY},
     **{f.__name__: f for f in (round, len, covered, mix, light, dark, under, vivid)},
-    **{f.__name__: f for f in (below, strip, conifers, open_curve, closed_curve)},
+    **{f.__name__: f for f in (below, strip, open_curve, closed_curve)},
     "min": lambda a, b: _plain(np.minimum(a, b)),
     "max": lambda a, b: _plain(np.maximum(a, b)),
     "smallest": lambda items: _plain(np.min(items)),
@@ -252,7 +194,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "columns": lambda *columns: np.column_stack(columns),
     "shifted": lambda edge, y: moved(edge, 0, y),
     "every": lambda edge, n: edge[::n],
-    "inner": lambda edge, n: edge[n:-n],
+    "part": lambda items, start, stop: items[start:stop],
     "summit": lambda edge: edge[int(np.argmin(edge[:, 1]))],
     "above": lambda outline, y: outline[outline[:, 1] < y],
     "joined": lambda *lines: np.vstack(lines),
@@ -262,8 +204,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 """Functions of their arguments alone. Where NumPy or Python has such a function, it has the same name."""
 
 BOUND: Mapping[str, Callable[..., Any]] = {
-    **{f.__name__: f for f in (ground, neutral, count, one, many, pick, profile, ridge, bushes, foliage)},
-    **{f.__name__: f for f in (peaks, facets, towers, skyline, windows)},
+    **{f.__name__: f for f in (ground, neutral, count, one, many, pick, profile, ridge, bushes)},
+    **{f.__name__: f for f in (facets, skyline, windows)},
 }
 """Functions that also look at the scene, and draw on the stream of the group in which a formula stands."""
 
