@@ -1,7 +1,7 @@
 """Finish: the effects and the border that a model's look adds to a painted picture."""
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps, ImageStat
+from PIL import Image, ImageDraw, ImageFilter, ImageOps, ImageStat
 
 from beluga_nb.painter.colour import RGB, rgb
 from beluga_nb.painter.look import Look
@@ -14,7 +14,6 @@ CREAM: RGB = (255, 246, 228)
 
 # A colour and its place as a small mask: soft shapes need few pixels.
 Veil = tuple[RGB, Image.Image]
-GRID = 64, 64
 
 
 def developed(image: Image.Image, look: Look) -> Image.Image:
@@ -23,11 +22,8 @@ def developed(image: Image.Image, look: Look) -> Image.Image:
         image = ImageOps.mirror(image)
     halo = _halo(image, look.glow) if look.glow else None
     corners = (BLACK, _corners(look.vignette)) if look.vignette else None
-    if halo and corners:
-        colours, cover = _both(halo, corners)
-        image.paste(in_fours(colours, image.size), (0, 0), in_fours(cover, image.size))
-    elif veil := halo or corners:
-        _lay(image, veil[0], in_fours(veil[1], image.size))
+    for colour, mask in filter(None, (halo, corners)):
+        _lay(image, colour, in_fours(mask, image.size))
     if look.dusk:
         _lay(image, BLACK, _dusk(image.size, look.dusk))
     return image
@@ -41,7 +37,7 @@ def _lay(image: Image.Image, colour: RGB, mask: Image.Image) -> None:
 def _halo(image: Image.Image, strength: float) -> Veil | None:
     """Return how the lights bleed, in their common colour; None where nothing shines."""
     small = image.reduce(16)
-    lights = small.convert("L").point([int(strength * max(0, v - 112) * 255 / 143) for v in range(256)])
+    lights = small.convert("L").point(lambda v: int(strength * max(0, v - 112) * 255 / 143))
     if not lights.getbbox():
         return None
     red, green, blue = (round(mean) for mean in ImageStat.Stat(small, lights).mean)
@@ -51,17 +47,6 @@ def _halo(image: Image.Image, strength: float) -> Veil | None:
 def _corners(strength: float) -> Image.Image:
     reach = np.clip((np.arange(256) / 255 - 0.42) / 0.58, 0, 1) ** 2
     return Image.radial_gradient("L").point([int(v) for v in 255 * strength * reach])
-
-
-def _both(under: Veil, over: Veil) -> tuple[Image.Image, Image.Image]:
-    """Return two veils as one, a small picture of colours and its mask: one paste is cheaper than two."""
-    (below, first), (above, second) = under, over
-    first, second = (mask.resize(GRID, Image.Resampling.BILINEAR) for mask in (first, second))
-    cover = ImageChops.screen(first, second)
-    share = 255.0 * np.asarray(second) / np.maximum(np.asarray(cover), 1)
-    colours = Image.new("RGB", GRID, below)
-    colours.paste(above, (0, 0), Image.fromarray(share.astype(np.uint8)))
-    return colours, cover
 
 
 def _dusk(size: tuple[int, int], strength: float) -> Image.Image:

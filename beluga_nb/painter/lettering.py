@@ -121,15 +121,7 @@ class Lettering:
             for accent in accents:
                 self._accent(draw, char, accent, (pad + at, pad), pixels)
         left, top = round(self.x * sheet.unit) - pad, round(self.y * sheet.unit) - pad
-        shown = (
-            max(0, left),
-            max(0, top),
-            min(sheet.image.width, left + width),
-            min(sheet.image.height, top + 2 * pixels),
-        )
-        if shown[0] < shown[2] and shown[1] < shown[3]:
-            part = mask.crop((shown[0] - left, shown[1] - top, shown[2] - left, shown[3] - top))
-            sheet.lay(self.colour, shown, part)
+        sheet.lay(self.colour, (left, top, left + width, top + 2 * pixels), mask)
 
     def _characters(self, pixels: int) -> Iterator[tuple[str, str, float]]:
         """Yield each letter, its accents, and how far to the right it stands."""

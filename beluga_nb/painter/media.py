@@ -114,9 +114,9 @@ def _watercolour(image: Image.Image, _size: tuple[int, int], stream: Stream, fin
     soft = warped.filter(ImageFilter.MedianFilter(5)) if fine else warped
     rims = ImageChops.subtract(soft.filter(ImageFilter.BoxBlur(max(2, image.height // 120))), soft)
     soft = ImageChops.subtract(soft, rims)
-    pale = soft.point([int(255 * (0.06 + 0.94 * (v / 255)) ** 0.9) for v in range(256)] * 3)
+    pale = soft.point(lambda v: int(255 * (0.06 + 0.94 * (v / 255)) ** 0.9))
     bloom = _broad(stream.child("bloom"), image.size, (5, 5), 4).point(
-        [int(min(50, max(0, (v - 100) * 0.7))) for v in range(256)]
+        lambda v: int(min(50, max(0, (v - 100) * 0.7)))
     )
     pale.paste((252, 249, 240), (0, 0), bloom)
     pale.paste((251, 248, 240), (0, 0), ImageOps.invert(_margin(image.size, stream.child("margin"))))
@@ -147,20 +147,16 @@ def _margin(size: tuple[int, int], stream: Stream) -> Image.Image:
     ImageDraw.Draw(mask).rectangle((pad, pad, size[0] - pad - 1, size[1] - pad - 1), 255)
     mask = mask.filter(ImageFilter.BoxBlur(pad * 0.8))
     wander = fbm(stream, size, (14, 14), 4)
-    return ImageChops.add(mask, wander, 1, -128).point([min(255, max(0, (v - 110) * 9)) for v in range(256)])
+    return ImageChops.add(mask, wander, 1, -128).point(lambda v: min(255, max(0, (v - 110) * 9)))
 
 
 def _ink(image: Image.Image, _size: tuple[int, int], _stream: Stream, fine: bool) -> Image.Image:
     """Keep the tones, give them ink and paper."""
-    grey = image.convert("L").point([int(255 * min(1, 0.06 + (v / 255) ** 0.8)) for v in range(256)])
+    grey = image.convert("L").point(lambda v: int(255 * min(1, 0.06 + (v / 255) ** 0.8)))
     small = grey.reduce(2).filter(ImageFilter.BoxBlur(1))
-    edge = ImageChops.subtract(small.filter(ImageFilter.BoxBlur(4)), small).point(
-        [min(255, v * 5) for v in range(256)]
-    )
+    edge = ImageChops.subtract(small.filter(ImageFilter.BoxBlur(4)), small).point(lambda v: min(255, v * 5))
     steps = 7 if fine else 5
-    stepped = grey.point(
-        [int(255 * (0.5 * v / 255 + 0.5 * round(v / 255 * steps) / steps)) for v in range(256)]
-    )
+    stepped = grey.point(lambda v: int(255 * (0.5 * v / 255 + 0.5 * round(v / 255 * steps) / steps)))
     lined = ImageChops.subtract(stepped, edge.resize(grey.size, Image.Resampling.BILINEAR))
     return ImageOps.colorize(lined, (26, 28, 36), (249, 245, 234), (150, 150, 152))
 
@@ -169,15 +165,15 @@ def _neon(image: Image.Image, _size: tuple[int, int], _stream: Stream, _fine: bo
     """Put out the light and let the outlines glow."""
     grey = image.convert("L")
     edge = ImageChops.subtract(_spread(grey, ImageChops.lighter), _spread(grey, ImageChops.darker)).point(
-        [min(255, max(0, v - 10) * 5) for v in range(256)]
+        lambda v: min(255, max(0, v - 10) * 5)
     )
     ImageDraw.Draw(edge).rectangle((0, 0, edge.width - 1, edge.height - 1), outline=0)  # offsets wrap round
     hue = image.filter(ImageFilter.BoxBlur(1)).convert("HSV")
     bright = Image.merge(
-        "HSV", (hue.getchannel(0), hue.getchannel(1).point([min(255, 150 + v) for v in range(256)]), edge)
+        "HSV", (hue.getchannel(0), hue.getchannel(1).point(lambda v: min(255, 150 + v)), edge)
     ).convert("RGB")
     glow = ImageChops.add(bright, bright.filter(ImageFilter.BoxBlur(5)), 0.7)
-    dim = image.point([int(v * 0.26) for v in range(256)] * 3)
+    dim = image.point(lambda v: int(v * 0.26))
     return ImageChops.add(dim, glow)
 
 
@@ -192,9 +188,7 @@ def _spread(grey: Image.Image, choose: Callable[[Image.Image, Image.Image], Imag
 def _pixel(image: Image.Image, _size: tuple[int, int], _stream: Stream, fine: bool) -> Image.Image:
     """Return a small picture of few colours."""
     cells = 128 if fine else 96
-    share = min(1.0, cells / min(image.size))
-    size = max(1, round(image.width * share)), max(1, round(image.height * share))
-    small = image.resize(size, Image.Resampling.BOX)
+    small = image.resize(_scaled(image.size, min(1.0, cells / min(image.size))), Image.Resampling.BOX)
     return small.quantize(64 if fine else 48, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).convert(
         "RGB"
     )

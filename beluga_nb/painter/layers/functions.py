@@ -1,6 +1,6 @@
 """The functions that formulas of scenery may use: random numbers, arrays, colours, and shapes of land."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
