@@ -17,6 +17,7 @@ from beluga_nb.painter.figure import (
     BUILT_IN,
     ENGLISH,
     FOLDER,
+    LANGUAGES,
     Coat,
     FigureError,
     drawing,
@@ -70,6 +71,20 @@ def test_the_words_of_a_figure_are_words() -> None:
     strange = [word for word in every if not re.fullmatch(r"[^\W_]+(?:[ '’-][^\W_]+)*", word)]
 
     assert not strange
+
+
+def test_a_word_of_a_language_belongs_to_one_figure() -> None:
+    owners: dict[tuple[str, str], set[str]] = {}
+    for name, figure in figures().items():
+        entries = tomllib.loads(figure.path.read_text("utf-8"))
+        for language in LANGUAGES:
+            for word in str(entries.get(language, "")).casefold().replace("-", " ").split(", "):
+                owners.setdefault((language, word), set()).add(name)
+        owners.setdefault((ENGLISH, name.replace("-", " ")), set()).add(name)
+    shared = {word: names for (_, word), names in owners.items() if word and len(names) > 1}
+
+    # People are a bust until they are seen from head to foot, as the table of people says.
+    assert shared == {name: {name, "bust"} for name in ("man", "woman", "child")}
 
 
 @pytest.mark.parametrize(
