@@ -22,6 +22,7 @@ from beluga_nb.painter.reading import (
 )
 from beluga_nb.painter.stream import Stream
 
+PEOPLE = ("bust", "man", "woman", "child", "girl")
 LAND = ("landscape", "forest", "mountain", "desert", "garden")
 OUTDOORS = ("landscape", "forest", "mountain", "beach", "coast", "lake", "desert", "garden", "city")
 
@@ -326,7 +327,7 @@ def kind_of(reading: Reading, cast: Sequence[Actor]) -> str:
     places = reading.values("setting")
     subject = reading.first("subject")
     home = _home(cast, reading) if subject else None
-    if subject in ("bust", "warrior", "man", "woman", "child") and _sits(reading) and "garden" not in places:
+    if subject in (*PEOPLE, "warrior") and _sits(reading) and "garden" not in places:
         return "portrait"
     if home == "underwater" and not {"beach", "space", "city"} & set(places):
         return "underwater"
@@ -342,7 +343,7 @@ def _home(cast: Sequence[Actor], reading: Reading) -> str:
     """Return where the first subject lives; people go where the others are."""
     homes = [figures()[actor.subject].kind for actor in cast]
     first = reading.first("subject")
-    if len(cast) > 1 and cast[0].subject in ("bust", "man", "woman", "child"):
+    if len(cast) > 1 and cast[0].subject in PEOPLE:
         return next((home for home in homes[1:] if home not in ("studio", "room", "portrait")), "city")
     return figures()[first or cast[0].subject].kind
 
