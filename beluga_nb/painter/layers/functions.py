@@ -82,8 +82,10 @@ def bushes(
     names: Names, numbers: Floats, x: Floats, y: Floats, rx: Floats, ry: Floats, n: int, size: Floats
 ) -> list[Outline]:
     """Return n leaves of each bush or head of foliage; each has a stream by its number."""
-    places = zip(*(each.tolist() for each in np.broadcast_arrays(numbers, x, y, rx, ry, size)), strict=True)
-    every = (balls(names["stream"].child(k), *place, (rx, ry), n, r) for k, *place, rx, ry, r in places)
+    arrays = np.broadcast_arrays(numbers, x, y, rx, ry, size)
+    places = zip(*(each.tolist() for each in arrays), strict=True)
+    stream: Stream = names["stream"]
+    every = (balls(stream.child(k), left, top, (wide, high), n, r) for k, left, top, wide, high, r in places)
     return [ball for bush in every for ball in bush]
 
 
