@@ -32,11 +32,9 @@ class FileCache:
     def __init__(
         self,
         *,
-        lifetime: float = LIFETIME,
         most_bytes: int = MOST_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.lifetime = lifetime
         self.most_bytes = most_bytes
         self.clock = clock
         self._files: dict[str, File] = {}  # oldest first
@@ -45,7 +43,7 @@ class FileCache:
     def put(self, picture: Picture) -> str:
         """Keep the picture and return its name, such as `9f86….png`."""
         name = secrets.token_hex(16) + SUFFIXES.get(picture.media_type, ".bin")
-        self._files[name] = File(picture.data, picture.media_type, self.clock() + self.lifetime)
+        self._files[name] = File(picture.data, picture.media_type, self.clock() + LIFETIME)
         self._bytes += len(picture.data)
         self._tidy()
         return name
