@@ -162,7 +162,7 @@ class Played:
 
 
 @pytest.fixture
-def play(tmp_path, caplog, messages):
+def play(tmp_path, caplog, messages, without_pauses):
     """Play a fault: `play(post, get, n=…)` asks a server that answers so; only a hang takes `PATIENCE`."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.INFO, "PIL")  # which logs each chunk of a PNG

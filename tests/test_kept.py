@@ -64,7 +64,7 @@ class User:
 
 
 @pytest.fixture
-def user(tmp_path):
+def user(tmp_path, without_pauses):
     return User(tmp_path)
 
 

@@ -48,12 +48,14 @@ for name in ("stat", "lstat", "fstat", "readlink", "fsync", "access", "write", "
 
 from conftest import KEY, drawing, drawn
 from faulty import Faulty, after, b64, error, http, images, silence
+from beluga_nb.api import download
 from beluga_nb.errors import BelugaError
 from beluga_nb.request import Request
 from beluga_nb.session.session import Session
 from beluga_nb.store.claims import Claim
 from beluga_nb.store.format import key
 
+download.PAUSE = 0.01  # what fails is fetched again at once
 PICTURE = drawn(Request(prompt="a fox", model="flux-2.0"), 0)
 folders = iter(range(10**6))
 

@@ -23,6 +23,9 @@ from beluga_nb.wire import NOT_SENT_AGAIN, TRY_LATER
 ATTEMPTS = 3
 """How often a picture is fetched that does not arrive whole."""
 
+PAUSE = 0.4
+"""Seconds before a picture is fetched again; twice as many before the last attempt."""
+
 AT_ONCE = 4
 """Pictures of one answer that are fetched side by side, each of up to `MAX_IN_MEMORY` bytes."""
 
@@ -64,7 +67,7 @@ class Download:
     async def _repeated(self, address: str) -> bytes:
         cut, gone = b"", False
         for attempt in range(ATTEMPTS):
-            if not await self._paused(0.4 * attempt):
+            if not await self._paused(PAUSE * attempt):
                 break
             response = await self._followed(address)
             if isinstance(response, Response) and response.status == 200 and is_whole(response.content):
