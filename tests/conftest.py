@@ -118,6 +118,12 @@ def everything_said(failed):
 
 
 @pytest.fixture
+def without_pauses(monkeypatch):
+    """Fetch a picture that does not arrive again at once: many tests would wait for a second."""
+    monkeypatch.setattr("beluga_nb.api.download.PAUSE", 0.01)
+
+
+@pytest.fixture
 def messages():
     """What a session prints for the person: pass `messages.append` as `notify`."""
     return []
