@@ -4,6 +4,8 @@ import contextlib
 import gc
 import os
 import socket
+import subprocess
+import sys
 import threading
 import traceback
 from contextvars import ContextVar
@@ -127,6 +129,29 @@ def without_pauses(monkeypatch):
 def messages():
     """What a session prints for the person: pass `messages.append` as `notify`."""
     return []
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """A folder with the sdist, and the wheel out of it, as the release workflow builds them."""
+    folder = tmp_path_factory.mktemp("dist")
+    words = ["-m", "build", "--no-isolation", "--outdir", str(folder), str(TESTS.parent)]
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=120)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(built):
+    [path] = built.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def with_wheel(wheel, tmp_path_factory):
+    """An environment with the wheel and what it needs, and nothing else: to be copied, not changed."""
+    from installed import Environment
+
+    return Environment(tmp_path_factory.mktemp("wheel") / "env", str(wheel))
 
 
 @pytest.fixture(scope="module", autouse=True)

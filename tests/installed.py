@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Self
 
 import pytest
 from kernels import clean_environment
@@ -41,6 +42,12 @@ class Environment:
     def python(self) -> str:
         return str(self.bin / "python")
 
+    def copy(self, folder: Path) -> Self:
+        """Return a copy in a folder."""
+        # pip never writes into a file, so that links to them are as good as copies.
+        shutil.copytree(self.folder, folder / "env", symlinks=True, copy_function=os.link)
+        return type(self)(folder / "env")
+
     def run(self, *words: str, cwd: Path, status: int = 0, **environ: str) -> str:
         """Run Python with these words and return what it said; its status is the one that is expected."""
         done = subprocess.run(
@@ -71,6 +78,4 @@ def pinned(name: str, folder: Path) -> Environment:
         shutil.rmtree(kept, ignore_errors=True)
         Environment(kept, "--no-deps", "--only-binary=:all:", "-r", str(pins), python=python)
         shutil.copy2(pins, kept / "pins.txt")
-    # pip never writes into a file, so that links to them are as good as copies.
-    shutil.copytree(kept, folder / "env", symlinks=True, copy_function=os.link)
-    return Environment(folder / "env", python=python)
+    return Environment(kept).copy(folder)

@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 from conftest import KEY, drawing, service
 from installed import Environment
+from nbclient import NotebookClient
 from pins import interpreter
 
 from tests.badges import INSTALL, NOTEBOOKS, WITH_VOTES, badges, notebook_with_badges, with_badges
@@ -106,17 +107,11 @@ def test_on_binder_nothing_that_is_there_is_at_odds_afterwards(image):
 def executed(image, path, **environ):
     """Run a notebook as whoever opens it there and chooses Run All, and return its cells."""
     environment, home = image
-    words = ["-m", "jupyter", "nbconvert", "--to", "notebook", "--execute", "--stdout", "--log-level=ERROR"]
-    done = subprocess.run(
-        [environment.python, *words, str(path)],
-        cwd=home,
-        env=environment.environ(HOME=str(home), **environ),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)["cells"]
+    notebook = nbformat.read(path, 4)
+    client = NotebookClient(notebook, timeout=120)
+    client.create_kernel_manager().kernel_spec.argv[0] = environment.python
+    client.execute(cwd=str(path.parent), env=environment.environ(HOME=str(home), **environ))
+    return notebook.cells
 
 
 def shown(cells):
@@ -147,7 +142,7 @@ def without_hashes(cells):
 
 
 @pytest.mark.environment
-@pytest.mark.parametrize("store", ["lost", "unwritable"])
+@pytest.mark.parametrize("store", [pytest.param("lost", marks=pytest.mark.whole), "unwritable"])
 def test_on_binder_a_store_that_is_lost_or_cannot_be_written_stops_nobody(image, store):
     folder = image[1] / store
     folder.mkdir()
@@ -193,12 +188,9 @@ sys.modules |= {"google.colab": module, "google.colab.userdata": userdata}
 
 
 @pytest.mark.environment
-def test_the_cell_for_colab_installs_and_runs_and_finds_the_key(tmp_path):
+def test_the_cell_for_colab_installs_and_runs_and_finds_the_key(with_wheel, wheel, tmp_path):
     """In an environment that has our libraries, as Colab's has, and not us."""
-    words = ["-m", "build", "--no-isolation", "--wheel", "--outdir", str(tmp_path / "dist"), str(ROOT)]
-    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=120)
-    [wheel] = (tmp_path / "dist").glob("*.whl")
-    colab = Environment(tmp_path / "env", str(wheel))
+    colab = with_wheel.copy(tmp_path)
     colab.run("-m", "pip", "uninstall", "-q", "-y", "beluga_nb", cwd=tmp_path)
     assert zipfile.is_zipfile(wheel)
     [cell] = re.findall(r"^```\n(%pip install .*?)^```$", README, re.M | re.S)
@@ -212,7 +204,7 @@ def test_the_cell_for_colab_installs_and_runs_and_finds_the_key(tmp_path):
             cwd=work,
             IPYTHONDIR=str(work / ".ipython"),
             PIP_NO_INDEX="1",
-            PIP_FIND_LINKS=str(tmp_path / "dist"),
+            PIP_FIND_LINKS=str(wheel.parent),
             BELUGA_BASE_URL=base_url,
         )
     assert "1 drawing\n" in output, output

@@ -37,15 +37,10 @@ NAMES = [
 
 SUITES = ("magics", "widgets", "show", "compare", "store", "session")
 EVERY_TIME = (
-    *(
-        "magics/test_magic.py",
-        "magics/test_completion.py",
-        "widgets/test_view.py",
-        "session/test_session.py",
-    ),
-    *("store/test_replay.py", "show/test_markup.py"),
+    *("magics/test_magic.py", "magics/test_completion.py", "widgets/test_view.py"),
+    "session/test_session.py",
 )
-"""Those of them that every check runs."""
+"""Those of them that every check runs: they use IPython, ipywidgets, httpx, Starlette and Pillow most."""
 
 CORE = ["wire", "result", "catalog", "engines", "retrying", "runtime", "bridges", "metadata"]
 AT_THE_FLOOR = [*(f"test_{each}.py" for each in CORE), "api", "server", "painter", "config"]
@@ -79,15 +74,6 @@ BUGS_THERE = "from beluga_nb.config.versions import known_bugs; print(*known_bug
 @pytest.fixture(scope="module", params=NAMES)
 def name(request):
     return request.param
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dist")
-    words = ["-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(ROOT)]
-    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=120)
-    [built] = folder.glob("*.whl")
-    return built
 
 
 @pytest.fixture(scope="module")

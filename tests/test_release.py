@@ -10,20 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from installed import Environment
 from labextension import BUILT
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dist")
-    # The sdist, and the wheel out of it, as the release workflow builds them; from what is installed.
-    words = ["-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=120)
-    return folder
 
 
 def test_what_is_built_is_what_the_package_index_takes(built):
@@ -113,9 +103,8 @@ print(len(fox), fox.recipe.procedural)
 
 
 @pytest.mark.environment
-def test_the_wheel_works_where_nothing_else_is(built, tmp_path):
-    [wheel] = built.glob("*.whl")
-    empty = Environment(tmp_path / "env", str(wheel))
+def test_the_wheel_works_where_nothing_else_is(with_wheel, tmp_path):
+    empty = with_wheel.copy(tmp_path)
     work = tmp_path / "work"
     work.mkdir()
     assert str(tmp_path / "env") in empty.run("-W", "error", "-c", SMOKE, cwd=work)

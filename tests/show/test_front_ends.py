@@ -5,9 +5,7 @@ import sys
 
 import pexpect
 import pytest
-from installed import Environment
 from kernels import Kernel, clean_environment
-from test_scripts import NOTEBOOKS
 
 MAKES = "import beluga_nb; g = beluga_nb.grid('a {{x}}', x=['fox', 'hare']).run()"
 PANEL = "The panel of beluga_nb: run this cell in JupyterLab or Notebook to use it."
@@ -94,8 +92,9 @@ for cell in json.load(open("out.ipynb"))["cells"]:
 
 
 @pytest.mark.environment
-def test_marimo_shows_pictures_and_grids_and_says_where_the_panel_works(tmp_path):
-    fresh = Environment(tmp_path / "env", "-e", str(NOTEBOOKS.parent), "marimo", "nbformat")
+def test_marimo_shows_pictures_and_grids_and_says_where_the_panel_works(with_wheel, tmp_path):
+    fresh = with_wheel.copy(tmp_path)
+    fresh.install("marimo", "nbformat")
     cells = "\n".join(CELL.format(code=code) for code in SHOWN)
     (tmp_path / "study.py").write_text(MARIMO.format(makes=MAKES, cells=cells))
     fresh.run(

@@ -350,14 +350,11 @@ def test_allow_root_is_given_to_root_alone(as_root):
 
 @pytest.mark.environment
 @pytest.mark.whole
-def test_an_installed_wheel_copies_its_notebooks_and_opens_them(tmp_path):
+def test_an_installed_wheel_copies_its_notebooks_and_opens_them(wheel, tmp_path):
     """It installs all of JupyterLab.
 
     Every check tries what is copied, above, and what a wheel holds, in `test_release.py`.
     """
-    words = ["-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(ROOT)]
-    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=120)
-    [wheel] = (tmp_path / "dist").glob("*.whl")
     assert wheel.stat().st_size < 7_700_000
     installed = Environment(tmp_path / "env", f"{wheel}[lab]")
     work = tmp_path / "work"
