@@ -18,6 +18,8 @@ LEAST_DYED = 0.2
 """The least share of a visible subject in its own colour for the colour to be called drawn."""
 STRONG = 96
 """The least range of the channels of a colour that neon light leaves as it is."""
+DARK = 64
+"""The most of all channels of a colour that fog turns into a grey."""
 WORDS_NAMED = 8
 LETTERS_NAMED = 40
 
@@ -86,7 +88,11 @@ def _names(reading: Reading, scene: Scene) -> Iterator[tuple[int, str]]:
 
 
 def _wears(cover: Cover, actor: Actor, scene: Scene) -> bool:
-    """Return whether a subject shows its colours: some are fixed, neon changes weak ones, ink has none."""
+    """Return whether a subject shows its colours: some are fixed, neon changes weak ones, ink has none, and
+    what is nearly black is grey in fog.
+    """
+    if scene.weather == "fog" and scene.kind in OUTDOORS and any(max(c) < DARK for c in actor.colours):
+        return False
     if scene.medium == "neon" and any(max(colour) - min(colour) < STRONG for colour in actor.colours):
         return False
     return cover.dyed >= LEAST_DYED * cover.share and scene.medium != "ink"

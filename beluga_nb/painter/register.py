@@ -11,7 +11,7 @@ from beluga_nb.painter.outline import Outline
 
 UNIT = 288  # pixels of the map for a unit
 OPAQUE = 0.8  # what covers others
-SEEN = 0.35  # what shows of an actor
+SEEN = 0.5  # what shows of an actor: more than what lies behind it
 SOFT = 0.02  # what is softer covers nothing for sure
 
 

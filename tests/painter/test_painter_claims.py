@@ -103,6 +103,12 @@ def test_neon_light_leaves_only_strong_colours() -> None:
         assert (colour in account.drawn, colour in account.ignored) == (is_drawn, not is_drawn)
 
 
+def test_fog_makes_black_things_grey() -> None:
+    for prompt, is_drawn in (("a black newspaper, fog", False), ("a black newspaper in a studio, fog", True)):
+        account = paint(prompt, model=MODEL, size=SIZE).account
+        assert ("black" in account.drawn, "black" in account.ignored) == (is_drawn, not is_drawn)
+
+
 def test_most_figures_take_a_colour() -> None:
     names = some(NAMES, 12)
     ignored = [
