@@ -120,6 +120,20 @@ def test_a_word_that_english_has_too_means_what_it_means_there() -> None:
     assert not [word for word in english & foreign if lexicon()[word][0][0] == "subject"]
 
 
+def test_a_figure_takes_no_other_word_of_its_language_but_a_place() -> None:
+    spoken = {(language, word): name for language, words, name in figures().words() for word in words}
+    shared = {
+        (tag, word, spoken[language, word])
+        for tag in table("words.toml")
+        for specs in table("words.toml", tag).values()
+        for language, words in zip(LANGUAGES[1:], str(specs).split(" / "), strict=False)
+        for word in words.split(", ")
+        if (language, word) in spoken
+    }
+
+    assert {tag for tag, *_ in shared} <= {"setting"}, shared
+
+
 def test_a_header_is_read_by_its_lines_as_toml_would_read_it() -> None:
     for path in BUILT_IN.glob("*.toml"):
         entries = tomllib.loads(path.read_text("utf-8"))
@@ -292,6 +306,7 @@ def test_everyday_prompts_are_understood() -> None:
         ("ein Hund hinter einem Auto", [("dog", "beside"), ("car", "behind")]),
         ("un gato negro junto a un perro", [("cat", "beside"), ("dog", "beside")]),
         ("猫在椅子上", [("cat", "beside"), ("chair", "on")]),
+        ("un gato sobre una mesa", [("cat", "beside"), ("table", "on")]),
         ("椅子の上の猫", [("chair", "beside"), ("cat", "on<")]),
         ("a goat wearing headphones", [("goat", "beside"), ("headphones", "wearing")]),
         ("a pyramid under a hand", [("pyramid", "beside"), ("hand", "under")]),
