@@ -89,27 +89,6 @@ def bushes(
     return [ball for bush in every for ball in bush]
 
 
-def facets(names: Names, peaks: Outline, horizon: float) -> list[Outline]:
-    """Return the flank of every summit that lies in shade: from a jagged spine to the next valley."""
-    stream: Stream = names["stream"]
-    x, y = peaks[:, 0], peaks[:, 1]
-    tops = [i for i in range(5, len(y) - 5) if y[i] == y[i - 5 : i + 6].min()]
-    found = []
-    for at, i in enumerate(tops):
-        following = tops[at + 1] if at + 1 < len(tops) else len(y) - 1
-        stop = following if names["sun"] <= 0 else tops[at - 1] if at else 0
-        lowest = min(i, stop) + int(np.argmax(y[min(i, stop) : max(i, stop) + 1]))
-        deep, reach = horizon + 0.1 - y[i], x[lowest] - x[i]
-        jag = stream.many(f"jag{i}", 5, -0.06, 0.1) * reach
-        spine = [
-            (x[i] + jag[k] * (k + 1) / 2 + reach * 0.05 * k, y[i] + deep * (k + 1) / 5) for k in range(5)
-        ]
-        found.append(
-            polygon([(x[i], y[i] - 0.03), *spine, (x[lowest], horizon + 0.1), (x[lowest], y[i] - 0.03)])
-        )
-    return found
-
-
 # --- cities
 
 
@@ -207,7 +186,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 
 BOUND: Mapping[str, Callable[..., Any]] = {
     **{f.__name__: f for f in (ground, neutral, count, one, many, pick, profile, ridge, bushes)},
-    **{f.__name__: f for f in (facets, skyline, windows)},
+    **{f.__name__: f for f in (skyline, windows)},
 }
 """Functions that also look at the scene, and draw on the stream of the group in which a formula stands."""
 
