@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from beluga_nb.painter.colour import RGB, Tone, mix, plain, under
+from beluga_nb.painter.colour import RGB, Tone, plain
 from beluga_nb.painter.noise import fbm, in_fours
 from beluga_nb.painter.outline import Outline, even, turned
 from beluga_nb.painter.stream import Floats, Stream
@@ -114,19 +114,17 @@ class Glow:
 
     def put(self, sheet: Sheet) -> None:
         """Lay the colour over the picture."""
-        ends = (self.x - self.rx, self.y - self.ry, self.x + self.rx, self.y + self.ry)
-        box = sheet.box(*ends)
+        left, top = self.x - self.rx, self.y - self.ry
+        box = sheet.box(left, top, self.x + self.rx, self.y + self.ry)
         if box is None:
             return
         disc = Image.radial_gradient("L").point(_falloff(self.power, self.alpha))
-        scale_x, scale_y = 256 / (2 * self.rx * sheet.unit), 256 / (2 * self.ry * sheet.unit)
-        left, top = self.x - self.rx, self.y - self.ry
-        part = (
-            max(0.0, (box[0] - left * sheet.unit) * scale_x),
-            max(0.0, (box[1] - top * sheet.unit) * scale_y),
-            min(256.0, (box[2] - left * sheet.unit) * scale_x),
-            min(256.0, (box[3] - top * sheet.unit) * scale_y),
+        corner, reach = (
+            np.array([left, top] * 2) * sheet.unit,
+            2 * np.array([self.rx, self.ry] * 2) * sheet.unit,
         )
+        x0, y0, x1, y1 = np.clip((np.array(box) - corner) * (256 / reach), 0.0, 256.0).tolist()
+        part = x0, y0, x1, y1
         size = box[2] - box[0], box[3] - box[1]
         if min(self.rx, self.ry) * sheet.unit > WIDE:
             mask = in_fours(disc, size, part)
@@ -444,11 +442,6 @@ def stepped(colours: tuple[RGB, ...], shades: int) -> tuple[RGB, ...]:
     return tuple((red, green, blue) for red, green, blue in table for _ in range(40))
 
 
-def lit(shapes: Iterable[Shape], lamp: RGB) -> tuple[Shape, ...]:
-    """Return the shapes under a coloured lamp."""
-    return tuple(replace(s, fill=tuple(under(c, lamp) for c in s.fill)) for s in shapes)
-
-
-def hazed(shapes: Iterable[Shape], haze: RGB, t: float) -> tuple[Shape, ...]:
-    """Return the shapes as seen through t of haze."""
-    return tuple(replace(s, fill=tuple(mix(c, haze, t) for c in s.fill)) for s in shapes)
+def recoloured(shapes: Iterable[Shape], change: Tone) -> tuple[Shape, ...]:
+    """Return the shapes with every colour changed, as by a lamp or by haze."""
+    return tuple(replace(s, fill=tuple(change(c) for c in s.fill)) for s in shapes)

@@ -31,7 +31,9 @@ OUTDOORS = ("landscape", "forest", "mountain", "beach", "coast", "lake", "desert
 class Palette:
     """The colours of a picture; lamp is the colour that light gives to everything."""
 
-    sky: tuple[RGB, RGB, RGB]
+    sky_top: RGB
+    sky_mid: RGB
+    sky_low: RGB
     haze: RGB
     lamp: RGB
     glow: RGB
@@ -413,7 +415,9 @@ def palette_of(kind: str, time: str, weather: str, tint: RGB | None, stream: Str
         share = 0.1 if kind in ("room", "portrait") else 0.55
         far, near, accent = mix(far, tint, share), mix(near, tint, share * 1.1), tint
     return Palette(
-        sky=(high, mid, low),
+        sky_top=high,
+        sky_mid=mid,
+        sky_low=low,
         haze=mix(turned(rgb(str(sky["haze"])), turn), veil, much),
         lamp=mix(lamp, veil, much * 0.4),
         glow=rgb(str(sky["glow"])),

@@ -193,20 +193,14 @@ BOUND: Mapping[str, Callable[..., Any]] = {
 
 def names_of(scene: Scene, frame: Frame) -> dict[str, Any]:
     """Return what the names in formulas mean for a scene."""
-    top, mid, low = scene.palette.sky
+    parts = (scene, scene.palette, frame)
     return {
-        **{field.name: getattr(scene, field.name) for field in fields(scene)},
-        **{field.name: getattr(scene.palette, field.name) for field in fields(scene.palette)},
+        **{field.name: getattr(part, field.name) for part in parts for field in fields(part)},
         **{hour: scene.time == hour for hour in ("day", "night", "dawn", "dusk")},
         **{weather: scene.weather == weather for weather in ("clear", "rain", "storm", "snow", "fog")},
         "scene": scene,
         "frame": frame,
-        "w": frame.w,
-        "h": frame.h,
         "stream": scene.stream,
-        "sky_top": top,
-        "sky_mid": mid,
-        "sky_low": low,
         "white": (255, 255, 255),
         "snowy": SNOW,
         "leading": LEADING,

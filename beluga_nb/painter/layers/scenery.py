@@ -1,18 +1,19 @@
 """Scenery: places as data. A TOML file holds groups of parts, with formulas; `docs/figures.md` says more."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from beluga_nb.painter.colour import mix, under
 from beluga_nb.painter.forms import FORMS
 from beluga_nb.painter.layers import cast
 from beluga_nb.painter.layers.formula import Formula, constant, formula
 from beluga_nb.painter.layers.functions import names_of
 from beluga_nb.painter.lettering import Lettering
-from beluga_nb.painter.marks import Glow, Mark, Mirror, Mist, Panes, Shape, Wash, hazed, lit, placed
+from beluga_nb.painter.marks import Glow, Mark, Mirror, Mist, Panes, Shape, Wash, placed, recoloured
 from beluga_nb.painter.scene import OUTDOORS, Frame, Scene
 
 FOLDER = Path(__file__).parent.parent / "scenes"
@@ -29,6 +30,15 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "cast": ("lamp", "haze", "lift", "flip", "tilt"),
 }
 """The forms of a part, and what else may stand in it. A part that uses a group sets any names for it."""
+MARKS: Mapping[str, Callable[..., Mark]] = {
+    "wash": lambda given, fill, _: Wash(fill, *given),
+    "glow": lambda given, fill, _, **values: Glow(*given, *fill, **values),
+    "mist": lambda given, fill, stream, **values: Mist(stream, *fill, *given, **values),
+    "mirror": lambda given, fill, stream, **values: Mirror(*given, *fill, stream=stream, **values),
+    "panes": lambda given, fill, _: Panes(*given, *fill),
+    "letters": lambda given, fill, _, text, **values: Lettering(text, *given, *fill, **values),
+}
+"""Marks of the numbers of a part, its fill, and its stream."""
 LISTS = (*KEYS, "fill", "widths", "cells")
 WORDS = ("use", "name", "within", "child")
 
@@ -150,24 +160,12 @@ class Scenery:
             stream = stream.child(part.words["child"].format_map(names))
         given = values.pop(part.form)
         fill = values.pop("fill", ())
-        match part.form:
-            case "wash":
-                yield Wash(fill, *given)
-            case "glow":
-                yield Glow(*given, *fill, **values)
-            case "mist":
-                yield Mist(stream, *fill, *given, **values)
-            case "mirror":
-                top, bottom = given
-                yield Mirror(top, bottom, fill[0], stream=stream, **values)
-            case "panes":
-                yield Panes(*given, *fill, **values)
-            case "letters":
-                yield Lettering(values.pop("text"), *given, *fill, **values)
-            case "cast":
-                yield from self._cast(*given, **values)
-            case _:
-                yield from self._shape(part, names, given, fill, values)
+        if part.form == "cast":
+            yield from self._cast(*given, **values)
+        elif part.form in MARKS:
+            yield MARKS[part.form](given, fill, stream, **values)
+        else:
+            yield from self._shape(part, names, given, fill, values)
 
     def _used(self, part: Part, names: dict[str, Any], file: str) -> Iterator[Mark]:
         """Yield the marks of another group, perhaps several times: k is the number of each, n how many."""
@@ -200,9 +198,9 @@ class Scenery:
         lift: float = 0,
         **values: Any,
     ) -> Iterator[Mark]:
-        shapes = lit(self._glyph, lamp) if lamp else self._glyph
+        shapes = recoloured(self._glyph, lambda c: under(c, lamp)) if lamp else self._glyph
         shapes = placed(shapes, 0, lift, 1) if lift else shapes
-        shapes = hazed(shapes, haze, 0.04) if haze else shapes
+        shapes = recoloured(shapes, lambda c: mix(c, haze, 0.04)) if haze else shapes
         yield from placed(shapes, x, y, size, **{"flip": self._scene.flip, **values})
 
     def _shape(
