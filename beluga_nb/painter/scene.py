@@ -162,7 +162,8 @@ def moods_of(reading: Reading) -> tuple[str, ...]:
     people = {_people().get(t.text, ("man",))[-1] for t in reading.all("subject") if t.value == "bust"}
     worn = ("spectacled",) if "spectacles" in reading.values("subject") else ()
     aging = tuple(str(table("lexicon.toml", "body")["aged"]).split(", "))
-    aged = ("aged",) if any(t.text.startswith(aging) for t in reading.all("subject")) else ()
+    old = any(t.text.startswith(aging) for t in reading.all("subject"))
+    aged = ("aged", "bearded") if old and people == {"man"} else ("aged",) if old else ()
     dark = ("dark",) if any(t.text == "black background" for t in reading.all("setting")) else ()
     return (*(t.value for t in reading.all("mood")), *royal, *people, *worn, *aged, *dark)
 

@@ -362,6 +362,13 @@ def test_only_royalty_wears_a_crown(prompt: str, royal: bool) -> None:
     assert ("royal" in scene_of(prompt).moods) is royal
 
 
+@pytest.mark.parametrize(
+    ("prompt", "beard"), [("an old man", True), ("an old woman", False), ("a man", False), ("ein Opa", True)]
+)
+def test_an_old_man_has_a_beard(prompt: str, beard: bool) -> None:
+    assert ("bearded" in scene_of(prompt).moods) is beard
+
+
 def test_every_subject_has_a_kind_that_can_be_painted() -> None:
     kinds = {path.stem for path in FOLDER.glob("*.toml")}
     assert {entry.kind for entry in figures().values()} <= kinds
