@@ -106,6 +106,8 @@ def _entries() -> Entries:
         yield from ((_phrases(words), tag, value) for value, words in table("lexicon.toml", tag).items())
     yield from _listed("setting")
     yield from ((words, "subject", name) for language, words, name in spoken if language == ENGLISH)
+    for words in table("lexicon.toml", "people").values():
+        yield _phrases(words), "subject", "bust"
     yield from _listed("relation")
     yield from _listed("material")
 
