@@ -70,7 +70,7 @@ def size_of(scene: Scene, frame: Frame) -> float:
 def _lamp(scene: Scene) -> RGB:
     """Return the light that falls on the cast: the hour's, weakened."""
     if scene.kind == "room":
-        return (238, 214, 186) if scene.night else (255, 249, 240)
+        return neutral(scene, (238, 214, 186) if scene.night else (255, 249, 240))
     return neutral(scene, mix(scene.palette.lamp, (255, 255, 255), 0.32))
 
 
