@@ -34,7 +34,9 @@ MARKS: Mapping[str, Callable[..., Mark]] = {
     "wash": lambda given, fill, _: Wash(fill, *given),
     "glow": lambda given, fill, _, **values: Glow(*given, *fill, **values),
     "mist": lambda given, fill, stream, **values: Mist(stream, *fill, *given, **values),
-    "mirror": lambda given, fill, stream, **values: Mirror(*given, *fill, stream=stream, **values),
+    "mirror": lambda given, fill, stream, **values: Mirror(
+        given[0], given[1], fill[0], stream=stream, **values
+    ),
     "panes": lambda given, fill, _: Panes(*given, *fill),
     "letters": lambda given, fill, _, text, **values: Lettering(text, *given, *fill, **values),
 }
