@@ -288,6 +288,7 @@ class Lab:
 
     def run_all(self):
         """Run every cell and wait until the last code cell has its number."""
+        self._connected().wait_for(state="attached")  # Before, JupyterLab runs nothing and says nothing.
         self.menu("Run", "Run All Cells")
         self.page.wait_for_function(
             """() => {

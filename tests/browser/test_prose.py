@@ -287,7 +287,9 @@ def test_a_card_opens_a_study_that_runs_without_a_key(lab):
     lab.page.evaluate("() => [...window.jupyterapp.shell.widgets('main')].forEach(each => each.dispose())")
     lab.page.locator(".jp-LauncherCard", has_text="New prompt study").click()
     lab.page.locator("h1:visible", has_text="A prompt study").wait_for()
-    lab.notebook = lab.work / lab.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.path")
+    # It is shown before it is the current one, which the menu is about.
+    path = lab.page.wait_for_function("() => window.jupyterapp.shell.currentWidget?.context?.path")
+    lab.notebook = lab.work / path.json_value()
     lab.run_all()
     grid = lab.page.locator("details summary img")
     grid.nth(3).wait_for()
