@@ -186,11 +186,11 @@ ERROR_TYPES = {
 _ADVICE = {
     401: f"It is missing, revoked or for another service: replace it. {NOT_BILLED}",
     402: f"Top up the balance, or unset BELUGA_API_KEY to go on with local previews. {NOT_BILLED}",
-    403: f"This key may not use that model or endpoint: use another of them. {NOT_BILLED}",
-    404: Hint(Remedy("models"), f" lists what there is; check the base URL too. {NOT_BILLED}"),
+    403: f"This key may not use that model or endpoint: choose another one, or use another key. {NOT_BILLED}",
+    404: Hint(Remedy("models"), f" lists the models; check the base URL too. {NOT_BILLED}"),
     429: f"Wait a little and run it again. {NOT_BILLED}",
     503: "The service or the model is unavailable just now: try again later, or another model.",
-    504: "Making the picture took the service more than five minutes.",
+    504: "The service needed more than five minutes to make the picture.",
 }
 
 NOT_SENT_AGAIN = (
@@ -289,14 +289,14 @@ def _error_of(status: int, message: str, wait: float | None, fields: Mapping[str
     advice = _ADVICE.get(status, "")
     if status == 429 or status == 503:
         if wait and wait > LONGEST_WAIT:
-            advice = f"The service asks to come again in {_duration(wait)}. {NOT_BILLED}"
+            advice = f"The service says to try again in {_duration(wait)}. {NOT_BILLED}"
         if status == 503 and wait is None:  # it may have come in the middle of the work
             advice = f"{advice} {NOT_SENT_AGAIN}"
         return RateLimitError(message, advice, retry_after=wait, **fields)
     if status == 504:
         return APITimeoutError(message, f"{advice} {NOT_SENT_AGAIN}", **fields)  # type: ignore[arg-type]
     if 300 <= status < 400:
-        advice = f"Set BELUGA_BASE_URL to the address that is meant. {NOT_SENT_AGAIN}"
+        advice = f"Set BELUGA_BASE_URL to the right address. {NOT_SENT_AGAIN}"
     if status not in REFUSALS:
         return OutcomeUnknownError(message, advice or NOT_SENT_AGAIN, **fields)  # type: ignore[arg-type]
     kind = AuthenticationError if status == 401 else APIStatusError

@@ -413,7 +413,7 @@ def test_a18_busy_with_a_word_on_when_to_come_again(play, asked):
 
 def test_a18_busy_for_longer_than_anyone_waits(play):
     played = play(error(429, "Slow down.", retry_after="300"))
-    played.failed(RateLimitError, "The service asks to come again in 5 minutes.", billed=False)
+    played.failed(RateLimitError, "The service says to try again in 5 minutes.", billed=False)
 
 
 def test_a19_unavailable_with_a_word_on_when_to_come_again(play):

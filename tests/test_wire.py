@@ -284,7 +284,7 @@ def test_a_redirect_is_not_followed_and_not_quoted():
     error = error_from_json(307, {"location": "https://elsewhere.example"}, b"see there")
     assert str(error) == (
         "The base URL redirects to elsewhere.example; redirects are not followed.\n"
-        "Set BELUGA_BASE_URL to the address that is meant."
+        "Set BELUGA_BASE_URL to the right address."
         " It may have been billed. It was not sent again automatically:"
         " look at the service's usage page, then run it again."
     )
@@ -331,7 +331,7 @@ def test_r07_a_wait_is_read_in_all_its_forms(headers, seconds):
 )
 def test_r07_a_long_wait_is_named(wait, words):
     error = error_from_json(429, {"retry-after": wait}, b"")
-    assert error.hint == f"The service asks to come again in {words}. Nothing is billed."
+    assert error.hint == f"The service says to try again in {words}. Nothing is billed."
 
 
 @pytest.mark.parametrize("status", [429, 503])
