@@ -1,5 +1,6 @@
 """Scores, near-duplicates, votes and rankings of a session's pictures, and of anything that has samples."""
 
+import base64
 import multiprocessing
 import os
 import re
@@ -8,9 +9,11 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 
+import nbformat
 import pytest
 from conftest import drawing
 from kernels import Kernel
+from nbconvert import LatexExporter
 
 from beluga_nb.compare.agreement import Share
 from beluga_nb.compare.gallery import Evaluable
@@ -492,6 +495,24 @@ def test_votes_are_data_with_their_voter_and_time(session):
     assert sorted(row.answer for row in found) == ["both bad", "left", "right", "tie"]
     assert {row.prompt for row in found} <= {(("prompt", "a fox"),), (("prompt", "a cat"),)}
     assert all(row.time > 1_500_000_000 for row in found)
+
+
+def test_a_ranking_is_one_picture_where_no_html_is_shown(session, open_session):
+    typed(booth(session, seed=3), "1" * 9)
+    ranked = foxes(session).ranking(by="model")
+    shown = ranked._repr_mimebundle_()
+    assert base64.b64decode(shown["image/png"]) == ranked.plot.data
+    assert "image/png" not in ranked._repr_mimebundle_(include=["text/plain"])
+    cell = nbformat.v4.new_code_cell("r", outputs=[nbformat.v4.new_output("display_data", data=shown)])
+    written, resources = LatexExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    [figure] = resources["outputs"]
+    assert resources["outputs"][figure] == ranked.plot.data
+    assert figure in written
+    # It is kept with the votes: another machine has other fonts.
+    kept = foxes(open_session(mode="replay")).ranking(by="model").plot
+    assert kept == ranked.plot
+    assert ranked.plot.data in [path.read_bytes() for path in session.store.open().folder.rglob("*.png")]
+    assert foxes(open_session(embed="none")).ranking(by="model").plot is None
 
 
 def test_each_criterion_is_asked_about_and_ranked_by_itself(session, open_session):

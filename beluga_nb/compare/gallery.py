@@ -203,15 +203,12 @@ class Evaluable(ABC):
         Votes of excluded voters do not count.
         """
         from beluga_nb.compare.rank import ranking
-        from beluga_nb.show.stored import examples
+        from beluga_nb.show.plot import illustrated
 
         workspace = self._runner.workspace()
         found, notes = self._duels(by, workspace)
-        return replace(
-            ranking(found, by=by, criterion=criterion, names=notes.labels),
-            caveat=notes.caveat,
-            pictures=examples(notes.labels, workspace),
-        )
+        made = ranking(found, by=by, criterion=criterion, names=notes.labels)
+        return illustrated(replace(made, caveat=notes.caveat), notes.labels, workspace)
 
     @explained(lambda: _READING)
     def rankings(

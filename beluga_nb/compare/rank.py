@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -79,8 +79,8 @@ class Ranking:
     `wins[i][j]` is how often the standing `i` won against `j`, a tie as half. `alike` are the pairs that the
     votes do not tell apart; `votes` are those that compare, and `bad` those that found both bad. `prompts`,
     `samples` and `voters` count what was compared, and by whom. `criterion` is what voters were asked about,
-    `left_out` says which votes do not count, `caveat` is a remark on what was compared, and `pictures` are
-    examples by name.
+    `left_out` says which votes do not count, `caveat` is a remark on what was compared, `pictures` are
+    examples by name, and `plot` is all of it as one picture.
     """
 
     by: str
@@ -96,6 +96,7 @@ class Ranking:
     left_out: str = ""
     caveat: str = ""
     pictures: Mapping[str, Preview] = field(default_factory=dict, compare=False, repr=False)
+    plot: Preview | None = field(default=None, compare=False, repr=False)
 
     @property
     def ranks(self) -> list[tuple[int, int]]:
@@ -197,10 +198,14 @@ class Ranking:
         return ranking_svg(self)
 
     @showing
-    def _repr_mimebundle_(self, **_: object) -> Bundle:
+    def _repr_mimebundle_(self, include: Collection[str] | None = None, **_: object) -> Bundle:
+        from beluga_nb.show.markup import base64_of
         from beluga_nb.show.ranking import ranking_bundle
 
-        return redacted_bundle(ranking_bundle(self))
+        # A list of kinds asks for text: the plot is left out then.
+        plot = self.plot if include is None else None
+        image = {plot.media_type: base64_of(plot)} if plot else {}
+        return redacted_bundle({**ranking_bundle(self), **image})
 
 
 @dataclass(frozen=True, kw_only=True)

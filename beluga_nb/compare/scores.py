@@ -361,7 +361,7 @@ class Leaderboard:
 
     by: str
     ranking: Ranking
-    means: Mapping[str, Mapping[str, float]]
+    means: Mapping[str, Means]
     note: str = ""
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:

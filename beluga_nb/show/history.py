@@ -23,7 +23,7 @@ HEAD = ("run", "when (UTC)", "model", "pictures", "prompt", "")
 _COLUMNS = (
     Column("run", Kind.CODE),
     Column("preview", Kind.NONE),
-    Column("prompt", Kind.NARROW),
+    Column("prompt", Kind.LONG),
     Column("model", Kind.ID),
     Column("pictures", Kind.NUMBER),
 )

@@ -45,21 +45,21 @@ SCALE = "Elo points from the mean, 95 % intervals"
 SEVERAL = "Several rankings are not corrected for being several."
 """What all rankings of a page together do not claim."""
 
-Columns = Mapping[str, Mapping[str, str]]
-"""Further columns of a ranking: their heads, and what each says of a name."""
+Columns = Mapping[str, Mapping[str, Sequence[str]]]
+"""Further columns of a ranking: their heads, and a number of each name with what stands small below it."""
 
 
-def ranking_bundle(ranking: Ranking, more: Columns | None = None) -> Bundle:
-    """Return the ranking and the matrix of wins, as HTML and as text."""
+def ranking_bundle(ranking: Ranking, more: Columns | None = None, remark: str = "") -> Bundle:
+    """Return the ranking with its note and a remark, and the matrix of wins, as HTML and as text."""
+    note, more = f"{ranking.note} {remark}".strip(), more or {}
     if not ranking.standings:
-        return sentence(ranking.note)
-    more = more or {}
+        return sentence(note)
     lines = [
-        (*row, *(column.get(standing.name, "") for column in more.values()))
+        (*row, *(" ".join(column.get(standing.name, ())) for column in more.values()))
         for row, standing in zip(ranking_rows(ranking), ranking.standings, strict=True)
     ]
     plain = table(lines, (*ranking_head(ranking.by), *more))["text/plain"]
-    shown = noted({"text/html": _html(ranking, more), "text/plain": plain}, ranking.note)
+    shown = noted({"text/html": _html(ranking, more), "text/plain": plain}, note)
     if not ranking.votes:
         return shown
     won = matrix(ranking)
@@ -141,11 +141,11 @@ def _html(ranking: Ranking, more: Columns) -> str:
         Column("rank", Kind.SHORT),
         Column(""),
         Column(sanitize(ranking.by, _LONGEST_NAME)),
-        Column("", html=_scale(ranking)),
+        Column("95 %", html=_scale(ranking)),
         Column("Elo", Kind.NUMBER),
         Column("win rate", Kind.NUMBER),
         *(Column(name, Kind.NUMBER) for _, name in counted),
-        *map(Column, more),
+        *(Column(name, Kind.NUMBER) for name in more),
     ]
     rows = [
         (
@@ -153,13 +153,10 @@ def _html(ranking: Ranking, more: Columns) -> str:
             Cell("", before=_example(ranking, standing)),
             Cell(names[standing.name]),
             Cell("", before=_bar(ranking, standing)),
-            Cell(
-                signed(standing.elo),
-                after=f'<div style="{_SMALL}">{_interval(standing, "no interval")}</div>',
-            ),
+            _above(signed(standing.elo), _interval(standing, "no interval")),
             Cell(_rate(standing)),
             *(Cell(_counts(standing)[number]) for number, _ in counted),
-            *(Cell(column.get(standing.name, "")) for column in more.values()),
+            *(_above(*column.get(standing.name, [""])) for column in more.values()),
         )
         for rank, standing in zip(_ranks(ranking), ranking.standings, strict=True)
     ]
@@ -167,13 +164,15 @@ def _html(ranking: Ranking, more: Columns) -> str:
     return table_html(rows, columns, f"Ranking{on}", align="middle")
 
 
-_SMALL = "font-size:80%;opacity:.75;white-space:nowrap"
+def _above(text: str, *small: str) -> Cell:
+    style = "font-size:80%;opacity:.75;white-space:nowrap"
+    return Cell(text, after="".join(f'<div style="{style}">{outside(line)}</div>' for line in small))
 
 
 def _example(ranking: Ranking, standing: Standing) -> str:
     small = ranking.pictures.get(standing.name)
     alt = outside(f"An example of {standing.name}", 100)
-    style = "width:56px;max-width:none;height:auto;display:block;margin:0;border-radius:3px"
+    style = "width:4em;max-width:none;height:auto;display:block;margin:0;border-radius:3px"
     return f'<img src="{data_uri(small)}" alt="{alt}" style="{style}">' if small else ""
 
 
@@ -186,24 +185,17 @@ def _bar(ranking: Ranking, standing: Standing) -> str:
         f"{_interval_and_dot(standing, across, middle)}"
     )
     interval = f"95 % interval {_interval(standing)}" if standing.has_interval else "no interval"
-    return _strip(lines, f"{signed(standing.elo)} Elo, {interval}")
+    size = f'viewBox="0 0 {_BAR_WIDTH} {_BAR_HEIGHT}" width="{_BAR_WIDTH}" height="{_BAR_HEIGHT}"'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{lines}</svg>'
+    return _image(svg, f"{signed(standing.elo)} Elo, {interval}")
 
 
 def _scale(ranking: Ranking) -> str:
-    """Return the axis of the intervals, for the head of their column."""
-    across, ticks = _across(ranking), ticks_of(ranking)
-    shown = sorted({ticks[0], 0, ticks[-1]})
-    words = "".join(
-        f'<text x="{across(tick)}" y="18" text-anchor="middle" font-size="11">{signed(tick)}</text>'
-        for tick in shown
-    )
-    return _strip(words, SCALE)
-
-
-def _strip(lines: str, alt: str) -> str:
-    size = f'viewBox="0 0 {_BAR_WIDTH} {_BAR_HEIGHT}" width="{_BAR_WIDTH}" height="{_BAR_HEIGHT}"'
-    font = f'font-family="sans-serif" fill="{INK}"'
-    return _image(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>{lines}</svg>', alt)
+    """Return the head of the column of intervals, with the ends of its axis as text: on paper it is small."""
+    ticks = ticks_of(ranking)
+    style = "display:flex;justify-content:space-between;font-weight:normal;font-size:80%"
+    ends = "".join(f"<span>{signed(end)}</span>" for end in dict.fromkeys([ticks[0], ticks[-1]]))
+    return f'95 % interval<div style="{style}">{ends}</div>'
 
 
 def _across(ranking: Ranking) -> Callable[[float], str]:
@@ -315,7 +307,7 @@ def _titled(html: str) -> str:
 
 def _image(svg: str, alt: str) -> str:
     source = f"data:image/svg+xml;base64,{pybase64.b64encode(svg.encode()).decode()}"
-    style = "min-width:90px;max-width:100%;height:auto;display:block;margin:0"
+    style = "min-width:6em;max-width:100%;height:auto;display:block;margin:0"
     return f'<img src="{source}" alt="{outside(alt, 400)}" style="{style}">'
 
 

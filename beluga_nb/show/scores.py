@@ -136,6 +136,16 @@ def means_bundle(means: Means) -> Bundle:
     return noted(shown, " ".join(filter(None, [failed, means.caveat])))
 
 
+SPREAD = "± is the standard deviation of the scores, and n is the number of pictures."
+"""What `mean_and_spread` says."""
+
+
+def mean_and_spread(means: Means, label: str) -> list[str]:
+    """Return the mean of a label, and in short how far its scores spread and how many there are."""
+    spread = [f"± {figures(means.spreads[label])}"] if label in means.spreads else []
+    return [figures(means[label]), *spread, f"(n = {means.counts[label]})"]
+
+
 def differences_bundle(differences: Differences) -> Bundle:
     """Return a line for each two labels: how much the first scores higher."""
     rows = differences_rows(differences)
@@ -200,7 +210,8 @@ def duplicates_bundle(duplicates: Duplicates) -> Bundle:
 def leaderboard_bundle(board: Leaderboard) -> Bundle:
     """Return the ranking with the mean of each metric as a column."""
     columns = {
-        sanitize(f"mean {metric}", _LONGEST): {name: figures(mean) for name, mean in means.items()}
+        sanitize(f"mean {metric}", _LONGEST): {name: mean_and_spread(means, name) for name in means}
         for metric, means in board.means.items()
     }
-    return noted(ranking_bundle(board.ranking, columns), board.note)
+    remark = f"{SPREAD} {board.note}".strip() if columns else board.note
+    return ranking_bundle(board.ranking, columns, remark)

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from beluga_nb.compare.workspace import Workspace
-from beluga_nb.errors import InvalidImageError
 from beluga_nb.result import Bundle, Picture, Preview, Result
 from beluga_nb.show.figures import bundle, still
-from beluga_nb.show.preview import TILE_EDGE, montage, preview_of, thumbnail
+from beluga_nb.show.preview import TILE_EDGE, montage, thumbnail
 from beluga_nb.store import sheets
 from beluga_nb.store.collection import Blob
 from beluga_nb.store.records import Store
-
-
-def examples(pictures: Mapping[str, Picture], workspace: Workspace) -> dict[str, Preview]:
-    """Return small copies of some pictures by their names, as grids show them; none where these show none."""
-    settings = workspace.settings
-    view = StoreView(workspace.store, writing=settings.writes_store)
-    found = {}
-    if settings.embed in {"preview", "original"}:
-        for name, picture in pictures.items():
-            with suppress(InvalidImageError):
-                found[name] = view.tile(preview_of(picture))
-    return found
 
 
 @dataclass(frozen=True)
@@ -61,7 +46,7 @@ class StoreView:
     def labelled(
         self, parts: Sequence[Preview], make: Callable[[], Preview], words: Sequence[str]
     ) -> Preview:
-        """Return the sheet of a grid."""
+        """Return the sheet of a grid, or the plot of a ranking."""
         return sheets.sheet(self.store, parts, make, writing=self.writing, words=words)
 
     def link(self, blob: Blob) -> str:

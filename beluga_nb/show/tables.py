@@ -2,7 +2,8 @@
 
 Every table has a caption, a row head in each line, and a rule under its head. Columns of numbers stand at the
 right, and ids and settings are code. Styles are inline and colours inherited, so that a table fits Light and
-Dark. A table that is too wide scrolls by itself.
+Dark. In a narrow window and on paper, many columns are set in smaller type. A table that is too wide even so
+scrolls by itself.
 """
 
 from __future__ import annotations
@@ -27,9 +28,7 @@ class Kind(Enum):
     NUMBER = "number"
     NUMBERS = "numbers"  # several, broken between them
     SHORT = "short"  # is never broken
-    NAME = "name"  # is broken where the table would be too wide
     LONG = "long"  # gets the room that is left, and is broken anywhere
-    NARROW = "narrow"  # the same, and takes less where there is little
 
 
 class Column(NamedTuple):
@@ -59,21 +58,21 @@ _HAIRLINE = "1px solid rgba(128,128,128,.2)"
 # Notebooks stretch tables, colour every other line, and align all cells at the right.
 _TABLE = "border:none;border-collapse:collapse;margin:0;table-layout:auto;width:auto;font-size:inherit"
 _ROW = "background:none;break-inside:avoid"
-_CELL = "padding:4px 16px 4px 0;border:none"
-_CAPTION = "caption-side:top;text-align:left;padding:0 0 4px 0;font-weight:600;white-space:nowrap"
+_CELL = "padding:4px 1em 4px 0;border:none"
+_CAPTION = "caption-side:top;text-align:left;padding:0 0 4px 0;font-weight:600"
 _LEGEND = "font-weight:normal;white-space:normal;margin-top:2px"
 _NUMBERS = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
 _STYLES = {
     Kind.NONE: "text-align:left",
     Kind.CODE: "text-align:left;white-space:nowrap",
-    Kind.ID: "text-align:left;white-space:normal;min-width:7em",
+    Kind.ID: "text-align:left;white-space:normal;min-width:7em;overflow-wrap:anywhere",
     Kind.NUMBER: _NUMBERS,
     Kind.NUMBERS: _NUMBERS.replace("nowrap", "normal"),
     Kind.SHORT: "text-align:left;white-space:nowrap;font-variant-numeric:tabular-nums",
-    Kind.NAME: "text-align:left;white-space:normal;min-width:9em",
-    Kind.LONG: "text-align:left;white-space:normal;min-width:16em;max-width:48em;overflow-wrap:anywhere",
-    Kind.NARROW: "text-align:left;white-space:normal;min-width:8em;max-width:48em;overflow-wrap:anywhere",
+    Kind.LONG: "text-align:left;white-space:normal;min-width:8em;max-width:48em;overflow-wrap:anywhere",
 }
+_LONG_CAPTION = 60
+_MANY = 8  # columns that A4 has room for at full size; a long one counts as four
 
 
 _CODE = {Kind.CODE: "nowrap", Kind.ID: "normal"}
@@ -143,14 +142,26 @@ def table_html(
     """Return a table as HTML; its first column is the head of each row. Without names it has no head."""
     kinds = _kinds(rows, columns)
     below = f'<div style="{_LEGEND}">{legend}</div>' if legend else ""
-    title = f'<caption style="{_CAPTION}">{outside(caption)}{below}</caption>' if caption else ""
+    # A short one is in one line even above a narrower table.
+    space = "nowrap" if len(caption) <= _LONG_CAPTION else "normal"
+    title = (
+        f'<caption style="{_CAPTION};white-space:{space}">{outside(caption)}{below}</caption>'
+        if caption
+        else ""
+    )
     top = f"<thead>{_head(columns, kinds)}</thead>" if any(each.name for each in columns) else ""
     body = "".join(_row(row, kinds, align) for row in rows)
     # With a tabindex the keyboard can scroll it too.
     return (
         '<div tabindex="0" style="overflow-x:auto;max-width:100%">'
-        f'<table style="{_TABLE}">{title}{top}<tbody>{body}</tbody></table></div>'
+        f'<table style="{_TABLE}{_type(kinds)}">{title}{top}<tbody>{body}</tbody></table></div>'
     )
+
+
+def _type(kinds: Sequence[Kind]) -> str:
+    """Return the type of many columns: smaller in a narrow window, and on paper, which cannot scroll."""
+    columns = len(kinds) + 3 * kinds.count(Kind.LONG)
+    return f";font-size:clamp(9px,{15 / columns:.3g}vw,1em)" if columns > _MANY else ""
 
 
 def _kinds(rows: Sequence[Sequence[Cell]], columns: Sequence[Column]) -> list[Kind]:

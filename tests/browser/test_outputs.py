@@ -1,5 +1,8 @@
 """Every kind of output on one page, as nbconvert writes it: nothing for axe to find, nothing wider."""
 
+from dataclasses import replace
+from itertools import permutations
+
 import nbformat
 import pytest
 from conftest import drawing, drawn
@@ -10,14 +13,21 @@ from playwright.sync_api import sync_playwright
 from test_errors import KINDS, made
 from test_grid_print import A4
 from test_history import Line
+from test_outside import SURFACES, html_of
 from test_tables import TABLES
 
+from beluga_nb.compare.metrics import METRICS
+from beluga_nb.compare.rank import Rankings, ranking
+from beluga_nb.compare.scores import Leaderboard, Means, Scored, Scores
+from beluga_nb.compare.vote import Duel
 from beluga_nb.errors import APIStatusError
 from beluga_nb.request import Request
 from beluga_nb.result import Preview
 from beluga_nb.session.session import Session
 from beluga_nb.show.figures import bundle
 from beluga_nb.show.history import history_html
+from beluga_nb.show.ranking import rankings_bundle
+from beluga_nb.show.scores import leaderboard_bundle, scores_bundle
 from beluga_nb.show.waiting import bar_html, frames_html
 
 pytestmark = IN_A_BROWSER
@@ -116,18 +126,50 @@ def test_tables_and_errors_can_be_used_by_all_and_fit_the_page(shown, theme, wid
         assert table.evaluate("each => each.parentElement.scrollWidth <= each.parentElement.clientWidth")
 
 
-@pytest.mark.parametrize(("media", "width"), [("print", A4), ("screen", 700)])
-def test_every_column_of_the_history_is_on_paper(shown, media, width):
+def wide_tables():
+    """Tables as wide as those of real studies, and one of each kind."""
     request = Request(
         prompt="a lighthouse above the sea at night, " * 9, model="gemini-3-pro-image-preview-official"
     )
-    wide = Preview(drawn(request, 0, "JPEG", (114, 64)), "image/jpeg")
-    html = history_html([Line(request=request), Line()], [[wide] * 4, [wide]])
-    data = {"text/html": html, "text/plain": ""}
-    page = shown([nbformat.v4.new_output("display_data", data=data)], "light", width).page
+    thumbnail = Preview(drawn(request, 0, "JPEG", (114, 64)), "image/jpeg")
+    lines = [Line(request=request), Line()]
+    yield {"text/html": history_html(lines, [[thumbnail] * 4, [thumbnail]]), "text/plain": ""}
+    names = ["gemini-3-pro-image-preview-official", "seedream-4.5", "gpt-image-2"]
+    answers = ("left", "right", "tie", "both bad")
+    duels = [Duel(*pair, answer) for pair in permutations(names, 2) for answer in answers * 40]
+    found = replace(ranking(duels, by="model"), pictures=dict.fromkeys(names, thumbnail))
+    yield rankings_bundle(Rankings(per="criterion", by="model", groups={"fits the prompt": found}))
+    values = {name: [number * 1234.567 for number in range(12)] for name in names}
+    for count in range(4):
+        means = {metric: Means(metric, values, by="model") for metric in list(METRICS)[:count]}
+        yield leaderboard_bundle(Leaderboard(by="model", ranking=found, means=means))
+    scored = [
+        Scored(
+            labels={"subject": "hot air balloon", "model": name},
+            number=0,
+            sha256=f"{number:064}",
+            value=1,
+            reason="No model judged. " * 12,
+        )
+        for number, name in enumerate(names)
+    ]
+    yield scores_bundle(Scores("Does it show a {{subject}} in mist?", "lab:vlm", tuple(scored)))
+    for name, made_of in SURFACES.items():
+        if (shown := html_of(made_of(str))).startswith('<div tabindex="0"'):
+            yield {"text/html": shown, "text/plain": name}
+
+
+@pytest.mark.parametrize(("media", "width"), [("print", A4), ("screen", 700)])
+def test_every_column_of_a_table_is_on_paper(shown, media, width):
+    outputs = [nbformat.v4.new_output("display_data", data=each) for each in wide_tables()]
+    page = shown(outputs, "light", width).page
     page.emulate_media(media=media)
-    table = page.locator("div > table", has_text="pictures")
-    assert table.evaluate("each => each.parentElement.scrollWidth <= each.parentElement.clientWidth")
+    tables = page.locator("div > table").all()
+    assert len(tables) > 20
+    for table in tables:
+        box = "each => [each.parentElement.scrollWidth, each.parentElement.clientWidth]"
+        needed, there = table.evaluate(box)
+        assert needed <= there, table.inner_text()[:200]
 
 
 @pytest.fixture(scope="module")

@@ -286,7 +286,7 @@ SURFACES = {
         Leaderboard(
             by=say("by"),
             ranking=ranked(say),
-            means={say("metric"): {say("left"): 1.5}},
+            means={say("metric"): Means(say("metric"), {say("left"): [1.0, 2.0]}, by=say("by"))},
             note=say("agreement"),
         )
     ),

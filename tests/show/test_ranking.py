@@ -1,16 +1,20 @@
 """A ranking as people see it: the same bytes each time, escaped, readable as text."""
 
 import base64
+import io
 import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from beluga_nb.compare.rank import ranking
 from beluga_nb.compare.vote import Duel
 from beluga_nb.result import Preview
-from beluga_nb.show.ranking import ranking_bundle, ranking_svg
+from beluga_nb.show.plot import ranking_pdf, ranking_png
+from beluga_nb.show.ranking import ROW, ranking_bundle, ranking_svg
 from beluga_nb.store.votes import BOTH_BAD, LEFT, TIE
 
 VOTES = [
@@ -52,9 +56,9 @@ def images(html):
 
 def test_each_name_has_a_row_with_its_rank_its_interval_and_how_often_it_won():
     html = shown()["text/html"]
-    [(title, scale), *bars] = images(html)
-    assert title == "Elo points from the mean, 95 % intervals"
-    assert [each.text for each in scale] == ["−300", "0", "+300"]
+    bars = images(html)
+    assert "95 % interval" in html
+    assert re.findall("<span>(.*?)</span>", html) == ["−300", "+300"], "the ends of the axis are text"
     assert [alt for alt, _ in bars][:2] == [
         "+92 Elo, 95 % interval −114 to +298",
         "−92 Elo, 95 % interval −298 to +114",
@@ -72,7 +76,7 @@ def test_each_name_has_a_row_with_its_rank_its_interval_and_how_often_it_won():
 
 @pytest.mark.parametrize("votes", [VOTES, [Duel("a", "b", LEFT)], [Duel("a", "b", LEFT)] * 3000])
 def test_every_bar_lies_inside_its_image_and_all_have_one_axis(votes):
-    [_, *bars] = images(shown(votes)["text/html"])
+    bars = images(shown(votes)["text/html"])
     zeros = set()
     for _, bar in bars:
         places = [float(each.get(name)) for each in bar for name in ("x1", "x2", "cx") if each.get(name)]
@@ -129,3 +133,25 @@ def test_html_needs_neither_script_nor_class_nor_anything_from_elsewhere():
     html = shown()["text/html"]
     for never in ("<script", "class=", "http://", "https://", "<style", "onclick"):
         assert never not in html
+
+
+@pytest.mark.parametrize("votes", [VOTES, [Duel("a" * 80, "b", LEFT)] * 40])
+def test_the_plot_of_a_notebook_has_a_line_for_each_name_and_the_note(votes):
+    made = ranking(votes, by="model")
+    longer = replace(made, caveat="Local previews, not model output. " * 20)
+    plot, with_caveat = (Image.open(io.BytesIO(ranking_png(each).data)) for each in (made, longer))
+    assert plot.format == "PNG"
+    assert plot.width == with_caveat.width
+    assert with_caveat.height > plot.height > 2 * ROW * len(made.names)
+    ink = np.asarray(plot.convert("L")) < 200
+    assert not ink[:, [0, -1]].any(), "nothing is cut at the sides"
+    assert ink[-2 * ROW :].any(), "the note is at its end"
+
+
+def test_letters_that_no_font_has_are_told_of():
+    made = ranking([Duel("a \U00013000", "b", LEFT)] * 4, by="model")
+    _, missing = ranking_pdf(made)
+    assert missing == "\U00013000"
+    told, silent = ranking_png(made), ranking_png(ranking([Duel("a", "b", LEFT)] * 4, by="model"))
+    heights = [Image.open(io.BytesIO(each.data)).height for each in (told, silent)]
+    assert heights[0] > heights[1], "its own words say so"

@@ -26,7 +26,9 @@ from beluga_nb.budget import Caps, Prices
 from beluga_nb.catalog import Listing, models
 from beluga_nb.commands.table import CommandCall
 from beluga_nb.compare.plan import Plan
+from beluga_nb.compare.rank import ranking
 from beluga_nb.compare.scores import Duplicates, Leaderboard, Means, Scores
+from beluga_nb.compare.vote import Duel
 from beluga_nb.compare.vote_plan import plan_votes
 from beluga_nb.session.session import Session
 from beluga_nb.show.catalogue import models_table, sizes_table
@@ -89,7 +91,7 @@ TABLES = {
         Leaderboard(
             by=say("by"),
             ranking=ranked(say),
-            means={say("metric"): {say("left"): 1.5}},
+            means={say("metric"): Means(say("metric"), {say("left"): [1.0, 2.0]}, by=say("by"))},
             note=say("agreement"),
         )
     ),
@@ -337,3 +339,15 @@ def test_a_mean_is_shown_with_how_many_pictures_it_is_of_and_how_far_they_spread
         "1 picture failed. Beware.",
     ]
     assert means_bundle(Means("fit", {}, by="model"))["text/plain"] == "No picture has a score."
+
+
+def test_means_beside_a_ranking_say_of_how_many_pictures_they_are_and_how_far_these_spread():
+    duels = [Duel("flux-2.0", "gpt-image-2", "left")] * 3
+    means = {"fit": Means("fit", {"flux-2.0": [1, 2, 3], "gpt-image-2": [4]}, by="model")}
+    shown = leaderboard_bundle(Leaderboard(by="model", ranking=ranking(duels, by="model"), means=means))
+    one, other = shown["text/plain"].splitlines()[1:3]
+    assert one.endswith("  2 ± 1 (n = 3)")
+    assert other.endswith("  4 (n = 1)")
+    assert "± is the standard deviation of the scores, and n is the number of pictures." in shown["text/html"]
+    lines = Reader(shown["text/html"]).tables[0].body
+    assert [line[-1].text for line in lines] == ["2± 1(n = 3)", "4(n = 1)"]
