@@ -18,7 +18,7 @@ from beluga_nb.store.zips import new
 from beluga_nb.text import plural
 from beluga_nb.widgets.data import Filters, PanelData, tags
 from beluga_nb.widgets.jobs import DEBOUNCE, Jobs
-from beluga_nb.widgets.state import File, Item, Piece, State
+from beluga_nb.widgets.state import File, Form, Item, Piece, State
 
 WINDOW = 36
 """Items that the page has at once; it asks for others when they come into view."""
@@ -75,6 +75,7 @@ class Collection:
         state = self.state
         items, total = await asyncio.to_thread(self._window, state.at)
         state.first, state.total, state.items = state.at, total, tuple(items)
+        state.recorded_models = tuple(await asyncio.to_thread(self.data.recorded_models))
 
     def _window(self, first: int) -> tuple[list[Item], int]:
         filters, state = self.filters, self.state
@@ -137,18 +138,17 @@ class Collection:
             self._large[item.sha256] = enlarged(self.read(item))
         return self._large[item.sha256]
 
-    def tag(self) -> Job[None]:
-        """Add a tag to the notes of the selected pictures."""
-        return self.jobs.start(self._tag)
+    def tag(self, form: Form | None = None) -> Job[None]:
+        """Add the tag that was typed at the click to the notes of the selected pictures."""
+        typed = form.new_tag if form else self.state.new_tag
+        return self.jobs.start(partial(self._tag, typed.strip().removeprefix("#"), self.state.picked))
 
-    async def _tag(self) -> None:
-        state = self.state
-        tag = state.new_tag.strip().removeprefix("#")
+    async def _tag(self, tag: str, items: tuple[Item, ...]) -> None:
         if tags(f"#{tag}") != [tag]:
             raise RequestError(f"“{tag[:40]}” is not a tag.", "Use letters, digits, - and _.")
-        for item in state.picked:
+        for item in items:
             await asyncio.to_thread(self.data.add_tag, item.sha256, tag)
-        state.message = f"{plural(len(state.picked), 'picture')} tagged #{tag}."
+        self.state.message = f"{plural(len(items), 'picture')} tagged #{tag}."
         await self._find()
 
     def download(self) -> Job[None]:

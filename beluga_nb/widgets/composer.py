@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config.settings import Settings
-from beluga_nb.errors import BelugaError, OverBudgetError
+from beluga_nb.errors import BelugaError, OverBudgetError, RequestError
+from beluga_nb.placeholders import names
 from beluga_nb.request import Request
 from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.data import PanelData
 from beluga_nb.widgets.jobs import DEBOUNCE, Jobs, in_a_line
-from beluga_nb.widgets.state import DEFAULT, State
+from beluga_nb.widgets.promises import Promises, is_kept
+from beluga_nb.widgets.state import DEFAULT, Form, State
 
 MOST = ASK_ABOVE
 """Pictures that one click asks for at most; of more, a cell asks first whether so many are meant."""
@@ -33,8 +36,7 @@ class Composer:
     ) -> None:
         self.session, self.data, self.state, self.jobs = session, data, state, jobs
         self._names = names
-        self.promised: Plan | None = None
-        """What the button says that a click would do; None while it says no more than the form."""
+        self._promises = Promises()
         settings = session.settings()
         self._offer(settings)
         self._apply(settings.model, settings)
@@ -45,12 +47,20 @@ class Composer:
         state.observe(lambda _: self.estimate(), _FORM)
 
     @property
+    def form(self) -> Form:
+        """The form as the kernel knows it, with what is said of it."""
+        return Form(**{each.name: getattr(self.state, each.name) for each in fields(Form)})
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """The form as arguments of `Session.submit`."""
-        state = self.state
-        arguments = {"prompt": state.prompt, "model": state.model, "n": state.n, "take": state.take.strip()}
+        return self.arguments_of(self.form)
+
+    def arguments_of(self, form: Form) -> dict[str, Any]:
+        """Return a form as arguments of `Session.submit`."""
+        arguments = {"prompt": form.prompt, "model": form.model, "n": form.n, "take": form.take.strip()}
         return arguments | {
-            name: value for name in ("size", "quality") if (value := getattr(state, name)) != DEFAULT
+            name: value for name in ("size", "quality") if (value := getattr(form, name)) != DEFAULT
         }
 
     def fill(self, request: Request) -> None:
@@ -149,7 +159,7 @@ class Composer:
     def estimate(self) -> None:
         """Find out what a click would do; until that is known, the button promises nothing."""
         state = self.state
-        state.action, self.promised = f"Generate {state.n}", None
+        state.action = _unplanned(state.n)
         state.ready = self._complete
         self.renew()
 
@@ -157,57 +167,65 @@ class Composer:
         """Find out again what a click would do; until then, the button keeps its text."""
         self.jobs.restart("estimate", self._estimate)
 
-    @property
-    def too_many(self) -> str:
-        """Why the form asks for more pictures than one click may; empty where it does not."""
-        n = self.state.n
-        return f"The panel asks for {MOST} pictures at most, not {n}." if n > MOST else ""
+    def check(self, form: Form) -> None:
+        """Raise `RequestError` where one click may not ask for a form."""
+        if form.n > MOST:
+            raise RequestError(
+                f"The panel asks for {MOST} pictures at most, not {form.n}.",
+                "In a cell, so many are made after a question.",
+            )
+        if not self.data.model(form.model):
+            raise RequestError(f"The panel has no model '{sanitize(form.model, 80)}' yet.", "Click again.")
 
     @property
     def _complete(self) -> bool:
         state = self.state
-        return bool(state.prompt.strip()) and state.search == state.model and not self.too_many
+        return bool(state.prompt.strip()) and state.search == state.model and state.n <= MOST
 
     async def _estimate(self) -> None:
         await asyncio.sleep(DEBOUNCE)
         state = self.state
-        if not self._complete:
-            state.estimate = self.too_many
+        if not self._complete and state.n <= MOST:
+            state.estimate = ""
             return
+        arguments = self.arguments
         try:
-            plan = await asyncio.to_thread(self._plan, self.arguments, self.values())
+            self.check(self.form)
+            plan = await asyncio.to_thread(self._plan, arguments, self.values())
         except OverBudgetError as error:
             state.estimate, state.action, state.ready = in_a_line(error), "Over your cap", False
         except BelugaError as error:
             state.estimate, state.ready = in_a_line(error), False
         else:
-            self._promise(plan)
+            self._promise(plan, arguments)
 
-    def _promise(self, plan: Plan) -> None:
+    def _promise(self, plan: Plan, arguments: dict[str, Any]) -> None:
         verb = "to draw" if plan.local else "to buy"
         new = f"{plan.images} {verb}, " if plan.images else ""
         words = f"{new}{plan.recorded} already in the store"
         missing = f", {plan.missing} not recorded" if plan.missing else ""
-        self.promised, self.state.ready = plan, True
+        self._promises.add(self.state.turn, _action(plan), arguments, plan)
+        self.state.ready = True
         self.state.estimate, self.state.action = f"{words}{missing}; {plan.price}.", _action(plan)
 
-    async def exceeds(
-        self, promised: Plan | None, arguments: dict[str, Any], values: Mapping[str, object]
-    ) -> bool:
-        """Return whether a call would make more than the button shows, and update the button if so.
+    async def exceeds(self, form: Form, values: Mapping[str, object]) -> bool:
+        """Return whether a call would ask for more than the button said, and update the button if so.
 
-        Variables, store and settings may have changed since.
+        Variables, store and settings may have changed since. A button that has said no more than the form
+        has promised its number of pictures; where cells have run since the click, also what fills them.
         """
-        if promised is None:
+        arguments, waited = self.arguments_of(form), form.turn != self.state.turn
+        promised = self._promises.find(form.turn, form.action, arguments)
+        if promised is None and form.action == _unplanned(form.n) and not (waited and names(form.prompt)):
             return False
         try:
             plan = await asyncio.to_thread(self._plan, arguments, values)
         except BelugaError:  # the call itself reports it
             return False
-        if not more(plan, promised):
+        if promised and is_kept(promised, plan, exactly=waited):
             return False
         if self.arguments == arguments:  # else the button speaks of another form by now
-            self._promise(plan)
+            self._promise(plan, arguments)
         return True
 
     def _plan(self, arguments: Mapping[str, Any], values: Mapping[str, object]) -> Plan:
@@ -219,14 +237,9 @@ class Composer:
         return plan
 
 
-def more(plan: Plan, promised: Plan) -> bool:
-    """Return whether a plan makes more pictures than another, buys instead of drawing, or costs more."""
-    costs = plan.cost, promised.cost
-    return (
-        plan.images > promised.images
-        or (promised.local and not plan.local)
-        or (costs[1] is not None and (costs[0] is None or costs[0] > costs[1]))
-    )
+def _unplanned(n: int) -> str:
+    """Return what the button says until it is known what a click would do."""
+    return f"Generate {n}"
 
 
 def _action(plan: Plan) -> str:

@@ -20,12 +20,11 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from beluga_nb.compare.grid import Grid
-from beluga_nb.compare.plan import Plan
 from beluga_nb.engines.call import Tally
 from beluga_nb.errors import BelugaError, RequestError
 from beluga_nb.hints import Code, Hint
 from beluga_nb.images import SUFFIXES
-from beluga_nb.placeholders import filled
+from beluga_nb.placeholders import filled, names
 from beluga_nb.process.work import revocable
 from beluga_nb.result import Bundle, IncompleteError, MissingPicture, Picture, Preview, Result
 from beluga_nb.runtime import Job
@@ -41,7 +40,7 @@ from beluga_nb.widgets.composer import NO_TAKE, Composer
 from beluga_nb.widgets.data import Filters, PanelData
 from beluga_nb.widgets.grid_builder import GridBuilder
 from beluga_nb.widgets.jobs import Jobs, Task
-from beluga_nb.widgets.state import Failure, File, Item, Piece, State, Work
+from beluga_nb.widgets.state import Failure, File, Form, Item, Piece, State, Work
 
 T = TypeVar("T")
 
@@ -53,6 +52,10 @@ MOST_FAILURES = 8
 
 POLL_INTERVAL = 0.05
 """Seconds between updates of a running call's progress."""
+
+_HELD = (
+    "Nothing was sent: it would make more pictures than was shown before, or others. Click again to go ahead."
+)
 
 REPEAT = 0.75
 """Seconds in which clicks for the same count once, whatever came of the first, and in which no click answers
@@ -112,17 +115,18 @@ class Controller:
 
     # Calls.
 
-    def generate(self) -> Job[None] | None:
-        """Send the form's request, unless it takes more than the button says: then the button says so.
+    def generate(self, form: Form | None = None) -> Job[None] | None:
+        """Send the form's request as it was at the click, unless that takes more than the button said then.
 
         Returns None where the same one is running, or was asked for just before.
         """
-        if why := self.composer.too_many:
-            self._jobs.show(RequestError(why, "In a cell, so many are made after a question."))
+        form = form or self.composer.form
+        try:
+            self.composer.check(form)
+        except BelugaError as error:
+            self._jobs.show(error)
             return None
-        return self._ask(
-            self.composer.arguments, values=self.composer.values(), promised=self.composer.promised
-        )
+        return self._ask(self.composer.arguments_of(form), values=self.composer.values(), form=form)
 
     def again(self) -> Job[None] | None:
         """Request the chosen picture's result again, as a new take; as `generate`."""
@@ -143,9 +147,11 @@ class Controller:
 
     def retry(self, failure: Failure) -> Job[None] | None:
         """Send the request of a failed call again; as `generate`."""
-        arguments = dict(failure.arguments)
-        fills = arguments.pop("values") is not None
-        job = self._ask(arguments, values=self.composer.values() if fills else None)
+        arguments: dict[str, Any] = dict(failure.arguments)
+        values: Mapping[str, object] | None = arguments.pop("values")
+        if values is not None and not values.keys() >= set(names(arguments["prompt"])):
+            values = self.composer.values()  # it was refused for want of them
+        job = self._ask(arguments, values=values)
         if job:
             self.dismiss(failure)
         return job
@@ -169,7 +175,7 @@ class Controller:
         arguments: dict[str, Any],
         *,
         values: Mapping[str, object] | None = None,
-        promised: Plan | None = None,
+        form: Form | None = None,
     ) -> Job[None] | None:
         asked = arguments
         if "mode" in arguments and not self._may_ask():
@@ -179,7 +185,7 @@ class Controller:
             with suppress(BelugaError):  # a prompt that cannot be filled is refused by the call itself
                 asked = arguments | {"prompt": filled(arguments["prompt"], values)}
         if number := self._clicked_for(asked):
-            call = partial(self._call, number, asked, arguments | {"values": values}, promised)
+            call = partial(self._call, number, asked, arguments | {"values": values}, form)
             return self._start(number, call)
         return None
 
@@ -214,21 +220,21 @@ class Controller:
                 number = next(self._numbers)
                 self._asked[number] = asked
                 return number
-        self.state.message = ignored
+        if self.state.message != _HELD:
+            self.state.message = ignored
         return 0
 
     def _hold(self, asked: object) -> None:
         """Send nothing: it would make more than the button showed. The next click comes after a pause."""
         with self._clicking:
             self._clicked = asked, self._clock()
-        self.state.message = "Nothing was sent: it takes more than shown before. Click again to go ahead."
+        self.state.message = _HELD
 
     async def _call(
-        self, number: int, asked: dict[str, Any], arguments: dict[str, Any], promised: Plan | None
+        self, number: int, asked: dict[str, Any], arguments: dict[str, Any], form: Form | None
     ) -> None:
         try:
-            form = {name: each for name, each in arguments.items() if name != "values"}
-            if await self.composer.exceeds(promised, form, arguments["values"]):
+            if form and await self.composer.exceeds(form, arguments["values"]):
                 self._hold(asked)
             else:
                 await self._send(number, asked, arguments)
@@ -291,33 +297,32 @@ class Controller:
 
     # Grids.
 
-    def run_grid(self) -> Job[None] | None:
-        """Run the grid with the variables as they are, or ask first whether so many pictures are meant."""
+    def run_grid(self, form: Form | None = None) -> Job[None] | None:
+        """Run the grid as it was at the click, or ask first whether so many pictures are meant."""
+        form = form or self.composer.form
         try:
-            asked = self.builder.asked_for()
+            asked = self.builder.asked_for(form)
         except BelugaError as error:
             self._jobs.show(error)
             return None
         if not (number := self._clicked_for(asked)):
             return None
-        if not (promised := self.builder.confirmed()):
+        if not self.builder.confirmed(form, asked):
             self._end(number)
             return None
-        return self._start(
-            number, partial(self._run_grid, number, promised, asked, self.composer.values(), self.state.n)
-        )
+        return self._start(number, partial(self._run_grid, number, form, asked, self.composer.values()))
 
     async def _run_grid(
         self,
         number: int,
-        promised: Plan,
+        form: Form,
         asked: tuple[str, dict[str, Any], dict[str, Any]],
         values: Mapping[str, object],
-        n: int,
     ) -> None:
         try:
-            if grid := await self.builder.made(promised, asked, values):
-                await self._send_grid(Work(number, asked[0], f"grid of {len(grid)}", len(grid) * n), grid)
+            if grid := await self.builder.made(form, asked, values):
+                work = Work(number, asked[0], f"grid of {len(grid)}", len(grid) * form.n)
+                await self._send_grid(work, grid)
             else:
                 self._hold(asked)
         finally:
@@ -386,6 +391,11 @@ class Controller:
         if not self.state.snapshot and self.state.chosen:
             self._jobs.restart("snapshot", self._update_snapshot)
 
+    def cell_has_run(self) -> None:
+        """A cell has run: it may have changed variables and settings, and clicks may have waited for it."""
+        self.state.turn += 1
+        self.composer.renew()
+
     # The stage.
 
     def show(self, item: Item) -> Job[None]:
@@ -438,9 +448,9 @@ class Controller:
         await self._show_mark(piece)
         self.collection.refresh()
 
-    def use(self, name: str) -> bool:
-        """Bind the chosen picture to a variable of the notebook; return whether that was possible."""
-        name = name.strip()
+    def use(self, form: Form | None = None) -> bool:
+        """Bind the chosen picture to the variable named at the click; return whether that is possible."""
+        name = (form or self.composer.form).name.strip()
         if not (piece := self._chosen()):
             return False
         if not name.isidentifier() or keyword.iskeyword(name):

@@ -115,6 +115,10 @@ class PanelData:
             before = day
         return found, len(rows)
 
+    def recorded_models(self) -> list[str]:
+        """Return the models of the recorded pictures, in order of their names."""
+        return self.session.store.open().index.recheck().once(_models)
+
     def _item(self, store: Store, row: Row, marked: Mapping[str, Mark], *, day: str) -> Item:
         sha256 = str(row.image)
         return Item(
@@ -199,6 +203,10 @@ def _pictures(table: Table) -> list[Row]:
         (row for row in table.rows if row.image), key=lambda row: (-row.created, row.run, row.sample)
     )
     return list({row.image: row for row in reversed(rows)}.values())[::-1]
+
+
+def _models(table: Table) -> list[str]:
+    return sorted({sanitize(row.model, 80) for row in table.rows if row.image})
 
 
 def _day(row: Row) -> str:

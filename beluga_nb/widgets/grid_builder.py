@@ -9,6 +9,7 @@ import asyncio
 import base64
 import csv
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -21,9 +22,13 @@ from beluga_nb.result import Preview
 from beluga_nb.session.resources import ASK_ABOVE
 from beluga_nb.session.session import Session
 from beluga_nb.text import plural, sanitize
-from beluga_nb.widgets.composer import Composer, more
+from beluga_nb.widgets.composer import Composer
 from beluga_nb.widgets.jobs import DEBOUNCE, Jobs, in_a_line
-from beluga_nb.widgets.state import State
+from beluga_nb.widgets.promises import Promises, is_kept
+from beluga_nb.widgets.state import Form, State
+
+Asked = tuple[str, dict[str, Any], dict[str, Any]]
+"""The prompt of a grid, its axes, and the arguments that are no axis."""
 
 _WATCHED = ("axes", "prompt", "model", "size", "quality", "n", "take")
 
@@ -33,6 +38,8 @@ _OPTIONS = {"n", "pairs", "sample", "seed", "replace", "values"}
 
 _SHOWN = {"prompt", "model", "size", "quality"}
 """Parameters of a request that the form shows."""
+
+_AGAIN = " Press Run again"
 
 
 def axes_of(text: str) -> dict[str, list[str]]:
@@ -77,13 +84,11 @@ class GridBuilder:
 
     def __init__(self, session: Session, state: State, jobs: Jobs, composer: Composer) -> None:
         self.session, self.state, self.jobs, self.composer = session, state, jobs, composer
-        self._promised: Plan | None = None
-        self._asked = False  # whether so many pictures are meant
+        self._promises = Promises()
         state.observe(lambda _: self.plan(), _WATCHED)
 
     def plan(self) -> None:
         """Say how many combinations and pictures the grid has, and what they would cost."""
-        self._asked = False
         self.state.grid_ready = False
         if self.state.axes.strip():
             self.jobs.restart("grid", self._plan)
@@ -97,12 +102,13 @@ class GridBuilder:
             if state.axes.startswith("@"):
                 self._take_over(state.axes[1:].strip())
                 return  # The axes have changed, so they are planned anew.
-            _, plan = await asyncio.to_thread(self._made, *self.asked_for(), self.composer.values())
-            state.grid_cell = cells.comparison(*self.asked_for())
+            asked = self.asked_for(self.composer.form)
+            _, plan = await asyncio.to_thread(self._made, *asked, self.composer.values())
+            state.grid_cell = cells.comparison(*asked)
         except BelugaError as error:
             state.grid_plan = in_a_line(error)
             return
-        self._promise(plan)
+        self._promise(plan, asked)
 
     def _take_over(self, name: str) -> None:
         """Copy the grid in a variable, such as that of `%%beluga compare -o name`, into the form."""
@@ -132,15 +138,16 @@ class GridBuilder:
         self.state.grid_plan = ""
         self.state.axes = axes
 
-    def _promise(self, plan: Plan) -> None:
-        self._promised = plan
+    def _promise(self, plan: Plan, asked: Asked, more: str = "") -> None:
         counts = ", ".join(f"{count} {name}" for name, count in plan.counts.items())
-        self.state.grid_plan, self.state.grid_ready = f"{counts}; {plan.price}.", True
+        words = f"{counts}; {plan.price}.{more}"
+        self._promises.add(self.state.turn, words, asked, plan)
+        self.state.grid_plan, self.state.grid_ready = words, True
 
-    def asked_for(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    def asked_for(self, form: Form) -> Asked:
         """Return the prompt, the axes, and the arguments that are no axis."""
-        axes: dict[str, Any] = axes_of(self.state.axes)
-        arguments = self.composer.arguments
+        axes: dict[str, Any] = axes_of(form.axes)
+        arguments = self.composer.arguments_of(form)
         prompt = str(arguments.pop("prompt"))
         return prompt, axes, {name: each for name, each in arguments.items() if each and name not in axes}
 
@@ -150,32 +157,25 @@ class GridBuilder:
         grid = self.session.grid(prompt, values=values, **arguments, **axes)
         return grid, grid.plan(mode=self.session.settings().mode)
 
-    async def made(
-        self,
-        promised: Plan,
-        asked: tuple[str, dict[str, Any], dict[str, Any]],
-        values: Mapping[str, object],
-    ) -> Grid | None:
+    async def made(self, form: Form, asked: Asked, values: Mapping[str, object]) -> Grid | None:
         """Return the grid to run, or None if it would make more than the plan showed, which is then shown."""
         grid, plan = await asyncio.to_thread(self._made, *asked, values)
-        if not more(plan, promised):
+        promised = self._promises.find(form.turn, form.grid_plan, asked)
+        if promised and is_kept(promised, plan, exactly=form.turn != self.state.turn):
             return grid
-        self._promise(plan)
+        with suppress(BelugaError):  # the axes are being changed
+            if self.asked_for(self.composer.form) == asked:  # else the plan is about another grid by now
+                self._promise(plan, asked)
         return None
 
-    def confirmed(self) -> Plan | None:
-        """Return what the plan showed, or None if so many pictures must be confirmed first."""
-        plan, state = self._promised, self.state
-        if plan is None or not state.grid_ready:
-            return None
-        # Previews cost nothing. What is made beyond this plan is not made: see `made`.
-        if plan.images > ASK_ABOVE and not plan.local and not self._asked:
-            self._asked = True
-            new = plural(plan.images, "picture")
-            state.grid_plan = f"{state.grid_plan} Press Run again to make {new}."
-            return None
-        self._asked = False
-        return plan
+    def confirmed(self, form: Form, asked: Asked) -> bool:
+        """Return whether a grid may run; the plan asks first where so many pictures must be confirmed."""
+        plan = self._promises.find(form.turn, form.grid_plan, asked)
+        # Previews cost nothing. What no plan has shown, and what is more than one showed, `made` refuses.
+        if plan is None or plan.images <= ASK_ABOVE or plan.local or _AGAIN in form.grid_plan:
+            return True
+        self._promise(plan, asked, f"{_AGAIN} to make {plural(plan.images, 'picture')}.")
+        return False
 
     async def show(self, grid: Grid) -> None:
         """Show a grid as one picture."""

@@ -17,6 +17,7 @@ from beluga_nb.signatures import named_arguments
 from beluga_nb.widgets.collection import COMPARED
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import State
+from beluga_nb.widgets.view.clicks import Clicks
 from beluga_nb.widgets.view.comparison import comparison
 from beluga_nb.widgets.view.form import form
 from beluga_nb.widgets.view.grid import grid
@@ -89,6 +90,7 @@ class Panel:
                 box("desk", form(state, controller), canvas),
                 strip(state, controller),
             ),
+            *Clicks(state, controller, lambda: self.box).fields,
         ]
 
     def __repr__(self) -> str:
@@ -119,4 +121,7 @@ class Panel:
 def panel(session: Session = default) -> Panel:
     """Return a new panel on a session, in the notebook that runs, if one does."""
     shell = get_ipython()
-    return Panel(session, shell.user_ns if shell else None)
+    made = Panel(session, shell.user_ns if shell else None)
+    if shell:
+        shell.events.register("post_run_cell", lambda *_: made.controller.cell_has_run())
+    return made

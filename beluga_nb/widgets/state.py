@@ -19,6 +19,27 @@ DEFAULT = ""
 
 
 @dataclass(frozen=True)
+class Form:
+    """What the fields held at a click, and what was said of them: by the button, and by the plan of the grid.
+
+    `turn` counts the cells that had run by then.
+    """
+
+    prompt: str
+    model: str
+    size: str = DEFAULT
+    quality: str = DEFAULT
+    n: int = 1
+    take: str = ""
+    axes: str = ""
+    name: str = ""
+    new_tag: str = ""
+    action: str = ""
+    grid_plan: str = ""
+    turn: int = 0
+
+
+@dataclass(frozen=True)
 class Work:
     """A call that is running: how many pictures have arrived, after how many seconds."""
 
@@ -132,6 +153,7 @@ class State(HasTraits):
     estimate = Unicode()
     action = Unicode("Generate")
     ready = Bool(False)
+    turn = Int(0)  # how many cells have run since the panel was made
 
     # Who answers, and what was spent; `share` of the caps, from 0 to 1, is negative without a cap.
     provider = Unicode()
@@ -165,6 +187,7 @@ class State(HasTraits):
     first = Int(0)
     total = Int(0)
     at = Int(0)
+    recorded_models: tuple[str, ...] = Tuple()  # type: ignore[assignment]
     history_query = Unicode()
     history_model = Unicode()
     tag = Unicode()

@@ -7,6 +7,7 @@ Every check tries Notebook 7 in `test_prose.py`.
 import datetime
 import hashlib
 import json
+import random
 import re
 from pathlib import Path
 
@@ -132,6 +133,9 @@ def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, app, tmp_pat
     expect(desk.button("Stop all")).to_be_visible()
     app.start(1)
     app.cell(1).get_by_text("asleep").last.wait_for()
+    running = desk.panel.get_by_role("group", name="Running and failed calls")
+    expect(running.get_by_role("button", name="Stop “")).to_have_count(2)
+    assert running.locator("xpath=ancestor-or-self::*[@role='status' or @aria-live]").count() == 0
     app.picture(tmp_path / "two at once.png")
     stops.first.click()
     assert app.service.left.acquire(timeout=60)
@@ -161,12 +165,61 @@ def test_a_click_that_the_kernel_cannot_hear_yet_says_that_it_waits(opened, app)
     app.start(1)
     wait_until((app.work / "held").exists)
     desk.go.click()
-    form = desk.panel.locator(".beluga-form")
-    expect(form).to_have_attribute("data-waiting", "yes")
-    assert "Waits" in form.evaluate("it => getComputedStyle(it, '::after').content")
+    waiting = desk.panel.locator(".beluga-waiting[role=status]")
+    expect(waiting).to_have_text("Waits for the kernel: a cell may be running.")
     (app.work / "go").touch()
     desk.panel.locator(".beluga-message").get_by_text("1 picture of “a patient fox”.").wait_for()
-    expect(form).not_to_have_attribute("data-waiting", "yes")
+    expect(waiting).to_have_text("")
+
+
+@in_lab
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("seed", range(40))
+def test_a_click_while_a_cell_runs_buys_what_the_page_said_then_or_says_that_it_bought_nothing(
+    seed, opened, app
+):
+    chance, wanted = random.Random(seed), {}
+    becomes = chance.choice(
+        ["", "animal = 'hen'", "%beluga config mode=refresh", "%beluga config mode=replay"]
+    )
+    desk = opened("animal = 'fox'\n%beluga config mode=auto", f"{becomes}\n{BUSY}")
+    app.run(1)
+    for file in ("held", "go"):
+        (app.work / file).unlink(missing_ok=True)
+
+    def change(*parts):
+        for part in chance.sample(parts, chance.randint(0, len(parts))):
+            wanted[part] = chance.choice(
+                [f"a {{{{animal}}}} {seed}", f"an owl {seed}"] if part == "prompt" else [1, 2, 3]
+            )
+            (desk.type if part == "prompt" else desk.count)(wanted[part])
+
+    desk.model("flux-2.0")
+    change("prompt", "n")
+    wanted.setdefault("prompt", f"a {{{{animal}}}} {seed}")
+    desk.type(wanted["prompt"])
+    if chance.random() < 0.7:
+        desk.panel.get_by_text("already in the store").wait_for()
+    asked = len(app.service.requests)
+    app.start(2)
+    wait_until((app.work / "held").exists)
+    if chance.random() < 0.5:
+        change("prompt", "n")
+    shown, told = dict(wanted), desk.panel.locator(".beluga-clicks textarea")
+    for _ in range(chance.choice([1, 1, 2])):
+        desk.go.click()
+    if chance.random() < 0.7:
+        wait_until(lambda: told.input_value())
+    change("prompt", "n")
+    (app.work / "go").touch()
+    app.cell(2).locator(app.prompt).filter(has_text=re.compile(r"\d")).wait_for()
+    # In mode replay, an error says that it is not recorded.
+    nothing = desk.panel.get_by_text("Nothing was sent").or_(desk.panel.get_by_role("alert"))
+    made = desk.panel.locator(".beluga-message").get_by_text("of “")
+    nothing.or_(made).first.wait_for()
+    bought = [(each.prompt, each.n) for each in app.service.requests[asked:]]
+    assert bought in ([], [(shown["prompt"].replace("{{animal}}", "fox"), shown.get("n", 1))])
+    assert bought or nothing.count()
 
 
 def test_the_sizes_change_with_the_model(opened):
@@ -323,7 +376,7 @@ def test_axes_are_chips_whose_text_the_grid_and_its_cell_have(opened, app, tmp_p
     # A click does not overtake what was typed just before.
     keys.type("wet")
     desk.button("Run grid").click()
-    desk.panel.get_by_text("8 of 8 cells done.").wait_for()
+    expect(desk.panel.get_by_role("status").get_by_text("8 of 8 cells done.")).to_be_visible()
     desk.button("Insert grid as cell").click()
     expect(app.cell(1)).to_contain_text(
         "%%beluga compare --axis animal=fox,hen --axis style=flat,ink,oil,wet"

@@ -3,9 +3,12 @@
 import hashlib
 import io
 import json
+import random
 import re
 import threading
 import zipfile
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from html import unescape
 from queue import SimpleQueue
@@ -16,7 +19,7 @@ from benches import OneByOne, Patient, all_widgets, ask, fill, of_class, panel_a
 from conftest import KEY, Counting, drawing, service
 from needed import NESTED, needed
 
-from beluga_nb.errors import APIStatusError, EngineError
+from beluga_nb.errors import APIStatusError, EngineError, RequestError
 from beluga_nb.magics.parse import parse
 from beluga_nb.result import Result
 from beluga_nb.session.session import Session
@@ -108,7 +111,7 @@ def test_more_pictures_than_a_click_may_ask_for_are_refused_and_not_cut(panel):
     fill(panel, prompt="a fox", n=44)
     state = settled(panel).state
     assert (state.n, state.ready) == (44, False)
-    assert state.estimate == "The panel asks for 10 pictures at most, not 44."
+    assert state.estimate.startswith("The panel asks for 10 pictures at most, not 44. In a cell,")
     assert panel.controller.generate() is None
     assert state.error[0].endswith("at most, not 44.")
     fill(panel, prompt="a fox", n=2)
@@ -334,6 +337,108 @@ def test_a_grid_that_was_said_to_be_recorded_buys_nothing_before_it_says_so(chan
     assert {request.prompt for request in engine.requests[2:]} == {
         f"a {style} {names['animal']}" for style in ("flat", "ink")
     }
+
+
+def settings(**values):
+    def set_them(panel, names, folder):
+        panel.controller.session.preferences.set(**values)
+
+    return set_them
+
+
+def form(**values):
+    def set_them(panel, names, folder):
+        fill(panel, **({"model": panel.state.model} | values))
+
+    return set_them
+
+
+def file(text):
+    def write(panel, names, folder):
+        (folder / "beluga.toml").write_text(text)
+
+    return write
+
+
+def all_forgotten(panel, names, folder):
+    with suppress(RequestError):  # nothing is recorded
+        forgotten_elsewhere(panel, names)
+
+
+CHANGED = {
+    "a variable": lambda panel, names, _: renamed(panel, names),
+    "a variable is gone": lambda _, names, __: names.clear(),
+    "what is recorded": all_forgotten,
+    "a name that was a model's": settings(aliases={"flux-2.0": {"model": "gpt-image-2", "n": 4}}),
+    "mode refresh": settings(mode="refresh"),
+    "mode off": settings(mode="off"),
+    "mode replay": settings(mode="replay"),
+    "a cap on the cost": settings(max_cost=0.01),
+    "no cap": settings(max_images=None),
+    "a lower cap": settings(max_images=1),
+    "prices": file('[prices]\ndate = 2026-11-01\n"flux-2.0" = 9.0\n'),
+    "the prompt": form(prompt="a whale"),
+    "the number": form(n=4),
+    "the model": form(model="gpt-image-2"),
+    "the size": form(size="9:16"),
+    "the quality": form(quality="standard"),
+    "the take": form(take="other"),
+    "the axes": form(axes="style: flat, ink, oil"),
+}
+"""What may change between a click and its run, while the kernel is busy with a cell."""
+
+
+def sampled_from(requests):
+    """Each picture of some requests; in mode refresh, a take is numbered as the call begins."""
+    plain = [replace(each, take="" if each.take.isdigit() else each.take) for each in requests]
+    return {
+        each
+        for request in plain
+        for each in map(request.slice, range(request.sample, request.sample + request.n))
+    }
+
+
+@pytest.mark.sampled(24)
+@pytest.mark.parametrize("seed", range(240))
+def test_a_click_that_waited_buys_what_was_shown_at_the_click_or_says_that_it_bought_nothing(seed, tmp_path):
+    chance = random.Random(seed)
+    engine, elsewhere, names = Counting(), Counting(), {"animal": "fox"}
+    is_grid = chance.random() < 0.4
+    with service(engine) as base_url, service(elsewhere) as other:
+        may_change = CHANGED | {"the server": settings(base_url=other)}
+        panel = panel_at(base_url, tmp_path, names)
+        prompt = chance.choice(["a fox", "a {{animal}}"]) + (", {{style}}" if is_grid else "")
+        fill(panel, prompt=prompt, n=chance.randint(1, 3), size=chance.choice(["", "1:1"]))
+        panel.state.axes = "style: flat, ink" if is_grid else ""
+        settled(panel)
+        click = panel.controller.run_grid if is_grid else panel.controller.generate
+        if chance.random() < 0.5:  # it is recorded
+            click().result()
+            settled(panel)
+        rest(panel)
+        shown = panel.controller.composer.form
+        promised = panel.controller.builder if is_grid else panel.controller.composer
+        asked = promised.asked_for(shown) if is_grid else promised.arguments_of(shown)
+        words = shown.grid_plan if is_grid else shown.action
+        allowed = sampled_from(promised._promises.find(shown.turn, words, asked).requests)
+        already = len(engine.requests)
+        changes = chance.sample(sorted(may_change), chance.randint(1, 4))
+        for name in changes:
+            may_change[name](panel, names, tmp_path)
+            if chance.random() < 0.3:
+                settled(panel)  # long enough for the panel to say something else
+        panel.controller.cell_has_run()
+        before = panel.state.message, panel.state.error, panel.state.grid_words
+        if job := click(shown):
+            job.result()
+        settled(panel)
+        bought = sampled_from(engine.requests[already:])
+    assert bought <= allowed, changes
+    assert elsewhere.requests == [], changes
+    says = panel.state.message, panel.state.error, panel.state.grid_words
+    assert bought or not allowed or says != before or panel.state.failures, changes
+    if bought < allowed and "Nothing was sent" in panel.state.message:
+        assert not bought, changes
 
 
 def test_the_grid_is_filled_at_the_click(tmp_path):
@@ -612,17 +717,22 @@ def test_the_nested_bridge_does_not_keep_a_click_waiting(base_url, tmp_path):
     assert len(ask(panel_at(base_url, tmp_path), "a fox").state.gallery) == 1
 
 
+def use(panel, name):
+    panel.state.name = name
+    return panel.controller.use()
+
+
 def test_a_picture_becomes_a_variable(base_url, tmp_path):
     names = {}
     panel = panel_at(base_url, tmp_path, names)
-    assert not panel.controller.use("whale"), "nothing is chosen yet"
+    assert not use(panel, "whale"), "nothing is chosen yet"
     ask(panel, "a fox")
-    assert panel.controller.use(" whale ")
+    assert use(panel, " whale ")
     assert names == {"whale": panel.selected}
-    assert panel.controller.use("print")
+    assert use(panel, "print")
     assert "It hides Python's own print: del print brings that back." in panel.state.message
     for wrong in ("class", "a b", "1x", ""):
-        assert not panel.controller.use(wrong)
+        assert not use(panel, wrong)
         assert "is not a valid variable name" in panel.state.error[0]
 
 
@@ -711,6 +821,22 @@ def test_what_a_cell_or_another_panel_records_appears(panel):
     panel.controller.session.generate("a fox", model="flux-2.0")
     assert [each.prompt for each in settled(panel).state.items] == ["a fox"]
     assert [each.prompt for each in settled(other).state.items] == ["a fox"]
+
+
+def test_the_history_knows_the_models_of_the_store_as_it_is(panel, base_url, tmp_path):
+    model = widget(panel, "Of model")
+    assert [value for _, value in model.options] == [""]
+    panel_at(base_url, tmp_path).controller.session.generate("a fox", model="seedream-4.0")
+    panel.controller.session.generate("a whale", model="flux-2.0")
+    panel.controller.collection.refresh()
+    settled(panel)
+    assert [value for _, value in model.options] == ["", "flux-2.0", "seedream-4.0"]
+    model.value = "flux-2.0"
+    assert [each.model for each in settled(panel).state.items] == ["flux-2.0"]
+    forgotten_elsewhere(panel, {})
+    panel.controller.collection.refresh()
+    assert (settled(panel).state.total, model.value) == (0, "flux-2.0")
+    assert [value for _, value in model.options] == ["", "flux-2.0"]
 
 
 def test_selected_pictures_are_tagged_found_by_their_tag_and_downloaded(panel):

@@ -37,8 +37,10 @@ if (root && !root.belugaReady) {
       for (const radio of box.querySelectorAll('input')) radio.name = root.belugaName;
     }
     for (const button of all('.widget-toggle-button')) attribute(button, 'aria-expanded', String(button.classList.contains('mod-active')));
-    for (const [selector, role] of [['.beluga-message', 'status'], ['.beluga-plan', 'status'], ['.beluga-error', 'alert'], ['.beluga-work', 'status']])
+    for (const [selector, role] of [['.beluga-message', 'status'], ['.beluga-plan', 'status'], ['.beluga-error', 'alert'], ['.beluga-grid .beluga-alt', 'status'], ['.beluga-work', 'group']])
       for (const element of all(selector)) attribute(element, 'role', role);
+    // No live region: a reader would read all of it again each second.
+    for (const work of all('.beluga-work')) attribute(work, 'aria-label', 'Running and failed calls');
     for (const panel of all('.widget-tab-contents > *')) attribute(panel, 'role', 'tabpanel');
     for (const tab of all('.lm-TabBar-tab')) {
       attribute(tab, 'aria-label', tab.textContent);
@@ -56,13 +58,6 @@ if (root && !root.belugaReady) {
     compare();
     drawAxes();
   };
-  // A tile is chosen at once; its picture follows from the store.
-  root.addEventListener('click', (event) => {
-    const tile = event.target.closest('.beluga-tile');
-    if (!tile || event.target.closest('.beluga-star, .beluga-pick')) return;
-    for (const each of all('.beluga-chosen')) each.classList.toggle('beluga-chosen', each === tile);
-    tile.classList.add('beluga-chosen');
-  });
   root.addEventListener('focusin', (event) => { if (event.target.closest('.beluga-tile, .lm-TabBar')) later(); });
   root.addEventListener('focusout', (event) => { if (event.target.closest('.lm-TabBar')) later(); });
   root.belugaName = 'size-' + Math.random().toString(36).slice(2);
@@ -72,45 +67,89 @@ if (root && !root.belugaReady) {
   new MutationObserver(later).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
   setTimeout(name);
 
-  // A click on Generate shows at once, waits until the kernel has received all text that was typed before it,
-  // and says so where that takes long.
+  // A click may wait in the kernel behind a cell, while form and panel change. So each is told with what was seen
+  // when it was made: the kernel does that, or says that it did nothing.
   const composer = () => root.querySelector('.beluga-form');
-  const typed = (name) => root.querySelector(`.beluga-${name} :is(textarea, input)`)?.value;
+  const fieldIn = (name) => root.querySelector(`.beluga-${name} :is(textarea, input, select)`);
+  const textOf = (name) => root.querySelector('.beluga-' + name)?.textContent.trim() ?? '';
+  const typed = (name) => { const field = fieldIn(name); return field && (field.value || (name === 'model' ? field.placeholder : '')); };
   const received = (name) => root.querySelector(`.beluga-received-${name} textarea`)?.value;
   const fields = [['prompt', 'prompt'], ['model', 'search'], ['take', 'take'], ['axes', 'axes']];
   const pending = () => fields.some(([field, echo]) => typed(field) !== received(echo));
+  const chosen = (text) => text === undefined ? null : text === 'default' ? '' : text;
+  const form = () => ({
+    prompt: typed('prompt'), model: typed('model'), take: typed('take'), axes: typed('axes'), n: Number(typed('counts')),
+    size: chosen(root.querySelector('.beluga-sizes label:has(:checked)')?.textContent.trim()), quality: chosen(typed('quality')),
+    name: typed('variable'), new_tag: typed('new-tag'),
+  });
+  const untold = [];
+  let clicks = 0;
+  const tell = (button, held, turn) => {
+    const [page, arrived] = textOf('heard').split(' ');
+    while (page === root.belugaName && untold[0]?.number <= Number(arrived)) untold.shift();
+    const said = {action: textOf('generate'), grid_plan: textOf('plan'), turn};
+    const key = [...button.classList].find((each) => each.startsWith('beluga-click-'));
+    untold.push({page: root.belugaName, number: ++clicks, key, said: button.title, form: {...held, ...said}});
+    const field = fieldIn('clicks');
+    field.value = JSON.stringify(untold);
+    field.dispatchEvent(new Event('input', {bubbles: true}));
+  };
+  // A click that asks for pictures shows at once. It waits, for a second, until the kernel has received what was
+  // typed before it and the button says what it does; a form that changes meanwhile ends it.
   let waiting = 0, late = 0;
-  const pressed = (button) => {
-    button.classList.add('beluga-pressed');
+  const say = (words) => {
+    if (!composer().querySelector('.beluga-waiting')) composer().append(Object.assign(document.createElement('div'), {className: 'beluga-waiting'}));
+    const line = composer().querySelector('.beluga-waiting');
+    attribute(line, 'role', 'status');
+    if (line.textContent !== words) line.textContent = words;
+  };
+  const ended = (words) => {
+    answered.disconnect();
     clearTimeout(late);
-    late = setTimeout(() => { composer().dataset.waiting = 'yes'; }, 500);
-    const answered = new MutationObserver(() => {
-      answered.disconnect();
-      clearTimeout(late);
-      delete composer().dataset.waiting;
-      button.classList.remove('beluga-pressed');
-    });
+    say(words);
+    for (const button of all('.beluga-pressed')) button.classList.remove('beluga-pressed');
+  };
+  const answered = new MutationObserver(() => ended(''));
+  const pressed = (button) => {
+    ended('');
+    button.classList.add('beluga-pressed');
+    late = setTimeout(say, 500, 'Waits for the kernel: a cell may be running.');
     for (const place of all('.beluga-canvas, .beluga-work')) answered.observe(place, {childList: true, subtree: true, characterData: true});
   };
+  const order = (button) => {
+    const held = form(), turn = Number(textOf('turn'));
+    clearInterval(waiting);
+    pressed(button);
+    let turns = 0;
+    const go = () => {
+      const changed = JSON.stringify(form()) !== JSON.stringify(held);
+      if (root.isConnected && !changed && (pending() || button.disabled) && ++turns < 50) return;
+      clearInterval(waiting);
+      if (changed) ended('Nothing was sent: the form changed after the click. Click again.');
+      else if (root.isConnected) tell(button, held, turn);
+    };
+    waiting = setInterval(go, 20);
+    go();
+  };
   root.addEventListener('click', (event) => {
-    const button = event.target.closest('.beluga-generate, .beluga-run-grid');
-    if (!button) return;
-    if (!button.classList.contains('beluga-pressed')) pressed(button);
-    if (!pending()) return;
+    const button = event.target.closest('[class*=beluga-click-]');
+    if (!button || !fieldIn('clicks')) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    clearInterval(waiting);
-    let turns = 0;
-    waiting = setInterval(() => {
-      if (root.isConnected && pending()) return;
-      // The kernel has the text; in a second it also says whether there is something to ask for.
-      if (root.isConnected && button.disabled && ++turns < 50) return;
-      clearInterval(waiting);
-      if (!root.isConnected) return;
-      button.disabled = false;  // The click was made: the kernel says why nothing comes of it.
-      button.click();
-    }, 20);
+    const tile = button.closest('.beluga-tile');
+    // A tile is chosen at once; its picture follows from the store.
+    if (tile && !button.matches('.beluga-star, .beluga-pick')) {
+      for (const each of all('.beluga-chosen')) each.classList.toggle('beluga-chosen', each === tile);
+      tile.classList.add('beluga-chosen');
+    }
+    if (button.matches('.beluga-insert')) insert(root.querySelector('.beluga-cell textarea').value);
+    if (button.matches('.beluga-generate, .beluga-run-grid')) order(button);
+    else tell(button, form(), Number(textOf('turn')));
   }, true);
+  // Until the kernel has heard of a change, the button says no more than the form.
+  root.addEventListener('input', (event) => {
+    if (event.isTrusted && event.target.closest('.beluga-form')) root.querySelector('.beluga-generate').textContent = `Generate ${form().n}`;
+  });
   // What is typed makes the button live before the kernel has heard of it.
   root.addEventListener('input', (event) => {
     if (event.target.closest('.beluga-prompt')) root.querySelector('.beluga-generate').disabled = !event.target.value.trim();
@@ -142,6 +181,7 @@ if (root && !root.belugaReady) {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && event.target.closest('.beluga-form')) {
       event.preventDefault();
       event.stopPropagation();
+      if (event.target.closest('.beluga-model')) event.target.value ||= event.target.placeholder;
       event.target.dispatchEvent(new Event('input', {bubbles: true}));
       root.querySelector('.beluga-generate').disabled = !typed('prompt').trim();
       click('.beluga-generate');
@@ -188,15 +228,18 @@ if (root && !root.belugaReady) {
     const {tiles, down, columns, step} = measure();
     const tile = tiles.querySelectorAll('.beluga-tile')[position - begun];
     byKeys = true;
-    if (tile) tile.querySelector('button').focus();
-    else if (down) tiles.scrollTop = Math.floor(position / columns) * step - tiles.clientHeight / 2;
+    if (tile) return tile.querySelector('button').focus();
+    // Until its tile is there, the strip has the focus, so that no key is lost.
+    tiles.tabIndex = -1;
+    tiles.focus({preventScroll: true});
+    if (down) tiles.scrollTop = Math.floor(position / columns) * step - tiles.clientHeight / 2;
     else tiles.scrollLeft = position * step - tiles.clientWidth / 2;
   };
   // Keep the focus on its picture, which another tile shows now; a tile that is gone has lost the focus.
   const keep = (tiles, first) => {
     begun = first;
     const active = document.activeElement, held = active.closest('.beluga-tile');
-    if (!tiles.contains(held) && !(byKeys && active === document.body)) return;
+    if (!tiles.contains(active) && !(byKeys && active === document.body)) return;
     const place = held ? [...held.querySelectorAll('button')].indexOf(active) : 0;
     const wanted = tiles.querySelectorAll('.beluga-tile')[position - first]?.querySelectorAll('button')[place];
     wanted?.focus({preventScroll: true});
@@ -527,6 +570,5 @@ if (root && !root.belugaReady) {
     const button = event.target.closest('button');
     if (button?.classList.contains('beluga-copy')) copy(root.querySelector('.beluga-words textarea').value);
     if (button?.classList.contains('beluga-insert-grid')) insert(root.querySelector('.beluga-grid-cell textarea').value);
-    if (button?.classList.contains('beluga-insert')) insert(root.querySelector('.beluga-cell textarea').value);
   });
 }

@@ -19,7 +19,7 @@ def comparison(state: State, controller: Controller) -> widgets.Box:
     advice.add_class("beluga-empty")
     mode = field(widgets.Dropdown(description="How", options=MODES), width="130px", name="mode")
     zooming = [
-        button(words, lambda: None, tooltip=tooltip, name=f"zoom-{name}")
+        button(words, None, tooltip=tooltip, name=f"zoom-{name}")
         for words, tooltip, name in (
             ("−", "Zoom out (-)", "out"),
             ("+", "Zoom in (+)", "in"),

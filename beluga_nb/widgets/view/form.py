@@ -67,6 +67,7 @@ def _generate(state: State, controller: Controller) -> widgets.Button:
         tooltip="Ask for the pictures of the form (Ctrl or Cmd with Enter)",
         name="generate",
         style="primary",
+        takes_form=True,
     )
     traitlets.dlink((state, "action"), (generate, "description"))
     traitlets.dlink((state, "ready"), (generate, "disabled"), lambda ready: not ready)
@@ -118,4 +119,5 @@ def _count(state: State) -> widgets.Box:
 
 
 def _quality(state: State) -> widgets.DOMWidget:
-    return linked(widgets.Dropdown(description="Quality", options=_QUALITIES), state, "quality")
+    quality = widgets.Dropdown(description="Quality", options=_QUALITIES)
+    return linked(quality, state, "quality", name="quality")

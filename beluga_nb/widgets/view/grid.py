@@ -27,10 +27,11 @@ def grid(state: State, controller: Controller) -> widgets.Box:
         tooltip="Ask for the pictures of all combinations",
         name="run-grid",
         style="primary",
+        takes_form=True,
     )
     insert = button(
         "Insert grid as cell",
-        lambda: None,
+        None,
         tooltip="Put the cell that asks for this grid below the panel",
         name="insert-grid",
     )

@@ -11,6 +11,7 @@ import traitlets
 from beluga_nb.result import Preview
 from beluga_nb.show.markup import outside
 from beluga_nb.widgets.state import State
+from beluga_nb.widgets.view.clicks import Action
 from beluga_nb.widgets.view.comms import receive_in_any_shell
 
 
@@ -99,12 +100,20 @@ def line(state: State, trait: str, name: str = "note") -> Words:
 
 
 def button(
-    words: str, action: Callable[[], object], *, tooltip: str, name: str = "", style: str = ""
+    words: str,
+    action: Callable[..., object] | None,
+    *,
+    tooltip: str,
+    name: str = "",
+    style: str = "",
+    takes_form: bool = False,
 ) -> widgets.Button:
-    """Return a button that runs an action; the tooltip is its description for screen readers too."""
-    made = widgets.Button(description=words, tooltip=tooltip, button_style=style, layout={"width": "auto"})
-    made.on_click(lambda _: action())
-    receive_in_any_shell(made)
+    """Return a button that runs an action; the tooltip is its description for screen readers too.
+
+    Without an action, only the page knows what to do.
+    """
+    options = {"description": words, "tooltip": tooltip, "button_style": style, "layout": {"width": "auto"}}
+    made = Action(action, takes_form=takes_form, **options) if action else widgets.Button(**options)
     if name:
         made.add_class(f"beluga-{name}")
     return made

@@ -57,35 +57,62 @@ def _enlarged(state: State) -> widgets.Box:
 
 
 def _actions(state: State, controller: Controller) -> widgets.Box:
-    favourite = button(
-        "☆ Favourite", controller.toggle_favourite, tooltip="Keep as a favourite, or no longer"
-    )
+    favourite = button("☆ Favourite", controller.toggle_favourite, tooltip="")
+    again = button("New take", controller.again, tooltip="")
 
-    def star(_: object) -> None:
+    def follow(_: object = None) -> None:
         favourite.description = "★ Favourite" if state.favourite else "☆ Favourite"
-        favourite.tooltip = "No longer a favourite" if state.favourite else "Keep as a favourite"
+        favourite.tooltip = _of_this(
+            state, "No longer a favourite" if state.favourite else "Keep as a favourite"
+        )
+        again.disabled = bool(state.takes)
+        again.tooltip = state.takes or _of_this(state, "Ask for the same again, as a new take")
 
-    state.observe(star, "favourite")
-    again = button("New take", controller.again, tooltip="Ask for the same again, as a new take")
-    traitlets.dlink((state, "takes"), (again, "disabled"), bool)
-    traitlets.dlink(
-        (state, "takes"), (again, "tooltip"), lambda why: why or "Ask for the same again, as a new take"
-    )
+    state.observe(follow, ["favourite", "takes", "chosen"])
+    follow()
     return box("actions", favourite, again, _drawer(state, controller))
+
+
+def _of_this(state: State, words: str) -> str:
+    """Return what a button does, and with which picture: a click on it is about that one."""
+    return f"{words}: {sanitize(state.chosen.words, 60)}, {state.chosen.caption}" if state.chosen else words
+
+
+def _about(state: State, made: widgets.Button) -> widgets.Button:
+    """Return a button whose tooltip names the picture on the stage too."""
+    words = made.tooltip
+
+    def follow(_: object = None) -> None:
+        made.tooltip = _of_this(state, words)
+
+    state.observe(follow, "chosen")
+    follow()
+    return made
 
 
 def _drawer(state: State, controller: Controller) -> widgets.Box:
     return fold(
         "⋯ More",
         row(
-            button("Edit", controller.reuse_prompt, tooltip="Put this prompt and its options into the form"),
-            button("Copy prompt", lambda: None, tooltip="Copy the prompt to the clipboard", name="copy"),
-            button("Download", controller.download, tooltip="Download the original, to the byte"),
-            button(
-                "Insert as cell",
-                controller.show_cell,
-                tooltip="Put the cell that asks for this below the panel",
-                name="insert",
+            _about(
+                state,
+                button(
+                    "Edit", controller.reuse_prompt, tooltip="Put this prompt and its options into the form"
+                ),
+            ),
+            button("Copy prompt", None, tooltip="Copy the prompt to the clipboard", name="copy"),
+            _about(
+                state,
+                button("Download", controller.download, tooltip="Download the original, to the byte"),
+            ),
+            _about(
+                state,
+                button(
+                    "Insert as cell",
+                    controller.show_cell,
+                    tooltip="Put the cell that asks for this below the panel",
+                    name="insert",
+                ),
             ),
         ),
         _use(state, controller),
@@ -122,10 +149,12 @@ def _link(file: File) -> str:
 def _use(state: State, controller: Controller) -> widgets.Box:
     use = button(
         "Use as a variable",
-        lambda: controller.use(state.name),
+        controller.use,
         tooltip="Put this picture into the notebook under that name",
+        takes_form=True,
     )
-    return row(linked(widgets.Text(description="Variable"), state, "name", width="130px"), use)
+    name = linked(widgets.Text(description="Variable"), state, "name", width="130px", name="variable")
+    return row(name, _about(state, use))
 
 
 def _note(state: State, controller: Controller) -> widgets.DOMWidget:

@@ -8,7 +8,8 @@ import traitlets
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import Item, State
-from beluga_nb.widgets.view.parts import box, button, field, fold, line, linked, show_if, visible
+from beluga_nb.widgets.view.comms import receive_in_any_shell
+from beluga_nb.widgets.view.parts import box, button, choices, field, fold, line, linked, show_if, visible
 from beluga_nb.widgets.view.tiles import Tile, Tiles
 from beluga_nb.widgets.view.work import work_list
 
@@ -38,7 +39,7 @@ def strip(state: State, controller: Controller) -> widgets.Box:
     show()
     return box(
         "strip",
-        box("bar", count, _filters(state, controller), _selected(state, controller)),
+        box("bar", count, _filters(state), _selected(state, controller)),
         _question(state, controller),
         box("film", work_list(state, controller), tiles.box),
         window,
@@ -51,13 +52,25 @@ def _from_the_page(state: State, controller: Controller) -> list[widgets.DOMWidg
     at = widgets.IntText(layout={"display": "none"}, description="In view")
     at.add_class("beluga-at")
     traitlets.link((state, "at"), (at, "value"))
-    seen = button("Refresh", controller.seen, tooltip="List the pictures again", name="seen")
-    seen.layout.display = "none"
+    seen = widgets.Button(
+        description="Refresh", tooltip="List the pictures again", layout={"display": "none"}
+    )
+    seen.add_class("beluga-seen")
+    seen.on_click(lambda _: controller.seen())
+    receive_in_any_shell(seen)
     return [at, seen]
 
 
-def _filters(state: State, controller: Controller) -> widgets.Box:
-    models = [_EVERY, *((each.id, each.id) for each in controller.data.models())]
+def _filters(state: State) -> widgets.Box:
+    model = widgets.Dropdown(description="Of model")
+    receive_in_any_shell(model)
+
+    def models() -> list[tuple[str, str]]:
+        # The chosen one stays, also where the last of its pictures is forgotten.
+        names = {*state.recorded_models, state.history_model} - {""}
+        return [_EVERY, *((each, each) for each in sorted(names))]
+
+    choices(model, state, among="recorded_models", chosen="history_model", options=models)
     only = widgets.Checkbox(description="Favourites only", indent=False, layout={"width": "auto"})
     traitlets.link((state, "favourites"), (only, "value"))
     return fold(
@@ -65,12 +78,7 @@ def _filters(state: State, controller: Controller) -> widgets.Box:
         box(
             "row",
             linked(widgets.Text(description="Search prompts"), state, "history_query", width="180px"),
-            linked(
-                widgets.Dropdown(description="Of model", options=models),
-                state,
-                "history_model",
-                width="180px",
-            ),
+            field(model, width="180px"),
             linked(widgets.Text(description="Tag", placeholder="#poster"), state, "tag", width="110px"),
             _day(state, "since", "From"),
             _day(state, "until", "Until"),
@@ -90,21 +98,25 @@ def _day(state: State, trait: str, words: str) -> widgets.DOMWidget:
 def _selected(state: State, controller: Controller) -> widgets.Box:
     collection = controller.collection
     count = widgets.Label(layout={"width": "auto"})
-    tag = linked(widgets.Text(description="New tag", placeholder="poster"), state, "new_tag", width="110px")
-    shown = box(
-        "selected",
-        count,
-        tag,
-        button("Tag", collection.tag, tooltip="Add this tag to the notes of the selected pictures"),
-        button(
-            "Download zip", collection.download, tooltip="Download the originals of the selected pictures"
-        ),
-        button("Forget…", collection.ask_to_forget, tooltip="Ask whether to remove them from the store"),
-        button("Clear", collection.clear, tooltip="Select nothing"),
+    tag = linked(
+        widgets.Text(description="New tag", placeholder="poster"),
+        state,
+        "new_tag",
+        width="110px",
+        name="new-tag",
     )
+    actions = {
+        button("Tag", collection.tag, tooltip="", takes_form=True): "Add this tag to the notes of",
+        button("Download zip", collection.download, tooltip=""): "Download the originals of",
+        button("Forget…", collection.ask_to_forget, tooltip=""): "Ask whether to remove from the store",
+    }
+    clear = button("Clear", collection.clear, tooltip="Select nothing")
+    shown = box("selected", count, tag, *actions, clear)
 
     def follow(_: object = None) -> None:
         count.value = f"{len(state.picked)} selected"
+        for each, words in actions.items():
+            each.tooltip = f"{words} {plural(len(state.picked), 'selected picture')}"
         show_if(state.picked, shown)
 
     state.observe(follow, "picked")
@@ -113,10 +125,12 @@ def _selected(state: State, controller: Controller) -> widgets.Box:
 
 
 def _question(state: State, controller: Controller) -> widgets.Box:
+    forget = button("Forget", controller.collection.forget, tooltip="", style="danger")
+    traitlets.dlink((state, "question"), (forget, "tooltip"), lambda asked: asked or "Remove from the store")
     shown = box(
         "question",
         line(state, "question", "message"),
-        button("Forget", controller.collection.forget, tooltip="Remove them from the store", style="danger"),
+        forget,
         button("Keep", controller.collection.keep, tooltip="Forget nothing"),
     )
     visible(shown, state, "question")

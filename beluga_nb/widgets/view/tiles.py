@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import ipywidgets as widgets
 
 from beluga_nb.result import Preview
-from beluga_nb.widgets.view.comms import receive_in_any_shell
+from beluga_nb.widgets.view.clicks import Action
 from beluga_nb.widgets.view.parts import Words, box, put, set_class
 
 
@@ -55,10 +56,7 @@ class Tiles:
     def _new(self, number: int) -> _TileWidget:
         buttons = []
         for action in self._actions:
-            button = widgets.Button(layout=self._layout, style=self._style)
-            receive_in_any_shell(button)
-            button.on_click(lambda _, action=action: action(number))
-            buttons.append(button)
+            buttons.append(Action(partial(action, number), layout=self._layout, style=self._style))
         return _TileWidget(widgets.Image(layout=self._layout), *buttons, layout=self._layout)
 
 

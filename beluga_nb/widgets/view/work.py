@@ -85,6 +85,11 @@ class _FailureTile(_CallTile[Failure]):
         super().__init__(self._retry)
         self.box.add_class("beluga-failed")
 
+    def show(self, call: Failure) -> None:
+        super().show(call)
+        asked = (str(call.arguments.get(name, "")) for name in ("prompt", "model", "size", "quality", "take"))
+        self._retry.tooltip = f"Ask for the same again: {sanitize(', '.join(filter(None, asked)), 200)}"
+
     def _again(self) -> None:
         if self.call is not None:
             self._controller.retry(self.call)

@@ -1,0 +1,48 @@
+"""What the panel has said that a click would do, so that a click buys no more than it said then."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from beluga_nb.compare.plan import Plan
+from beluga_nb.request import Request
+
+_KEPT = 64
+
+
+class Promises:
+    """The latest plans that were shown: in which turn, in which words, and for what."""
+
+    def __init__(self) -> None:
+        self._shown: deque[tuple[int, str, object, Plan]] = deque(maxlen=_KEPT)
+
+    def add(self, turn: int, words: str, asked: object, plan: Plan) -> None:
+        """Keep a plan. In one turn, the first one in the same words stands: that one was read."""
+        if not any(each[:3] == (turn, words, asked) for each in self._shown):
+            self._shown.append((turn, words, asked, plan))
+
+    def find(self, turn: int, words: str, asked: object) -> Plan | None:
+        """Return the plan that these words were about in a turn, or None."""
+        found = (each for each in reversed(self._shown) if each[1:3] == (words, asked) and each[0] <= turn)
+        return next((plan for *_, plan in found), None)
+
+
+def is_kept(promised: Plan, plan: Plan, *, exactly: bool) -> bool:
+    """Return whether a plan makes no more pictures than was promised, buys none instead, and costs no more.
+
+    `exactly`: and none but those that were promised.
+    """
+    costs = plan.cost, promised.cost
+    return (
+        plan.images <= promised.images
+        and (plan.local or not promised.local)
+        and (costs[1] is None or (costs[0] is not None and costs[0] <= costs[1]))
+        and (not exactly or set(_samples(plan)) <= set(_samples(promised)))
+    )
+
+
+def _samples(plan: Plan) -> Iterator[tuple[str, Request]]:
+    for post in plan.posts:
+        for number in range(post.request.n):
+            yield post.url, post.request.slice(post.request.sample + number)
