@@ -4,9 +4,9 @@
 every check tries some and `python -m tests whole` all; `python -m tests environments` tries all environments.
 
 Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
-the notebooks, twice, with strict nbval and with pytest-notebook, from their recordings alone: without a key,
-and without a route to another machine. It ends at the first step that fails. Where there is npm, the openai
-package for Node comes first.
+the notebooks, twice with strict nbval and once with pytest-notebook, from their recordings alone, without a
+key, and without a route to another machine. It ends at the first step that fails. Where there is npm, the
+openai package for Node comes first.
 
 Hundreds of tests wait for kernels, browsers and servers on a machine that may have two cores. Where up to
 eight of them failed they run again by themselves, and are named: what fails twice fails the check.
@@ -108,6 +108,7 @@ CHECKS = {
     ),
     "notebooks, nbval": (*NBVAL, "notebooks"),
     "notebooks, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
+    "notebooks again, nbval": (*NBVAL, "notebooks"),
     "promises": ("tests.promises", str(RAN)),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
 }

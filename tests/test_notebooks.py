@@ -206,11 +206,10 @@ def test_where_notebooks_are_checked_there_is_no_route_and_no_key(tmp_path, monk
     assert others == [f"[Errno {errno.ENETUNREACH}] Network is unreachable (tests/offline)"] * 4
 
 
-def test_each_notebook_is_checked_twice_by_two_checkers_without_a_route():
-    """The second finds what the first has left: `test_a_packed_notebook_replays_elsewhere`."""
+def test_each_notebook_is_checked_twice_by_nbval_and_by_a_second_checker_without_a_route():
     assert NOTEBOOKS
     commands = [command for name, command in CHECKED["CHECKS"].items() if name.startswith("notebooks")]
-    assert commands == [(*CHECKED[how], "notebooks") for how in ("NBVAL", "PYTEST_NOTEBOOK")]
+    assert commands == [(*CHECKED[how], "notebooks") for how in ("NBVAL", "PYTEST_NOTEBOOK", "NBVAL")]
 
 
 def test_the_study_is_light_and_has_three_models_two_axes_and_two_samples_of_each(tmp_path):
