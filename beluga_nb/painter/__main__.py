@@ -1,14 +1,15 @@
-"""Look at a figure alone: `python -m beluga_nb.painter preview FILE [PICTURE.png]`."""
+"""Look at the figures of a file: `python -m beluga_nb.painter preview FILE [PICTURE.png]`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isqrt
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from beluga_nb.errors import BelugaError
 from beluga_nb.painter.colour import RGB, rgb
-from beluga_nb.painter.figure import Coat, Figure, drawing, header
+from beluga_nb.painter.figure import Coat, Figure, Gallery, drawing, sources
 from beluga_nb.painter.marks import Sheet, Wash, placed
 from beluga_nb.painter.media import PENS, easel, enlarged, rendered
 from beluga_nb.painter.stream import Stream
@@ -29,7 +30,7 @@ def main(words: Sequence[str]) -> int:
     path = Path(words[1])
     out = Path(words[2]) if len(words) > 2 else path.with_suffix(".png")
     try:
-        preview(header(path)).save(out)
+        preview(Gallery(sources(path))).save(out)
     except (BelugaError, OSError) as error:
         print(redact(str(error)), file=sys.stderr)
         return 1
@@ -37,13 +38,22 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def preview(figure: Figure) -> Image.Image:
-    """Return a sheet of a figure: a row for each style, a column for its own colour and for two others."""
-    colours = (figure.colour, *OTHERS)
-    sheet = Image.new("RGB", (len(colours) * CELL[0], len(STYLES) * CELL[1]))
-    for row, style in enumerate(STYLES):
-        for column, colour in enumerate(colours):
-            sheet.paste(alone(figure, colour, style), (column * CELL[0], row * CELL[1]))
+def preview(figures: Mapping[str, Figure]) -> Image.Image:
+    """Return a block for each figure, half as large where there are several, with its name.
+
+    A block has a row for each style and a column for the figure's own colour and for two others.
+    """
+    columns, share = isqrt(len(figures) - 1) + 1, min(2, len(figures))
+    width, height = (len(OTHERS) + 1) * CELL[0] // share, len(STYLES) * CELL[1] // share
+    sheet = Image.new("RGB", (columns * width, -(-len(figures) // columns) * height))
+    for number, (name, figure) in enumerate(figures.items()):
+        block = Image.new("RGB", ((len(OTHERS) + 1) * CELL[0], len(STYLES) * CELL[1]))
+        for row, style in enumerate(STYLES):
+            for column, colour in enumerate((figure.colour, *OTHERS)):
+                block.paste(alone(figure, colour, style), (column * CELL[0], row * CELL[1]))
+        if share > 1:
+            ImageDraw.Draw(block).text((4, 4), name, "black", font_size=28)
+        sheet.paste(block.resize((width, height)), (number % columns * width, number // columns * height))
     return sheet
 
 

@@ -1,4 +1,4 @@
-"""Figures: drawings as data. A TOML file holds a figure's words, its home and its parts; `docs/figures.md`.
+"""Figures: drawings as data. A TOML file holds the words, the home and the parts of each; `docs/figures.md`.
 
 Coordinates are hundredths of the figure's height: x to the right of its middle, y up from the ground.
 """
@@ -6,9 +6,10 @@ Coordinates are hundredths of the figure's height: x to the right of its middle,
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,35 @@ KINDS = (
 
 
 class FigureError(SettingsError):
-    """A figure's file that cannot be drawn: names the file, the line and the part."""
+    """A figure that cannot be drawn: names the file, the figure, the line and the part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a figure: the file it is in, the figure's name, and how many lines come before it."""
+
+    path: str
+    name: str
+    before: int
+    text: str
+
+    def __str__(self) -> str:
+        """Return how errors call it."""
+        return f"{self.path}, figure {self.name}"
+
+
+TITLE = re.compile(r"\n\[([\w-]+)\][ \t]*(?=\n)")
+
+
+def sources(path: str | Path) -> Iterator[Source]:
+    """Yield the figures of a file: each below its [name]; without one, it is named as the file."""
+    with open(path, encoding="utf-8") as file:
+        top, *titled = TITLE.split("\n" + file.read())
+    before = 0
+    for name, text in zip((Path(path).stem, *titled[::2]), (top, *titled[1::2]), strict=True):
+        if "=" in text or not titled:
+            yield Source(str(path), name, before, text[1:])
+        before += text.count("\n") + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +81,18 @@ Paint = Callable[[Coat], RGB]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a file says of a figure before its parts: how it is asked for, where it lives, how large it is.
+    """What stands before a figure's parts: where it lives, how large it is; `drawn` has the parts.
 
     The anchors are (x, y) in the figure's height: where it sits, holds, looks from, and how wide its head is.
     What is worn has a width, of the wearer's head's, and how far its lower edge is above the head's middle.
     """
 
-    name: str
-    path: Path
+    drawn: Source
     kind: str
     stance: str
     size: float
     colour: RGB
     front: bool
-    like: str
     holds: bool
     worn: tuple[float, ...]
     anchors: Mapping[str, tuple[float, ...]]
@@ -130,27 +157,27 @@ class Drawing:
 class Gallery(Mapping[str, Figure]):
     """Figures by name; each header is read when it is asked for."""
 
-    def __init__(self, paths: Mapping[str, str]) -> None:
-        """Hold the figures of these files."""
-        self._paths = paths
+    def __init__(self, every: Iterable[Source]) -> None:
+        """Hold these figures; a later one replaces one of the same name."""
+        self.sources = {source.name: source for source in every}
 
     def __getitem__(self, name: str) -> Figure:
         """Return a figure's header."""
-        return header(Path(self._paths[name]))
+        return header(self.sources[name])
 
     def __iter__(self) -> Iterator[str]:
         """Return the names."""
-        return iter(self._paths)
+        return iter(self.sources)
 
     def __len__(self) -> int:
         """Return how many figures there are."""
-        return len(self._paths)
+        return len(self.sources)
 
     def words(self) -> Iterator[tuple[str, list[str], str]]:
         """Yield (language, words, name) of all figures, first those that are the names themselves."""
-        yield from ((ENGLISH, [name.replace("-", " ")], name) for name in self._paths)
-        for name, path in self._paths.items():
-            entries = _header_of(path)
+        yield from ((ENGLISH, [name.replace("-", " ")], name) for name in self)
+        for name, source in self.sources.items():
+            entries = _header_of(source)
             for language in LANGUAGES:
                 # A prompt is read without its hyphens and apostrophes.
                 listed = str(entries.get(language, "")).lower()
@@ -171,29 +198,28 @@ def _gallery(own: str) -> Gallery:
             f"{FOLDER} names {own!r}, which is no folder.", "Set it to a folder of *.toml files."
         )
     folders = [BUILT_IN, *([Path(own).expanduser()] if own else [])]
-    found = [
-        (folder, name) for folder in folders for name in sorted(os.listdir(folder)) if name.endswith(".toml")
-    ]
-    return Gallery({name.removesuffix(".toml"): f"{folder}{os.sep}{name}" for folder, name in found})
+    paths = [sorted(folder.glob("*.toml")) for folder in folders]
+    # By name, whatever file a figure is in: where two share a word, the order decides.
+    found = [sorted((s for path in each for s in sources(path)), key=lambda s: s.name) for each in paths]
+    return Gallery(chain.from_iterable(found))
 
 
 PLAIN_LINE = re.compile(r'^(\w+) = (?:"([^"\\\n]*)"|([\d.]+))$', re.MULTILINE)
 
 
-def _header_of(path: str | Path) -> Mapping[str, object]:
+def _header_of(source: Source) -> Mapping[str, object]:
     """Return what stands before a figure's parts."""
-    with open(path, "rb", buffering=0) as file:  # As many files as there are figures: each is read in one go.
-        top = file.readall().partition(b"\nparts")[0].decode()
+    top = source.text.partition("\nparts")[0]
     found = PLAIN_LINE.findall(top)
     # TOML's own parser takes ten times as long, and all headers are read before the first picture.
-    plain = len(found) == top.count("\n") + 1
-    return {name: word or number for name, word, number in found} if plain else _toml(path, top)
+    plain = len(found) == top.strip().count("\n") + 1
+    return {name: word or number for name, word, number in found} if plain else _toml(source, top)
 
 
 @cache
-def header(path: Path) -> Figure:
+def header(source: Source) -> Figure:
     """Return what stands before a figure's parts; raises `FigureError` where that is not right."""
-    entries = _header_of(path)
+    entries = _header_of(source)
     known = {
         *LANGUAGES,
         *("kind", "stance", "size", "colour", "facing", "like", "unit", "joints", "poses", "worn", "holds"),
@@ -201,12 +227,12 @@ def header(path: Path) -> Figure:
     }
     if strange := sorted({*entries} - known):
         raise FigureError(
-            f"{path}: no {strange[0]!r} in a figure.", f"It may have: {', '.join(sorted(known))}."
+            f"{source}: no {strange[0]!r} in a figure.", f"It may have: {', '.join(sorted(known))}."
         )
     kind, stance = str(entries.get("kind", "landscape")), str(entries.get("stance", "ground"))
     for name, value, options in (("kind", kind, KINDS), ("stance", stance, STANCES)):
         if value not in options:
-            raise FigureError(f"{path}: {name} = {value!r}.", f"It is one of: {', '.join(options)}.")
+            raise FigureError(f"{source}: {name} = {value!r}.", f"It is one of: {', '.join(options)}.")
     try:
         colour, size = rgb(str(entries.get("colour", "#b0a89c"))), float(str(entries.get("size", 0.5)))
         unit = float(str(entries.get("unit", 100)))
@@ -217,16 +243,18 @@ def header(path: Path) -> Figure:
             a: tuple(float(n) / unit for n in _numbers(str(entries[a]))[0]) for a in ANCHORS if a in entries
         }
     except ValueError as error:
-        raise FigureError(f"{path}: {error}.") from error
+        raise FigureError(f"{source}: {error}.") from error
+    like = str(entries.get("like", ""))
+    drawn = {**figures().sources, **Gallery(sources(source.path)).sources} if like else {"": source}
+    if like not in drawn:
+        raise FigureError(f"{source}: like = {like!r}, but no figure has that name.")
     return Figure(
-        path.stem,
-        path,
+        drawn[like],
         kind,
         stance,
         size,
         colour,
         entries.get("facing") == "front",
-        str(entries.get("like", "")),
         bool(entries.get("holds")),
         worn,
         anchors,
@@ -236,11 +264,11 @@ def header(path: Path) -> Figure:
 ANCHORS = ("seat", "hand", "head")
 
 
-def _toml(path: str | Path, text: str) -> dict[str, object]:
+def _toml(source: Source, text: str) -> dict[str, object]:
     try:
-        return tomllib.loads(text)
+        return tomllib.loads("\n" * source.before + text)
     except tomllib.TOMLDecodeError as error:
-        raise FigureError(f"{path}: {error}") from error
+        raise FigureError(f"{source}: {error}") from error
 
 
 # --- parts: read when a figure is first drawn
@@ -248,13 +276,12 @@ def _toml(path: str | Path, text: str) -> dict[str, object]:
 
 def drawing(figure: Figure) -> Drawing:
     """Return a figure's parts; raises `FigureError` for one that cannot be drawn."""
-    return _drawing(figures()[figure.like].path if figure.like else figure.path)
+    return _drawing(figure.drawn)
 
 
 @cache
-def _drawing(path: Path) -> Drawing:
-    text = path.read_text(encoding="utf-8")
-    entries = _toml(path, text)
+def _drawing(source: Source) -> Drawing:
+    entries = _toml(source, source.text)
     unit = float(str(entries.get("unit", 100)))
     joints = {
         name: (x / unit, -y / unit, sway)
@@ -267,8 +294,9 @@ def _drawing(path: Path) -> Drawing:
     }
     listed = entries.get("parts")
     if not isinstance(listed, list) or not listed:
-        raise FigureError(f"{path}: it has no parts. A part is {{ellipse = '0 50 20', fill = 'base'}}.")
-    lines = [n for n, line in enumerate(text.splitlines(), 1) if re.match(r"\s*(parts = \[\s*)?\{", line)]
+        raise FigureError(f"{source}: it has no parts. A part is {{ellipse = '0 50 20', fill = 'base'}}.")
+    rows = enumerate(source.text.split("\n"), source.before + 1)
+    lines = [n for n, row in rows if re.match(r"\s*(parts = \[\s*)?\{", row)]
     parts: list[Part] = []
     names: dict[str, int] = {}
     for k, entry in enumerate(listed):
@@ -276,7 +304,7 @@ def _drawing(path: Path) -> Drawing:
             parts.append(_part(_table(entry), unit, names, joints))
         except (ValueError, KeyError, TypeError) as error:
             line = f", line {lines[k]}" if len(lines) == len(listed) else ""
-            raise FigureError(f"{path}{line}, part {k + 1}: {error}") from error
+            raise FigureError(f"{source}{line}, part {k + 1}: {error}") from error
         if name := str(entry.get("name", "")):
             names[name] = k
     return Drawing(tuple(parts), joints, poses)

@@ -27,8 +27,8 @@ def words(language: str, tag: str) -> Sequence[str]:
 def nouns(language: str) -> Sequence[str]:
     """Return what the figures are called in a language, and in English what the lexicon draws besides."""
     found = [name.replace("-", " ") for name in figures()] if language == "words" else []
-    for figure in figures().values():
-        listed = str(tomllib.loads(figure.path.read_text("utf-8")).get(language, ""))
+    for source in figures().sources.values():
+        listed = str(tomllib.loads(source.text).get(language, ""))
         found += [word.strip() for word in listed.split(",") if word.strip()]
     return found + (words("words", "subject")[::3] if language == "words" else [])
 

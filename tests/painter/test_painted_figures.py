@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from beluga_nb.painter import paint
+from beluga_nb.painter.__main__ import preview
 from beluga_nb.painter.colour import RGB
 from beluga_nb.painter.figure import (
     BUILT_IN,
@@ -19,11 +20,13 @@ from beluga_nb.painter.figure import (
     FOLDER,
     LANGUAGES,
     Coat,
+    Figure,
     FigureError,
+    Gallery,
     drawing,
     figures,
-    header,
     paint_of,
+    sources,
 )
 from beluga_nb.painter.look import look_of
 from beluga_nb.painter.reading import lexicon, read, table
@@ -52,6 +55,12 @@ def kite(tmp_path: Path) -> Path:
     return path
 
 
+def only(path: Path) -> Figure:
+    """Return the figure of a file that has one."""
+    [figure] = Gallery(sources(path)).values()
+    return figure
+
+
 @pytest.mark.parametrize("name", [*figures()])
 def test_every_figure_can_be_drawn_and_is_about_one_unit_large(name: str) -> None:
     shapes = drawing(figures()[name]).shapes(COAT)
@@ -59,7 +68,6 @@ def test_every_figure_can_be_drawn_and_is_about_one_unit_large(name: str) -> Non
     width, height = ends[:, 2].max() - ends[:, 0].min(), ends[:, 3].max() - ends[:, 1].min()
 
     assert 0.5 < max(width, height) < 2.3
-    assert tomllib.loads((BUILT_IN / f"{name}.toml").read_text("utf-8"))["size"] == figures()[name].size
 
 
 def test_there_are_enough_figures_to_be_worth_their_name() -> None:
@@ -75,8 +83,8 @@ def test_the_words_of_a_figure_are_words() -> None:
 
 def test_a_word_of_a_language_belongs_to_one_figure() -> None:
     owners: dict[tuple[str, str], set[str]] = {}
-    for name, figure in figures().items():
-        entries = tomllib.loads(figure.path.read_text("utf-8"))
+    for name, source in figures().sources.items():
+        entries = tomllib.loads(source.text)
         for language in LANGUAGES:
             for word in str(entries.get(language, "")).casefold().replace("-", " ").split(", "):
                 owners.setdefault((language, word), set()).add(name)
@@ -132,11 +140,15 @@ def test_a_figure_takes_no_other_word_of_its_language_but_a_place() -> None:
     assert {tag for tag, *_ in shared} <= {"setting"}, shared
 
 
-def test_a_header_is_read_by_its_lines_as_toml_would_read_it() -> None:
-    for path in BUILT_IN.glob("*.toml"):
-        entries = tomllib.loads(path.read_text("utf-8"))
-        assert header(path).kind == entries.get("kind", "landscape"), path
-        assert (header(path).stance, header(path).size) == (entries.get("stance", "ground"), entries["size"])
+def test_the_figures_of_a_file_are_those_that_toml_would_read() -> None:
+    files = [tomllib.loads(path.read_text("utf-8")) for path in BUILT_IN.glob("*.toml")]
+    tables = {name: entries for file in files for name, entries in file.items()}
+
+    assert sum(len(file) for file in files) == len(tables) == len(figures()), "no name twice"
+    for name, entries in tables.items():
+        figure = figures()[name]
+        assert figure.kind == entries.get("kind", "landscape"), name
+        assert (figure.stance, figure.size) == (entries.get("stance", "ground"), entries["size"]), name
 
 
 @pytest.mark.parametrize(
@@ -156,7 +168,7 @@ def test_a_header_is_read_by_its_lines_as_toml_would_read_it() -> None:
         ('kind = "landscape"', 'worn = "2"', r"worn = '2' is not a width and a lift"),
         ('kind = "landscape"', 'kind = "moon"', r"kind = 'moon'\.[\s\S]*one of: landscape"),
         ('stance = "air"', 'stanze = "air"', r"no 'stanze' in a figure"),
-        ("parts = [", "parts = [[", r"glider\.toml: .*line 7|glider\.toml: "),
+        ("parts = [", "parts = [[", r"glider\.toml, figure glider: Unclosed array"),
     ],
 )
 def test_an_error_names_the_file_the_line_and_the_part(kite: Path, before: str, after: str, why: str) -> None:
@@ -166,8 +178,39 @@ def test_an_error_names_the_file_the_line_and_the_part(kite: Path, before: str, 
     broken = kite.with_name("broken.toml")
 
     with pytest.raises(FigureError, match=why.replace("glider", "broken")) as raised:
-        drawing(header(broken))
-    assert str(broken) in str(raised.value)
+        drawing(only(broken))
+    assert f"{broken}, figure broken" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("fill = 'ink'", "fill = 'inky'", r"figure second, line 21, part 2: 'inky' is no colour"),
+        ('stance = "air"', 'stance = "up"', r"figure second: stance = 'up'"),
+        ("parts = [", "parts = {[", r"figure second: .*line 19"),
+        (KITE, 'like = "glyder"', r"figure second: like = 'glyder', but no figure has that name"),
+    ],
+)
+def test_an_error_in_one_of_several_figures_names_it_and_its_line(
+    tmp_path: Path, before: str, after: str, why: str
+) -> None:
+    path = tmp_path / "air.toml"
+    path.write_text(f"# Things in the air\n[first]\n{KITE}\n[second]\n{KITE.replace(before, after)}", "utf-8")
+    every = Gallery(sources(path))
+
+    assert len(drawing(every["first"]).parts) == 2
+    with pytest.raises(FigureError, match=why):
+        drawing(every["second"])
+
+
+def test_a_file_holds_one_figure_or_several_in_its_own_words(tmp_path: Path) -> None:
+    path = tmp_path / "glider.toml"
+    path.write_text(f'{KITE}\n[red-glider]\nlike = "glider"\ncolour = "red"\n\n[third]\n{KITE}', "utf-8")
+    every = Gallery(sources(path))
+
+    assert [*every] == ["glider", "red-glider", "third"]
+    assert drawing(every["red-glider"]) == drawing(every["glider"])
+    assert every["red-glider"].colour == (255, 0, 0)
 
 
 def test_the_documented_figure_is_drawn_as_it_stands(tmp_path: Path) -> None:
@@ -175,7 +218,7 @@ def test_the_documented_figure_is_drawn_as_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "documented.toml"
     path.write_text(text.partition("```ini\n")[2].partition("```")[0], "utf-8")
 
-    assert len(drawing(header(path)).shapes(COAT)) == 3
+    assert len(drawing(only(path)).shapes(COAT)) == 3
 
 
 def test_a_folder_of_ones_own_is_drawn_from(kite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,8 +248,8 @@ def test_a_joint_bends_its_parts(kite: Path) -> None:
         ),
         "utf-8",
     )
-    still = drawing(header(kite)).shapes(COAT)[1].ends()
-    diving = drawing(header(kite)).shapes(replace(COAT, moods=("dive",)))[1].ends()
+    still = drawing(only(kite)).shapes(COAT)[1].ends()
+    diving = drawing(only(kite)).shapes(replace(COAT, moods=("dive",)))[1].ends()
 
     assert still[3] - still[1] == pytest.approx(0.84, abs=0.02)
     assert diving[2] - diving[0] == pytest.approx(0.84, abs=0.02)
@@ -223,6 +266,15 @@ def test_a_preview_shows_three_colours_and_four_styles(kite: Path) -> None:
     assert run.stdout.strip() == str(kite.with_suffix(".png"))
     with Image.open(kite.with_suffix(".png")) as sheet:
         assert sheet.size == (768, 1024)
+
+
+def test_a_preview_of_several_figures_shows_each(kite: Path) -> None:
+    kite.write_text("".join(f"[kite-{k}]\n{KITE}" for k in range(5)), "utf-8")
+    sheet = np.asarray(preview(Gallery(sources(kite))))
+
+    assert sheet.shape == (1024, 1152, 3), "two rows of three blocks"
+    assert np.array_equal(sheet[40:512, :384], sheet[552:1024, 384:768]), "the first and the last"
+    assert not sheet[512:, 768:].any(), "no sixth"
 
 
 def test_a_paint_is_a_role_or_a_colour_made_lighter_or_darker() -> None:
