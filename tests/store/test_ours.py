@@ -420,8 +420,9 @@ def public():
 
 
 CLOSED = """
-# Later, Python's own files may be out of reach: of names in zips, and of the versions that `status` shows.
-import encodings.cp437, importlib.metadata._adapters
+# Later, Python's own files may be out of reach: of names in zips, of the versions that `status` shows, and of
+# what a ranking counts with.
+import encodings.cp437, importlib.metadata._adapters, statistics
 import os, sys
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[3])))
