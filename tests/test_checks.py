@@ -1,5 +1,7 @@
 """Checks of a study: thresholds, intervals, exit status and JUnit, replayed in CI without a key."""
 
+import math
+import random
 from xml.etree import ElementTree
 
 import pytest
@@ -84,7 +86,7 @@ def test_scores_judges_and_win_rates_are_checked_from_recordings_alone(in_ci, st
     assert [each.name for each in found] == ["score brightness", "foxes <are> counted", "win rate five"]
     assert found[1].words == "1 (no interval; 1 prompt)"
     agreement = "No votes of people on these pairs: how far they agree is not known"
-    assert found[2].words == f"1 (no interval; 1 prompt); {agreement}"
+    assert found[2].words == f"1 (no interval; 1 prompt, 1 voter); {agreement}"
     assert found.summary == "other.toml: 0 of 3 checks failed"
     assert in_ci.check(study(BRIGHT)).failed == []
 
@@ -143,17 +145,17 @@ def test_votes_of_people_are_checked_and_a_judge_is_none_of_them(tmp_path):
         Box(session.store.open(), "Ada").cast(left=left, right=right, answer=answer)
     [found] = checks(session.grid, path)
     assert found.passed
-    assert found.words == "0.5 (no interval; 2 prompts)"
+    assert found.words == "0.5 (no interval; 2 prompts, 1 voter)"
 
     left, right = (grid["two", model].pictures[0].sha256 for model in ("a", "b"))
     Box(session.store.open(), "Bob").cast(left=left, right=right, answer="right")
     Box(session.store.open(), "Ada", "sharp").cast(left=left, right=right, answer="right")
-    assert [each.words for each in checks(session.grid, path)] == ["0.25 (no interval; 2 prompts)"]
+    assert [each.words for each in checks(session.grid, path)] == ["0.25 (no interval; 2 prompts, 2 voters)"]
     grid.exclude_voter("Bob", reason="asleep")
     path.write_text(f'{path.read_text()}criterion = ""\n{PEOPLE.replace("flux-2.0", "a")}criterion = "sharp"')
     assert [each.words for each in checks(session.grid, path)] == [
-        "0.5 (no interval; 2 prompts)",
-        "0 (no interval; 1 prompt)",
+        "0.5 (no interval; 2 prompts, 1 voter)",
+        "0 (no interval; 1 prompt, 1 voter)",
     ]
 
 
@@ -190,6 +192,62 @@ def test_a_win_rate_counts_ties_as_half_and_each_sample_once():
     ]
     found = estimate_of_wins(votes, "a")
     assert (found.mean, found.prompts) == ((1 + 0.5 + 1 + 0) / 4, 4)
+
+
+def votes_on(cells, win):
+    """Return a vote of each voter on each prompt: "a" wins where `win` says so of the cell."""
+    return [
+        Duel("a", "b", "left" if win(cell) else "right", (("p", str(p)),), ((), p), str(voter))
+        for p, row in enumerate(cells)
+        for voter, cell in enumerate(row)
+    ]
+
+
+def looks(rng, prompts):
+    """Return how much the pictures of some prompts matter, in logits."""
+    return [rng.gauss(0, 0.7) for _ in range(prompts)]
+
+
+def test_the_interval_of_a_win_rate_holds_for_other_voters_from_5_on():
+    rng, covered = random.Random(7), 0
+    for _ in range(300):
+        tastes = [rng.gauss(0, 0.85) for _ in range(5)]
+        chances = [[1 / (1 + math.exp(-taste - look)) for taste in tastes] for look in looks(rng, 16)]
+        found = estimate_of_wins(votes_on(chances, lambda chance: rng.random() < chance), "a")
+        covered += found.low <= 0.5 <= found.high
+    assert covered >= 0.93 * 300  # it was 78 %
+    assert str(found).endswith("; 16 prompts, 5 voters)")
+
+
+def test_the_interval_of_a_win_rate_ends_at_0_and_1():
+    found = estimate_of_wins(votes_on([[False, True, True], *3 * [[True, True, True]]], bool), "a")
+    assert str(found) == "0.917 (95 %: 0.651 to 1; 4 prompts, 3 voters)"
+
+
+def test_the_interval_of_a_win_rate_is_never_narrower_than_that_of_independent_votes():
+    found = estimate_of_wins(
+        votes_on(8 * [[True, True, False, False]], bool), "a"
+    )  # on each prompt half wins
+    assert (found.mean, found.half) == (0.5, pytest.approx(1.959964 * 0.5 / math.sqrt(32), rel=1e-5))
+
+
+@pytest.mark.parametrize("voters", [1, 3, 5, 12])
+@pytest.mark.parametrize("prompts", [1, 3, 4, 9])
+def test_votes_that_are_all_alike_have_no_interval(prompts, voters):
+    found = estimate_of_wins(votes_on(prompts * [voters * [True]], bool), "a")
+    assert (found.mean, found.has_interval) == (1, False)
+    assert "(no interval" in str(found)
+
+
+def test_a_check_of_values_that_are_all_alike_is_not_sure(painted, study):
+    session = Session(environ={}, folder=painted)
+    session.grid(
+        "{{count}} red foxes in the snow", model=["flux-2.0", "gpt-image-2"], count=["two", "five"]
+    ).run().score("alike", lambda _: 1, version="1")
+    alike = '[[check]]\nscore = "alike"\nversion = "1"\nat_least = 1\n'
+    both = checks(session.grid, study(alike, f"{alike}sure = true"))
+    assert [each.words for each in both] == 2 * ["1 (no interval: all alike; 2 prompts)"]
+    assert [each.passed for each in both] == [True, False]
 
 
 def test_a_check_that_must_be_sure_needs_the_whole_interval(in_ci, study):

@@ -552,7 +552,7 @@ def test_a_voter_is_excluded_for_a_reason_and_included_again(session, open_sessi
         gallery.exclude_voter("Bob", reason="pressed one key")
     assert len(list(session.store.open().folder.glob("votes/*"))) == 3
     assert gallery.ranking().votes == 12
-    assert gallery.ranking().note.endswith("12 votes by 1 excluded voter left out.")
+    assert gallery.ranking().findings.endswith("12 votes by 1 excluded voter left out.")
     assert {row.excluded for row in gallery.votes() if row.voter == "Bob"} == {"pressed one key"}
     reading = foxes(open_session(mode="replay"))
     reading.exclude_voter("Bob", reason="pressed one key")

@@ -232,7 +232,7 @@ class _Wanted:
             return Check(name=self.name, threshold=self.threshold, passed=False, problem=problem)
         sure = bool(self.given.get("sure"))
         low, high = (estimate.low, estimate.high) if sure else (estimate.mean, estimate.mean)
-        passed = self.at_least <= low and high <= self.at_most
+        passed = self.at_least <= low and high <= self.at_most and (estimate.has_interval or not sure)
         return Check(name=self.name, threshold=self.threshold, passed=passed, estimate=estimate, note=note)
 
     def _estimate(self, grid: Grid) -> tuple[Estimate, str]:

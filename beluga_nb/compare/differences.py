@@ -18,12 +18,13 @@ of which one is very skewed, Student's t itself held in 89 to 91 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean, stdev
 
-from beluga_nb.compare.inference import LEVEL, MIN_PROMPTS, t_quantile
+from beluga_nb.compare.inference import LEVEL, MIN_PROMPTS, MIN_VOTERS, t_quantile, two_way
 from beluga_nb.compare.scores import Difference, Estimate, Scored, Scores
 from beluga_nb.compare.vote import Duel, Labels, others, prompt_of
 from beluga_nb.errors import RequestError, UnknownNameError
@@ -116,14 +117,55 @@ def estimate_of_scores(scores: Scores) -> Estimate:
 def estimate_of_wins(duels: Iterable[Duel], name: str) -> Estimate:
     """Return how often a name wins, a tie as half; raise `RequestError` where it was not compared.
 
-    Of one sample all comparisons count together. "Both bad" does not count.
+    Of one sample all comparisons count together. "Both bad" does not count. As in a ranking, the interval is
+    one for other voters too where there are 5 or more, and at least that of independent votes: between
+    prompts alone, it covered 78 to 93 % where 5 voters differed.
     """
-    found: dict[tuple[Labels, Labels, int], list[float]] = {}
+    found: dict[tuple[Labels, Labels, int], list[tuple[str, float]]] = {}
     for duel in duels:
         if name in {duel.left, duel.right} and duel.answer != BOTH_BAD:
             won = duel.answer == (LEFT if duel.left == name else RIGHT)
-            values = found.setdefault((duel.prompt, *duel.sample), [])
-            values.append(0.5 if duel.answer == TIE else float(won))
+            votes = found.setdefault((duel.prompt, *duel.sample), [])
+            votes.append((duel.voter, 0.5 if duel.answer == TIE else float(won)))
     if not found:
         raise RequestError(f"{sanitize(name, 80)} was compared with nothing.", "Vote first, or ask a judge.")
-    return _mean((prompt, fmean(values)) for (prompt, _, _), values in found.items()).estimate()
+    mean = _mean((prompt, fmean(value for _, value in votes)) for (prompt, *_), votes in found.items())
+    voters = {voter for votes in found.values() for voter, _ in votes}
+    return replace(mean.estimate(), half=_half_of_wins(mean, found, len(voters)), voters=len(voters))
+
+
+def _half_of_wins(
+    mean: _Mean, found: Mapping[tuple[Labels, Labels, int], Sequence[tuple[str, float]]], voters: int
+) -> float:
+    """Return how far the interval of a win rate reaches to each side."""
+    if math.isinf(mean.error):
+        return math.inf
+    many = mean.prompts >= MIN_PROMPTS
+    samples = Counter(prompt for prompt, *_ in found)
+    # What each vote moves the mean by: prompts count once, in them samples, and in these votes.
+    moves: list[tuple[Labels | tuple[Labels, Labels, int], str, float]] = []
+    for sample, votes in found.items():
+        share = 1 / (mean.prompts * samples[sample[0]] if many else mean.samples) / len(votes)
+        unit = sample[0] if many else sample
+        moves += [(unit, voter, share * (value - mean.mean)) for voter, value in votes]
+    variance, degrees = mean.error**2, mean.degrees
+    if voters >= MIN_VOTERS:
+        variance, degrees = two_way(
+            variance,
+            _between((voter, move) for _, voter, move in moves),
+            _between(((unit, voter), move) for unit, voter, move in moves),
+            prompts=mean.degrees + 1,
+            voters=voters,
+        )
+    independent = math.fsum(move**2 for *_, move in moves)
+    half = max(t_quantile(degrees) * math.sqrt(variance), t_quantile(math.inf) * math.sqrt(independent))
+    # Rounded, since the last digits differ between machines; and of equal votes, nothing is left.
+    return round(half, 10)
+
+
+def _between(moves: Iterable[tuple[Hashable, float]]) -> float:
+    """Return the variance of a mean between clusters, from what each vote in one moves it by."""
+    sums: dict[Hashable, float] = {}
+    for cluster, move in moves:
+        sums[cluster] = sums.get(cluster, 0.0) + move
+    return len(sums) / max(len(sums) - 1, 1) * math.fsum(each**2 for each in sums.values())

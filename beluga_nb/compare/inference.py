@@ -119,22 +119,31 @@ class Fit:
         degrees = least = prompts - 1
         if self.between_voters is not None and self.between_cells is not None:
             voters = min(self.voters[name] for name in names)
-            prompts_share, voters_share = variance, _variance(self.between_voters, contrast)
-            both = prompts_share + voters_share - _variance(self.between_cells, contrast)
-            # At the small levels of many pairs, the tail matters.
-            share = 0.5 if level >= LEVEL else 1.0
-            variance = max(both, share * max(prompts_share, voters_share))
-            divisor = prompts_share**2 / (prompts - 1) + voters_share**2 / max(voters - 1, 1)
-            # Rounded first, since the last digits differ between machines.
-            effective = math.floor(round(variance**2 / divisor, 6)) if divisor else 0
+            shares = [_variance(each, contrast) for each in (self.between_voters, self.between_cells)]
+            variance, degrees = two_way(variance, *shares, prompts=prompts, voters=voters, level=level)
             least = max(min(prompts, voters) - 1, 1)
-            degrees = max(effective, least)
         of_normal = t_quantile(math.inf, level)
         sampling = max(
             quantile_for_many(degrees, least, level) ** 2 * variance,
             of_normal**2 * _variance(self.independent, contrast),
         )
         return math.sqrt(sampling + of_normal**2 * _variance(self.prior, contrast))
+
+
+def two_way(
+    of_prompts: float, of_voters: float, of_cells: float, *, prompts: int, voters: int, level: float = LEVEL
+) -> tuple[float, int]:
+    """Return a variance between prompts and between voters, and its degrees of freedom.
+
+    `of_cells` is what both count: that between single voters on single prompts.
+    """
+    # At the small levels of many pairs, the tail matters.
+    share = 0.5 if level >= LEVEL else 1.0
+    variance = max(of_prompts + of_voters - of_cells, share * max(of_prompts, of_voters))
+    divisor = of_prompts**2 / (prompts - 1) + of_voters**2 / max(voters - 1, 1)
+    # Rounded first, since the last digits differ between machines.
+    effective = math.floor(round(variance**2 / divisor, 6)) if divisor else 0
+    return variance, max(effective, min(prompts, voters) - 1, 1)
 
 
 def _variance(covariance: Array, contrast: Array) -> float:

@@ -35,6 +35,15 @@ ELO = 400 / math.log(10)
 TOO_WIDE = 100.0
 """Elo points to each side above which a strength is imprecise: odds of 64 to 36."""
 
+FEW_VOTES = 24
+"""Votes on a pair up to which intervals are wider than 95 % needs: see `inference`."""
+
+CAUTIOUS = (
+    f"Where a pair has {FEW_VOTES} votes or fewer, the 95 % intervals are wider than necessary: up to 99 % of"
+    " such intervals contain the true strength."
+)
+"""What intervals of few votes claim; the same sentence stands wherever they are shown."""
+
 _NAMED = 6
 
 
@@ -128,7 +137,22 @@ class Ranking:
     @property
     def note(self) -> str:
         """How much the votes show, in words."""
-        return " ".join(filter(None, [self._summary(), self._bad(), self.left_out, self.caveat]))
+        return " ".join(filter(None, [self.findings, self.caution, self.caveat]))
+
+    @property
+    def findings(self) -> str:
+        """What was compared and told apart, and which votes do not count, in words."""
+        return " ".join(filter(None, [self._summary(), self._bad(), self.left_out]))
+
+    @property
+    def caution(self) -> str:
+        """What the intervals claim where a pair that was compared has few votes."""
+        of_pairs = (
+            self.wins[one][other] + self.wins[other][one]
+            for one, other in combinations(range(len(self.wins)), 2)
+        )
+        has_intervals = any(each.has_interval for each in self.standings)
+        return CAUTIOUS if has_intervals and any(0 < votes <= FEW_VOTES for votes in of_pairs) else ""
 
     def _summary(self) -> str:
         if not self.votes:

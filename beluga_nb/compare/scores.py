@@ -211,23 +211,30 @@ class Estimate:
     """A mean, with 95 % by at most `half` off.
 
     Each prompt counts once. With fewer than 4 prompts their samples count, and the interval holds for these
-    prompts alone; with fewer than 4 samples it is infinite.
+    prompts alone; with fewer than 4 samples it is infinite. `voters` is by how many a win rate was voted, and
+    0 of other means.
     """
 
     mean: float
     half: float
     prompts: int
     samples: int
+    voters: int = 0
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval: equal values have no variance to estimate one from."""
+        return 0 < self.half < math.inf
 
     @property
     def low(self) -> float:
-        """The lower end of the interval."""
-        return self.mean - self.half
+        """The lower end of the interval; a win rate is not below 0."""
+        return max(self.mean - self.half, 0.0 if self.voters else -math.inf)
 
     @property
     def high(self) -> float:
-        """The upper end of the interval."""
-        return self.mean + self.half
+        """The upper end of the interval; a win rate is not above 1."""
+        return min(self.mean + self.half, 1.0 if self.voters else math.inf)
 
     @property
     def sure(self) -> str:
@@ -236,11 +243,10 @@ class Estimate:
 
     def __str__(self) -> str:
         interval = f"{self.sure}: {self.low:.3g} to {self.high:.3g}"
-        if not self.half:  # Equal values have no variance to estimate an interval from.
-            interval = "no interval: all alike"
-        elif math.isinf(self.half):
-            interval = "no interval"
-        return f"{self.mean:.3g} ({interval}; {plural(self.prompts, 'prompt')})"
+        if not self.has_interval:
+            interval = "no interval" if self.half else "no interval: all alike"
+        voters = f", {plural(self.voters, 'voter')}" if self.voters else ""
+        return f"{self.mean:.3g} ({interval}; {plural(self.prompts, 'prompt')}{voters})"
 
 
 @dataclass(frozen=True, kw_only=True)

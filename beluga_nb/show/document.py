@@ -166,7 +166,8 @@ def _latex(block: Block) -> str:
             return _longtable(caption, head, rows)
         case Figure(name, caption):
             size = "width=\\linewidth,height=0.8\\textheight,keepaspectratio"
-            lines = ["\\begin{figure}[htbp]", "\\centering"]
+            # Not floating: beside a float, pdfLaTeX sets a long table over the foot of the page.
+            lines = ["\\begin{figure}[H]", "\\centering"]
             lines.append(f"\\includegraphics[{size}]{{figures/{name}.pdf}}")
             return "\n".join([*lines, f"\\caption{{{latex(caption)}}}", "\\end{figure}"])
 

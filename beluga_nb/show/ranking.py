@@ -97,9 +97,11 @@ def _names(ranking: Ranking) -> dict[str, str]:
 def rankings_bundle(rankings: Rankings) -> Bundle:
     """Return a line for each name in each group, and what was compared there."""
     rows = [(group_name(name), *row) for name, ranking in rankings.items() for row in ranking_rows(ranking)]
-    notes = [f"{group_name(name)}: {ranking.note}" for name, ranking in rankings.items()]
+    notes = [f"{group_name(name)}: {ranking.findings}" for name, ranking in rankings.items()]
     head = (sanitize(rankings.per, _LONGEST_NAME), *ranking_head(rankings.by))
     notes += [SEVERAL] if len(notes) > 1 else []
+    # Once for all of them.
+    notes += dict.fromkeys(ranking.caution for ranking in rankings.values() if ranking.caution)
     note = " ".join([*notes, rankings.caveat]).strip() if notes else ""
     return table(rows, head, "Rankings", note, nothing=NO_VOTES)
 

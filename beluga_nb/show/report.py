@@ -299,8 +299,7 @@ _METHOD = Paragraph(
     "Strengths are those of a Bradley–Terry model with a Gaussian prior of one logit; a tie counts as half a"
     f" win for each. Intervals are those of a jackknife with Student’s t: over prompts (with fewer than"
     f" {MIN_PROMPTS} prompts, over their samples), and with {MIN_VOTERS} voters or more over voters too."
-    " Each holds with 95 % for its own name; in simulated studies of few votes, up to 99 % contain the truth."
-    " Names that are told apart are so with 95 % for all pairs of one"
+    " Each holds with 95 % for its own name. Names that are told apart are so with 95 % for all pairs of one"
     f" ranking together (Holm). {ranking.SEVERAL}"
 )
 

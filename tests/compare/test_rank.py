@@ -1,5 +1,6 @@
 """Rankings from votes: the fit, its intervals, and what is said where votes are few."""
 
+import html
 import math
 from dataclasses import replace
 from itertools import combinations
@@ -86,10 +87,34 @@ def test_few_votes_are_called_few_and_many_are_not():
     few = ranking(beats("a", "b", 3) + beats("b", "c", 3) + beats("c", "a", 1), by="model")
     assert few.too_few
     assert few.note.startswith("Compared on 7 prompts by 1 voter: 7 votes. Too few for narrow intervals: up")
-    assert few.note.endswith(" No two are told apart. This holds for this voter alone.")
+    assert few.note.endswith(f" No two are told apart. This holds for this voter alone. {CAUTIOUS}")
     many = ranking(beats("a", "b", 150) + beats("b", "a", 50), by="model")
     assert (many.too_few, many.alike) == (False, ())
     assert many.note == "Compared on 200 prompts by 1 voter: 200 votes. This holds for this voter alone."
+
+
+CAUTIOUS = (
+    "Where a pair has 24 votes or fewer, the 95 % intervals are wider than necessary: up to 99 % of such"
+    " intervals contain the true strength."
+)
+
+
+@pytest.mark.parametrize("votes", [4, 24, 25])
+@pytest.mark.parametrize("prompts", [1, 24])
+def test_intervals_of_few_votes_say_wherever_they_are_shown_that_they_are_wider_than_necessary(
+    prompts, votes
+):
+    votes_on = {name: [replace(each, criterion=name) for each in beats("a", "b", votes)] for name in "xy"}
+    cast = [
+        replace(vote, prompt=on(n % prompts)) for each in votes_on.values() for n, vote in enumerate(each)
+    ]
+    one, both = ranking(cast, by="model", criterion="x"), rankings(cast, by="model", per="criterion")
+    for shown in (one, both):
+        bundle = shown._repr_mimebundle_()
+        has = votes <= 24 and any(each.has_interval for each in one.standings)
+        assert [html.unescape(bundle[kind]).count(CAUTIOUS) for kind in ("text/plain", "text/html")] == [
+            has
+        ] * 2
 
 
 def test_a_rank_that_is_certain_and_an_interval_that_is_wide_are_two_things():
@@ -147,14 +172,14 @@ def test_of_few_prompts_the_samples_count():
     found = ranking(votes, by="model")
     assert found.standings[0].has_interval
     assert found.note.startswith("Compared on 8 samples of 1 prompt by 1 voter: 8 votes.")
-    assert found.note.endswith("This holds for this prompt and this voter alone.")
-    of_prompts = ranking([replace(vote, prompt=()) for vote in votes], by="prompt").note
+    assert found.findings.endswith("This holds for this prompt and this voter alone.")
+    of_prompts = ranking([replace(vote, prompt=()) for vote in votes], by="prompt").findings
     assert of_prompts.startswith("Compared on 8 samples by 1 voter: 8 votes.")
     assert of_prompts.endswith("This holds for this voter alone.")
     other = [replace(vote, prompt=on("an owl"), sample=((), number)) for number, vote in enumerate(votes, 8)]
     both = ranking(votes + other, by="model")
     assert both.note.startswith("Compared on 16 samples of 2 prompts by 1 voter: 16 votes.")
-    assert both.note.endswith("This holds for these 2 prompts and this voter alone.")
+    assert both.findings.endswith("This holds for these 2 prompts and this voter alone.")
 
 
 def test_a_name_that_was_compared_on_few_prompts_has_no_interval_of_its_own():
@@ -291,7 +316,7 @@ def test_votes_of_an_excluded_voter_do_not_count_and_the_ranking_says_so():
     out = on_criterion(beats("b", "a", 9), "", voter="Bob", excluded="asleep")
     found = ranking([*beats("a", "b", 8), *out], by="model")
     assert found.standings == ranking(beats("a", "b", 8), by="model").standings
-    assert found.note.endswith(" 9 votes by 1 excluded voter left out.")
+    assert found.findings.endswith(" 9 votes by 1 excluded voter left out.")
     assert list(rankings(out, by="model", per="voter")) == []
     [grouped] = rankings([*beats("a", "b", 8), *out], by="model", per="criterion").values()
     assert grouped == found

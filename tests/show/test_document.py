@@ -153,6 +153,12 @@ def test_latex_sets_every_hostile_text_and_runs_none(tmp_path):
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_no_figure_of_a_report_floats_so_that_long_tables_end_above_the_foot_of_a_page():
+    written = document("a fox").latex()
+    assert re.findall(r"\\begin\{figure\*?\}(.*)", written) == ["[H]"]
+    assert re.search(r"\\usepackage\{[^}]*\bfloat\b", written)
+
+
 def test_a_document_has_the_same_parts_in_each_form():
     shown = document("a fox")
     for text in (shown.html(), shown.markdown(), shown.latex()):

@@ -28,7 +28,9 @@ rank  model         Elo  95 %          win rate  won  lost  tied  both bad
 1–3   gpt-image-2   −92  −298 to +114  12%       0    3     1     1
 1–3   seedream-4.5  0    none                    0    0     0     1
 Compared on 4 prompts by 1 voter: 4 votes. No interval for seedream-4.5: on fewer than 4 prompts. No two are \
-told apart. This holds for this voter alone. 1 vote found 'both bad', which does not count in the ranking.
+told apart. This holds for this voter alone. 1 vote found 'both bad', which does not count in the ranking. \
+Where a pair has 24 votes or fewer, the 95 % intervals are wider than necessary: \
+up to 99 % of such intervals contain the true strength.
 
 won against   flux-2.0  gpt-image-2  seedream-4.5
 flux-2.0                3½           0
