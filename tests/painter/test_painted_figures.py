@@ -71,7 +71,7 @@ def test_every_figure_can_be_drawn_and_is_about_one_unit_large(name: str) -> Non
 
 
 def test_there_are_enough_figures_to_be_worth_their_name() -> None:
-    assert len(figures()) >= 430
+    assert len(figures()) >= 440
 
 
 def test_the_words_of_a_figure_are_words() -> None:
