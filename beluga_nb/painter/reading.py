@@ -44,11 +44,6 @@ class Reading:
         """Return the first value of a tag, or None."""
         return next(iter(self.values(tag)), None)
 
-    @property
-    def unknown(self) -> tuple[str, ...]:
-        """Return the words the lexicon does not know, each once."""
-        return tuple(dict.fromkeys(t.text for t in self.terms if t.tag == "unknown"))
-
 
 Table = Mapping[str, object]
 
