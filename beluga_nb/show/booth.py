@@ -88,6 +88,7 @@ class Booth:
             layout=widgets.Layout(width="170px"),
             style={"description_width": "initial"},
         )
+        self.keys.add_class("beluga-booth-keys")
         if self.keys.has_trait("tooltip"):  # new in ipywidgets 8
             self.keys.tooltip = _TOOLTIP
         self.name = widgets.Text(

@@ -236,4 +236,4 @@ def test_a_booth_takes_votes_by_key_and_click_and_ends_with_the_ranking(app, tmp
     expect(page.locator(app.cells)).to_have_count(1)
     [output] = app.save().cells[0].outputs
     assert ": 2 votes. Fewer than 4 " in output.data["text/plain"]
-    assert set(output.data) == {"text/html", "text/plain"}
+    assert set(output.data) == {"text/html", "image/png", "text/plain"}
