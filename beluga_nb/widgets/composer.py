@@ -17,7 +17,7 @@ from beluga_nb.session.session import Session
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.data import PanelData
 from beluga_nb.widgets.jobs import DEBOUNCE, Jobs, in_a_line
-from beluga_nb.widgets.promises import Promises, is_kept
+from beluga_nb.widgets.promises import Promise, Promises, is_kept
 from beluga_nb.widgets.state import DEFAULT, Form, State
 
 MOST = ASK_ABOVE
@@ -188,23 +188,28 @@ class Composer:
         if not self._complete and state.n <= MOST:
             state.estimate = ""
             return
-        arguments = self.arguments
         try:
             self.check(self.form)
-            plan = await asyncio.to_thread(self._plan, arguments, self.values())
+            arguments, mode = self.arguments, self.session.settings().mode
+            plan = await asyncio.to_thread(self._plan, arguments, mode, self.values())
         except OverBudgetError as error:
             state.estimate, state.action, state.ready = in_a_line(error), "Over your cap", False
         except BelugaError as error:
             state.estimate, state.ready = in_a_line(error), False
         else:
-            self._promise(plan, arguments)
+            self._promise(Promise(plan, mode), arguments)
 
-    def _promise(self, plan: Plan, arguments: dict[str, Any]) -> None:
+    def promised(self, form: Form) -> Promise | None:
+        """Return what the button of a form promised, or None."""
+        return self._promises.find(form.turn, form.action, self.arguments_of(form))
+
+    def _promise(self, promise: Promise, arguments: dict[str, Any]) -> None:
+        plan = promise.plan
         verb = "to draw" if plan.local else "to buy"
         new = f"{plan.images} {verb}, " if plan.images else ""
         words = f"{new}{plan.recorded} already in the store"
         missing = f", {plan.missing} not recorded" if plan.missing else ""
-        self._promises.add(self.state.turn, _action(plan), arguments, plan)
+        self._promises.add(self.state.turn, _action(plan), arguments, promise)
         self.state.ready = True
         self.state.estimate, self.state.action = f"{words}{missing}; {plan.price}.", _action(plan)
 
@@ -215,23 +220,24 @@ class Composer:
         has promised its number of pictures; where cells have run since the click, also what fills them.
         """
         arguments, waited = self.arguments_of(form), form.turn != self.state.turn
-        promised = self._promises.find(form.turn, form.action, arguments)
+        promised = self.promised(form)
         if promised is None and form.action == _unplanned(form.n) and not (waited and names(form.prompt)):
             return False
         try:
-            plan = await asyncio.to_thread(self._plan, arguments, values)
+            mode = self.session.settings().mode
+            plan = await asyncio.to_thread(self._plan, arguments, mode, values)
         except BelugaError:  # the call itself reports it
             return False
-        if promised and is_kept(promised, plan, exactly=waited):
+        if promised and is_kept(promised, plan, mode, exactly=waited):
             return False
         if self.arguments == arguments:  # else the button speaks of another form by now
-            self._promise(plan, arguments)
+            self._promise(Promise(plan, mode), arguments)
         return True
 
-    def _plan(self, arguments: Mapping[str, Any], values: Mapping[str, object]) -> Plan:
+    def _plan(self, arguments: Mapping[str, Any], mode: str, values: Mapping[str, object]) -> Plan:
         # With a mode of its own, a plan for a replay counts what is missing, as the click would.
         settings = self.session.settings()
-        plan = self.session.plan(**arguments, values=values, mode=settings.mode)
+        plan = self.session.plan(**arguments, values=values, mode=mode)
         if not plan.local:
             self.session.resources.budget_of(settings).check(plan.requests, plan.caps)
         return plan

@@ -24,7 +24,7 @@ from beluga_nb.session.session import Session
 from beluga_nb.text import plural, sanitize
 from beluga_nb.widgets.composer import Composer
 from beluga_nb.widgets.jobs import DEBOUNCE, Jobs, in_a_line
-from beluga_nb.widgets.promises import Promises, is_kept
+from beluga_nb.widgets.promises import Promise, Promises, is_kept
 from beluga_nb.widgets.state import Form, State
 
 Asked = tuple[str, dict[str, Any], dict[str, Any]]
@@ -103,12 +103,13 @@ class GridBuilder:
                 self._take_over(state.axes[1:].strip())
                 return  # The axes have changed, so they are planned anew.
             asked = self.asked_for(self.composer.form)
-            _, plan = await asyncio.to_thread(self._made, *asked, self.composer.values())
+            mode = self.session.settings().mode
+            _, plan = await asyncio.to_thread(self._made, mode, *asked, self.composer.values())
             state.grid_cell = cells.comparison(*asked)
         except BelugaError as error:
             state.grid_plan = in_a_line(error)
             return
-        self._promise(plan, asked)
+        self._promise(Promise(plan, mode), asked)
 
     def _take_over(self, name: str) -> None:
         """Copy the grid in a variable, such as that of `%%beluga compare -o name`, into the form."""
@@ -138,10 +139,15 @@ class GridBuilder:
         self.state.grid_plan = ""
         self.state.axes = axes
 
-    def _promise(self, plan: Plan, asked: Asked, more: str = "") -> None:
+    def promised(self, form: Form) -> Promise | None:
+        """Return what the plan of a form's grid promised, or None."""
+        return self._promises.find(form.turn, form.grid_plan, self.asked_for(form))
+
+    def _promise(self, promise: Promise, asked: Asked, more: str = "") -> None:
+        plan = promise.plan
         counts = ", ".join(f"{count} {name}" for name, count in plan.counts.items())
         words = f"{counts}; {plan.price}.{more}"
-        self._promises.add(self.state.turn, words, asked, plan)
+        self._promises.add(self.state.turn, words, asked, promise)
         self.state.grid_plan, self.state.grid_ready = words, True
 
     def asked_for(self, form: Form) -> Asked:
@@ -152,29 +158,37 @@ class GridBuilder:
         return prompt, axes, {name: each for name, each in arguments.items() if each and name not in axes}
 
     def _made(
-        self, prompt: str, axes: dict[str, Any], arguments: dict[str, Any], values: Mapping[str, object]
+        self,
+        mode: str,
+        prompt: str,
+        axes: dict[str, Any],
+        arguments: dict[str, Any],
+        values: Mapping[str, object],
     ) -> tuple[Grid, Plan]:
         grid = self.session.grid(prompt, values=values, **arguments, **axes)
-        return grid, grid.plan(mode=self.session.settings().mode)
+        return grid, grid.plan(mode=mode)
 
     async def made(self, form: Form, asked: Asked, values: Mapping[str, object]) -> Grid | None:
         """Return the grid to run, or None if it would make more than the plan showed, which is then shown."""
-        grid, plan = await asyncio.to_thread(self._made, *asked, values)
-        promised = self._promises.find(form.turn, form.grid_plan, asked)
-        if promised and is_kept(promised, plan, exactly=form.turn != self.state.turn):
+        mode, promised = self.session.settings().mode, self.promised(form)
+        grid, plan = await asyncio.to_thread(self._made, mode, *asked, values)
+        if promised and is_kept(promised, plan, mode, exactly=form.turn != self.state.turn):
             return grid
         with suppress(BelugaError):  # the axes are being changed
             if self.asked_for(self.composer.form) == asked:  # else the plan is about another grid by now
-                self._promise(plan, asked)
+                self._promise(Promise(plan, mode), asked)
         return None
 
     def confirmed(self, form: Form, asked: Asked) -> bool:
         """Return whether a grid may run; the plan asks first where so many pictures must be confirmed."""
-        plan = self._promises.find(form.turn, form.grid_plan, asked)
+        promised = self.promised(form)
         # Previews cost nothing. What no plan has shown, and what is more than one showed, `made` refuses.
-        if plan is None or plan.images <= ASK_ABOVE or plan.local or _AGAIN in form.grid_plan:
+        if promised is None or _AGAIN in form.grid_plan:
             return True
-        self._promise(plan, asked, f"{_AGAIN} to make {plural(plan.images, 'picture')}.")
+        plan = promised.plan
+        if plan.images <= ASK_ABOVE or plan.local:
+            return True
+        self._promise(promised, asked, f"{_AGAIN} to make {plural(plan.images, 'picture')}.")
         return False
 
     async def show(self, grid: Grid) -> None:

@@ -417,11 +417,9 @@ def test_a_click_that_waited_buys_what_was_shown_at_the_click_or_says_that_it_bo
             settled(panel)
         rest(panel)
         shown = panel.controller.composer.form
-        promised = panel.controller.builder if is_grid else panel.controller.composer
-        asked = promised.asked_for(shown) if is_grid else promised.arguments_of(shown)
-        words = shown.grid_plan if is_grid else shown.action
-        allowed = sampled_from(promised._promises.find(shown.turn, words, asked).requests)
-        already = len(engine.requests)
+        promising = panel.controller.builder if is_grid else panel.controller.composer
+        allowed = sampled_from(promising.promised(shown).plan.requests)
+        already, mode = len(engine.requests), panel.controller.session.settings().mode
         changes = chance.sample(sorted(may_change), chance.randint(1, 4))
         for name in changes:
             may_change[name](panel, names, tmp_path)
@@ -434,6 +432,7 @@ def test_a_click_that_waited_buys_what_was_shown_at_the_click_or_says_that_it_bo
         settled(panel)
         bought = sampled_from(engine.requests[already:])
     assert bought <= allowed, changes
+    assert not bought or panel.controller.session.settings().mode == mode, changes
     assert elsewhere.requests == [], changes
     says = panel.state.message, panel.state.error, panel.state.grid_words
     assert bought or not allowed or says != before or panel.state.failures, changes
