@@ -33,6 +33,7 @@ class Form:
     take: str = ""
     axes: str = ""
     name: str = ""
+    note: str = ""
     new_tag: str = ""
     action: str = ""
     grid_plan: str = ""

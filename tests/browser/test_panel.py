@@ -455,6 +455,18 @@ AT = """number => {
 }"""
 """Whether the picture of this number, from 0 or from the end, has the focus and is seen."""
 
+HEARD = """() => {
+    const told = JSON.parse(document.querySelector('.beluga-clicks textarea').value).at(-1);
+    return document.querySelector('.beluga-heard').textContent.trim().endsWith(` ${told.number}`);
+}"""
+"""Whether the kernel has heard of every click."""
+
+COLUMNS = """(() => {
+    const style = getComputedStyle(document.querySelector('.beluga-tiles'));
+    return style.display === 'grid' ? style.gridTemplateColumns.split(' ').length : 1;
+})()"""
+"""How many tiles stand side by side, in rows; 1 in a strip."""
+
 
 @in_lab
 def test_arrows_reach_every_picture_of_a_long_filmstrip(opened, app):
@@ -472,8 +484,39 @@ def test_arrows_reach_every_picture_of_a_long_filmstrip(opened, app):
             keys.press("ArrowRight")
         keys.press("End")
         app.page.wait_for_function(AT, arg=-1)
+        for key, step in (("ArrowRight", 1), ("ArrowDown", app.page.evaluate(COLUMNS))):
+            keys.press("Home")
+            app.page.wait_for_function(AT, arg=0)
+            for _ in range(45 // step):  # as a key that is held
+                keys.down(key)
+            keys.up(key)
+            app.page.wait_for_function(AT, arg=45 // step * step)
         keys.press("Home")
         app.page.wait_for_function(AT, arg=0)
+
+
+@in_lab
+def test_a_note_that_waits_is_about_the_picture_that_was_on_the_stage(opened, app):
+    other = "panel.controller.choose(panel.state.gallery[1])"
+    desk = opened(
+        f"{BUSY}\n{other}", "[panel.controller.data.note(each.sha256).note for each in panel.result.pictures]"
+    )
+    for file in ("held", "go"):
+        (app.work / file).unlink(missing_ok=True)
+    desk.generate("foxes to note", n=2)
+    desk.button("⋯ More").click()
+    note = desk.panel.get_by_label("Note", exact=True)
+    note.fill("#first")
+    note.press("Enter")
+    app.start(1)
+    wait_until((app.work / "held").exists)
+    note.fill("#second")
+    note.press("Enter")
+    (app.work / "go").touch()
+    app.page.wait_for_function(HEARD)
+    app.run(2)
+    # With subshells, it may have been heard before the cell went on.
+    expect(app.cell(2).locator(".jp-OutputArea")).to_have_text(re.compile(r"\['#(first|second)', ''\]"))
 
 
 def test_a_saved_notebook_shows_its_pictures_to_a_stranger_and_to_its_owner(opened, app, tmp_path):
@@ -524,6 +567,47 @@ def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(ope
         desk.tab("Picture")
         app.picture(tmp_path / f"narrow in {theme}.png")
         assert desk.outside() == []
+
+
+READ = """
+- region "beluga_nb panel":
+  - textbox "Prompt"
+  - combobox "Model"
+  - radiogroup "Size"
+  - button "more…"
+  - spinbutton "Pictures"
+  - button "1 picture"
+  - button "2 pictures"
+  - button "4 pictures"
+  - button "Advanced"
+  - button "Show 1 recorded"
+  - status: 1 picture of “a fox to hear”.
+  - tablist:
+    - tab "Picture" [selected]
+    - tab "Compare"
+    - tab "Grid"
+  - tabpanel "Picture":
+    - img "a fox to hear"
+    - button "☆ Favourite"
+    - button "New take"
+    - button "⋯ More"
+  - button "History"
+  - 'group "Pictures: arrows move"':
+    - 'button "a fox to hear, gpt-image-2 · #1" [pressed]'
+    - 'button "Favourite: a fox to hear, gpt-image-2 · #1"'
+    - 'button "Select: a fox to hear, gpt-image-2 · #1"'
+"""
+"""Names, roles and states of the panel, in the order in which a screen reader says them."""
+
+
+@in_lab
+def test_a_screen_reader_says_the_panel_in_its_order_and_a_prompt_no_more_than_twice(opened):
+    desk = opened()
+    desk.generate("a fox to hear")
+    expect(desk.go).to_have_text("Show 1 recorded")
+    expect(desk.panel).to_match_aria_snapshot(READ)
+    stage = desk.panel.get_by_role("tabpanel").aria_snapshot()
+    assert stage.count("a fox to hear") == 2, "of the picture, and as its title"
 
 
 SMALL = """panel => [...panel.querySelectorAll('button, select, input, [role=tab], .beluga-sizes label')]

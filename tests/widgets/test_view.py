@@ -1,5 +1,7 @@
 """What is seen of the panel, without a browser: the widgets themselves, and what a notebook keeps of them."""
 
+import itertools
+import json
 import re
 
 import ipywidgets as widgets
@@ -99,6 +101,50 @@ def test_every_click_does_what_its_words_say(base_url, tmp_path):
     assert panel.state.n == 2
 
 
+def clicked(panel, button, seen, **form):
+    """A click as the page tells it, that was made when a button's words and picture were these."""
+    [told], number = of_class(panel, "clicks"), next(CLICKS)
+    said, subject = seen
+    click = {"page": "1", "number": number, "key": button.key, "said": said, "subject": subject, "form": form}
+    told.value = json.dumps([click])
+    return settled(panel)
+
+
+CLICKS = itertools.count(1)
+
+CHANGES = {
+    "nothing": settled,
+    "a twin arrives": lambda panel: ask(panel, "a fox", size="9:16"),
+    "another is chosen": lambda panel: panel.controller.choose(panel.state.gallery[1]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("wanted", ["open", "star", "pick", "☆ Favourite", "Use as a variable", "Keep note"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_click_that_waited_is_about_the_picture_that_was_seen(wanted, number, change, base_url, tmp_path):
+    names = {}
+    panel = panel_at(base_url, tmp_path, names)
+    for size in ("1:1", "16:9"):
+        ask(panel, "a fox", size=size)
+    tile = of_class(panel, "tiles")[0].children[number]
+    parts = {"open": tile.children[2], "star": tile.children[4], "pick": tile.children[5]}
+    button = parts.get(wanted) or widget(panel, wanted)
+    seen = button.tooltip, button.subject
+    assert len({each.words for each in panel.state.gallery}) == 1, "the words do not tell them apart"
+    CHANGES[change](panel)
+    settled(panel)
+    clicked(panel, button, seen, name="picture", note="good")
+    state, data = panel.state, panel.controller.data
+    done = {each.picture.sha256 for each in state.gallery if data.note(each.picture.sha256).favourite}
+    done |= {each.picture.sha256 for each in state.gallery if data.note(each.picture.sha256).note}
+    done |= {each.sha256 for each in state.picked} | {each.pictures[0].sha256 for each in names.values()}
+    if state.message.startswith("Nothing was done"):
+        assert (done, change == "nothing") == (set(), False)
+    else:
+        assert (done or {state.chosen.picture.sha256}) == {seen[1]}
+
+
 def words_of(tile):
     return [each.text for each in tile.children if isinstance(each, Words)]
 
@@ -156,8 +202,8 @@ def test_a_failed_call_is_a_tile_that_says_whether_it_was_billed_and_asks_again(
 
 def test_a_tile_without_a_picture_does_not_show_that_of_another():
     tiles = Tiles(print, print, print)
-    tiles.show([Tile(preview=Preview(b"a fox", "image/jpeg"), caption="a fox", words="a fox")])
-    tiles.show([Tile(preview=None, caption="a cat", words="a cat")])
+    tiles.show([Tile(preview=Preview(b"a fox", "image/jpeg"), caption="a fox", words="a fox", subject="1")])
+    tiles.show([Tile(preview=None, caption="a cat", words="a cat", subject="2")])
     [image] = [each for each in tiles.box.children[0].children if isinstance(each, widgets.Image)]
     assert image.value == b""
 

@@ -26,10 +26,13 @@ if (root && !root.belugaReady) {
         attribute(button, 'aria-pressed', String(tile.classList.contains('beluga-' + state)));
       }
     }
-    for (const button of all('.beluga-remove')) attribute(button, 'aria-label', button.title);
+    for (const button of all('.beluga-remove, .beluga-counts button')) attribute(button, 'aria-label', button.title);
     for (const shown of all('.beluga-named')) {
       const image = shown.querySelector('img');
-      attribute(image, 'alt', shown.querySelector('.beluga-alt')?.textContent || '');
+      const words = shown.querySelector('.beluga-alt');
+      attribute(image, 'alt', words?.textContent || '');
+      // Said of the picture; only the grid's says more, as it comes.
+      if (words && !words.closest('.beluga-grid')) attribute(words, 'aria-hidden', 'true');
     }
     for (const box of all('.beluga-sizes')) {
       attribute(box, 'role', 'radiogroup');
@@ -41,7 +44,11 @@ if (root && !root.belugaReady) {
       for (const element of all(selector)) attribute(element, 'role', role);
     // No live region: a reader would read all of it again each second.
     for (const work of all('.beluga-work')) attribute(work, 'aria-label', 'Running and failed calls');
-    for (const panel of all('.widget-tab-contents > *')) attribute(panel, 'role', 'tabpanel');
+    const opened = root.querySelector('.lm-TabBar-tab.lm-mod-current');
+    for (const panel of all('.widget-tab-contents > *')) {
+      attribute(panel, 'role', 'tabpanel');
+      if (opened) attribute(panel, 'aria-label', opened.textContent);
+    }
     for (const tab of all('.lm-TabBar-tab')) {
       attribute(tab, 'aria-label', tab.textContent);
       if (tab.parentElement !== document.activeElement.parentElement) attribute(tab, 'tabindex', tab.matches('.lm-mod-current') ? '0' : '-1');
@@ -80,16 +87,17 @@ if (root && !root.belugaReady) {
   const form = () => ({
     prompt: typed('prompt'), model: typed('model'), take: typed('take'), axes: typed('axes'), n: Number(typed('counts')),
     size: chosen(root.querySelector('.beluga-sizes label:has(:checked)')?.textContent.trim()), quality: chosen(typed('quality')),
-    name: typed('variable'), new_tag: typed('new-tag'),
+    name: typed('variable'), note: typed('annotation'), new_tag: typed('new-tag'),
   });
   const untold = [];
   let clicks = 0;
-  const tell = (button, held, turn) => {
+  const subjectOf = (element) => /beluga-of-(\w+)/.exec(element.closest('[class*=beluga-of-]')?.className)?.[1] ?? '';
+  const tell = (button, held, turn, subject = subjectOf(button)) => {
     const [page, arrived] = textOf('heard').split(' ');
     while (page === root.belugaName && untold[0]?.number <= Number(arrived)) untold.shift();
     const said = {action: textOf('generate'), grid_plan: textOf('plan'), turn};
     const key = [...button.classList].find((each) => each.startsWith('beluga-click-'));
-    untold.push({page: root.belugaName, number: ++clicks, key, said: button.title, form: {...held, ...said}});
+    untold.push({page: root.belugaName, number: ++clicks, key, said: button.title, subject, form: {...held, ...said}});
     const field = fieldIn('clicks');
     field.value = JSON.stringify(untold);
     field.dispatchEvent(new Event('input', {bubbles: true}));
@@ -122,7 +130,8 @@ if (root && !root.belugaReady) {
     pressed(button);
     let turns = 0;
     const go = () => {
-      const changed = JSON.stringify(form()) !== JSON.stringify(held);
+      // While its list is drawn again, a field has no value.
+      const changed = Object.entries(form()).some(([name, each]) => each != null && held[name] != null && each !== held[name]);
       if (root.isConnected && !changed && (pending() || button.disabled) && ++turns < 50) return;
       clearInterval(waiting);
       if (changed) ended('Nothing was sent: the form changed after the click. Click again.');
@@ -145,6 +154,19 @@ if (root && !root.belugaReady) {
     if (button.matches('.beluga-insert')) insert(root.querySelector('.beluga-cell textarea').value);
     if (button.matches('.beluga-generate, .beluga-run-grid')) order(button);
     else tell(button, form(), Number(textOf('turn')));
+  }, true);
+  // A note is about the picture that was on the stage when it was begun.
+  const noted = (event) => event.target.closest('.beluga-annotation input');
+  root.addEventListener('input', (event) => {
+    const note = noted(event);
+    if (note) note.belugaAbout ??= subjectOf(note);
+  });
+  root.addEventListener('change', (event) => {
+    const note = noted(event);
+    if (!note || !fieldIn('clicks')) return;
+    event.stopImmediatePropagation();
+    tell(root.querySelector('.beluga-keep-note'), form(), Number(textOf('turn')), note.belugaAbout);
+    note.belugaAbout = undefined;
   }, true);
   // Until the kernel has heard of a change, the button says no more than the form.
   root.addEventListener('input', (event) => {
@@ -195,16 +217,7 @@ if (root && !root.belugaReady) {
       const {ctrlKey, metaKey, shiftKey} = event;
       notebook.dispatchEvent(new KeyboardEvent('keydown', {key: 's', code: 'KeyS', keyCode: 83, ctrlKey, metaKey, shiftKey, bubbles: true, cancelable: true}));
     }
-    const tiles = event.target.closest('.beluga-tiles');
-    const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: 'down', ArrowUp: 'up', Home: 'home', End: 'end'}[event.key];
-    if (tiles && step) {
-      const {columns, total} = measure();
-      const next = {down: position + columns, up: position - columns, home: 0, end: total - 1}[step] ?? position + step;
-      event.preventDefault();
-      event.stopPropagation();
-      position = Math.max(0, Math.min(total - 1, next));
-      reach();
-    }
+    if (event.target.closest('.beluga-tiles')) steer(event);
   }, true);
 
   // The filmstrip has as many tiles as are in view, between spaces as wide as the others; what comes into view
@@ -219,7 +232,7 @@ if (root && !root.belugaReady) {
   };
   // The number of the picture whose tile has the focus, and of the first tile: tiles show others when the strip moves.
   let position = 0, begun = 0, byKeys = false;
-  for (const kind of ['wheel', 'pointerdown']) root.addEventListener(kind, () => { byKeys = false; }, {passive: true});
+  root.addEventListener('wheel', () => { byKeys = false; }, {passive: true});
   root.addEventListener('focusin', (event) => {
     const tile = event.target.closest('.beluga-tile');
     if (tile) position = begun + [...tile.parentElement.querySelectorAll('.beluga-tile')].indexOf(tile);
@@ -235,6 +248,20 @@ if (root && !root.belugaReady) {
     if (down) tiles.scrollTop = Math.floor(position / columns) * step - tiles.clientHeight / 2;
     else tiles.scrollLeft = position * step - tiles.clientWidth / 2;
   };
+  const steer = (event) => {
+    const step = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: 'down', ArrowUp: 'up', Home: 'home', End: 'end'}[event.key];
+    if (!step) return;
+    const {columns, total} = measure();
+    const next = {down: position + columns, up: position - columns, home: 0, end: total - 1}[step] ?? position + step;
+    event.preventDefault();
+    event.stopPropagation();
+    position = Math.max(0, Math.min(total - 1, next));
+    reach();
+  };
+  // A tile that is gone has lost the focus to the page: until another has it, keys are meant for the strip.
+  window.addEventListener('keydown', (event) => { if (byKeys && root.isConnected && event.target === document.body) steer(event); }, true);
+  document.addEventListener('pointerdown', () => { byKeys = false; }, {passive: true});
+  document.addEventListener('focusin', (event) => { if (!event.target.closest('.beluga-tiles')) byKeys = false; });
   // Keep the focus on its picture, which another tile shows now; a tile that is gone has lost the focus.
   const keep = (tiles, first) => {
     begun = first;

@@ -20,7 +20,8 @@ from beluga_nb.widgets.controller import Controller
 from beluga_nb.widgets.state import Form, State
 from beluga_nb.widgets.view.comms import receive_in_any_shell
 
-_MISSED = "Nothing was done: the panel changed before that click arrived. Click again."
+_MISSED = "Nothing was done: the panel changed before that arrived. Please try again."
+_ABOUT = "beluga-of-"
 
 
 class Action(widgets.Button):  # type: ignore[misc]  # ipywidgets has no types
@@ -28,7 +29,7 @@ class Action(widgets.Button):  # type: ignore[misc]  # ipywidgets has no types
 
     def __init__(self, action: Callable[..., object], *, takes_form: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.action, self.takes_form = action, takes_form
+        self.action, self.takes_form, self.subject = action, takes_form, ""
         self.key = f"beluga-click-{uuid.uuid4().hex[:8]}"
         self.add_class(self.key)
         self.on_click(lambda _: action())
@@ -55,12 +56,12 @@ class Clicks:
                 page, number = str(click["page"]), int(click["number"])
                 if number > self._arrived.get(page, 0):
                     self._arrived[page] = number
-                    self._do(str(click["key"]), str(click["said"]), click["form"])
+                    self._do(str(click["key"]), (str(click["said"]), str(click["subject"])), click["form"])
                 self._heard.value = f"{page} {number}"
 
-    def _do(self, key: str, said: str, form: dict[str, object] | None) -> None:
+    def _do(self, key: str, seen: tuple[str, str], form: dict[str, object] | None) -> None:
         button = next((each for each in _actions(self._panel()) if each.key == key), None)
-        if button is None or button.tooltip != said:
+        if button is None or (button.tooltip, button.subject) != seen:
             self._state.message = _MISSED
         elif button.takes_form:
             button.action(_filled(self._controller.composer.form, form or {}))
@@ -73,6 +74,14 @@ def _filled(form: Form, told: dict[str, object]) -> Form:
     # What the page does not know is as the kernel knows it.
     known: dict[str, Any] = {name: each for name, each in held.items() if isinstance(each, str | int)}
     return replace(form, **known)
+
+
+def about(box: widgets.Box, subject: str) -> None:
+    """Tell the page, and the buttons of a box, which picture they are about; others may have equal words."""
+    others = (each for each in box._dom_classes if not each.startswith(_ABOUT))
+    box._dom_classes = (*others, f"{_ABOUT}{subject}")
+    for each in _actions(box):
+        each.subject = subject
 
 
 def _actions(box: widgets.Box) -> Iterator[Action]:

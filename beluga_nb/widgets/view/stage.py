@@ -10,7 +10,8 @@ import traitlets
 from beluga_nb.redaction import redact
 from beluga_nb.text import sanitize
 from beluga_nb.widgets.controller import Controller
-from beluga_nb.widgets.state import File, State
+from beluga_nb.widgets.state import File, Form, State
+from beluga_nb.widgets.view.clicks import about
 from beluga_nb.widgets.view.parts import (
     Words,
     box,
@@ -59,33 +60,17 @@ def _enlarged(state: State) -> widgets.Box:
 def _actions(state: State, controller: Controller) -> widgets.Box:
     favourite = button("☆ Favourite", controller.toggle_favourite, tooltip="")
     again = button("New take", controller.again, tooltip="")
+    made = box("actions", favourite, again, _drawer(state, controller))
 
     def follow(_: object = None) -> None:
         favourite.description = "★ Favourite" if state.favourite else "☆ Favourite"
-        favourite.tooltip = _of_this(
-            state, "No longer a favourite" if state.favourite else "Keep as a favourite"
-        )
+        favourite.tooltip = "No longer a favourite" if state.favourite else "Keep as a favourite"
         again.disabled = bool(state.takes)
-        again.tooltip = state.takes or _of_this(state, "Ask for the same again, as a new take")
+        again.tooltip = state.takes or "Ask for the same again, as a new take"
+        if state.chosen:
+            about(made, state.chosen.picture.sha256)
 
     state.observe(follow, ["favourite", "takes", "chosen"])
-    follow()
-    return box("actions", favourite, again, _drawer(state, controller))
-
-
-def _of_this(state: State, words: str) -> str:
-    """Return what a button does, and with which picture: a click on it is about that one."""
-    return f"{words}: {sanitize(state.chosen.words, 60)}, {state.chosen.caption}" if state.chosen else words
-
-
-def _about(state: State, made: widgets.Button) -> widgets.Button:
-    """Return a button whose tooltip names the picture on the stage too."""
-    words = made.tooltip
-
-    def follow(_: object = None) -> None:
-        made.tooltip = _of_this(state, words)
-
-    state.observe(follow, "chosen")
     follow()
     return made
 
@@ -94,25 +79,14 @@ def _drawer(state: State, controller: Controller) -> widgets.Box:
     return fold(
         "⋯ More",
         row(
-            _about(
-                state,
-                button(
-                    "Edit", controller.reuse_prompt, tooltip="Put this prompt and its options into the form"
-                ),
-            ),
+            button("Edit", controller.reuse_prompt, tooltip="Put this prompt and its options into the form"),
             button("Copy prompt", None, tooltip="Copy the prompt to the clipboard", name="copy"),
-            _about(
-                state,
-                button("Download", controller.download, tooltip="Download the original, to the byte"),
-            ),
-            _about(
-                state,
-                button(
-                    "Insert as cell",
-                    controller.show_cell,
-                    tooltip="Put the cell that asks for this below the panel",
-                    name="insert",
-                ),
+            button("Download", controller.download, tooltip="Download the original, to the byte"),
+            button(
+                "Insert as cell",
+                controller.show_cell,
+                tooltip="Put the cell that asks for this below the panel",
+                name="insert",
             ),
         ),
         _use(state, controller),
@@ -154,16 +128,22 @@ def _use(state: State, controller: Controller) -> widgets.Box:
         takes_form=True,
     )
     name = linked(widgets.Text(description="Variable"), state, "name", width="130px", name="variable")
-    return row(name, _about(state, use))
+    return row(name, use)
 
 
-def _note(state: State, controller: Controller) -> widgets.DOMWidget:
+def _note(state: State, controller: Controller) -> widgets.Box:
+    def annotate(form: Form | None = None) -> None:
+        controller.annotate((form or controller.composer.form).note)
+
     note = widgets.Text(
         description="Note", continuous_update=False, placeholder="kept in the store; #words are tags"
     )
     traitlets.dlink((state, "note"), (note, "value"))
     note.observe(lambda change: controller.annotate(change.new), "value")
-    return field(note)
+    # The page tells a note as a click on this: while it waits, another picture may come to the stage.
+    keep = button("Keep note", annotate, tooltip="Keep the note", name="keep-note", takes_form=True)
+    keep.layout.display = "none"
+    return box("noted", field(note, name="annotation"), keep)
 
 
 def _cell(state: State) -> widgets.DOMWidget:

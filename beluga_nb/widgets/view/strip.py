@@ -144,6 +144,7 @@ def _tile(item: Item, state: State) -> Tile:
         name=item.name,
         day=item.day,
         words=f"{item.prompt}, {item.name}",
+        subject=item.sha256,
         chosen=state.chosen is not None and state.chosen.picture.sha256 == item.sha256,
         favourite=item.favourite,
         picked=any(each.sha256 == item.sha256 for each in state.picked),

@@ -9,19 +9,20 @@ from functools import partial
 import ipywidgets as widgets
 
 from beluga_nb.result import Preview
-from beluga_nb.widgets.view.clicks import Action
+from beluga_nb.widgets.view.clicks import Action, about
 from beluga_nb.widgets.view.parts import Words, box, put, set_class
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """The content of a tile: a picture or none, two lines of text, its full description, and its states."""
+    """What a tile shows: a picture or none, its hash, two lines of text, its full description, its states."""
 
     preview: Preview | None
     caption: str
     name: str = ""
     day: str = ""
     words: str
+    subject: str
     chosen: bool = False
     favourite: bool = False
     picked: bool = False
@@ -83,6 +84,7 @@ class _TileWidget:
         self._name.text, self._day.text = tile.name, tile.day
         self._star.description = "★" if tile.favourite else "☆"
         self._star.tooltip = f"{'No longer a favourite' if tile.favourite else 'Favourite'}: {tile.words}"
+        about(self.box, tile.subject)
         self._pick.description = "☑" if tile.picked else "☐"
         self._pick.tooltip = f"{'Do not select' if tile.picked else 'Select'}: {tile.words}"
         for name, on in (("chosen", tile.chosen), ("starred", tile.favourite), ("picked", tile.picked)):
