@@ -661,6 +661,10 @@ def test_a_judge_is_no_voter_and_its_ranking_says_how_far_people_agree(desk):
     assert "Ranked by the judge lab:vlm, not by people." in ranked
     assert str(judged.agreement) in ranked
     assert str(judged.agreement) in shown(judged)["text/plain"]
+    on_one = grid.judge_pairs("Which?", model=MODEL, by="model", criterion="sharp").run()
+    assert "on the criterion sharp" in str(grid.agreement(on_one))
+    assert grid.agreement(on_one) == on_one.agreement
+    assert grid.agreement(on_one, criterion="") == judged.agreement
     board = shown(grid.leaderboard(scores, by="model"))["text/plain"]
     assert str(grid.agreement(scores, by="model")) in board
     assert board.startswith(before["text/plain"][:4])

@@ -320,19 +320,23 @@ class Evaluable(ABC):
             runner=self._runner,
         )
 
-    def agreement(self, judged: Scores | JudgedPairs, *, by: str = "model", criterion: str = "") -> Agreement:
+    def agreement(
+        self, judged: Scores | JudgedPairs, *, by: str = "model", criterion: str | None = None
+    ) -> Agreement:
         """Return how far the votes of people agree with a judge, or with any score, on the same pictures.
 
-        A score prefers the picture that it gives more. Votes on `criterion` count. `by` is the axis in which
-        the compared pictures differ; comparisons of a judge have their own.
+        A score prefers the picture that it gives more. Votes on `criterion` count, or without one those on
+        none. `by` is the axis in which the compared pictures differ; comparisons of a judge have their own,
+        and a criterion of their own.
         """
         from beluga_nb.compare.judge import JudgedPairs, agreement, duels_of
 
         if isinstance(judged, JudgedPairs):
             by, name, duels = judged.by, judged.judge, [row.duel for row in judged]
+            criterion = judged.agreement.criterion if criterion is None else criterion
         else:
             name, duels = _scored(judged).version, list(duels_of(self.samples, judged, by=by))
-        return agreement(duels, self.votes(by=by).counted, judge=name, criterion=criterion)
+        return agreement(duels, self.votes(by=by).counted, judge=name, criterion=criterion or "")
 
     @explained(lambda: _READING)
     def leaderboard(self, *metrics: str | Scores, by: str = "model", criterion: str = "") -> Leaderboard:
@@ -377,7 +381,7 @@ class Evaluable(ABC):
             },
             # People may have voted since the judge compared.
             pairs=[
-                replace(each, agreement=self.agreement(each, criterion=each.agreement.criterion))
+                replace(each, agreement=self.agreement(each))
                 for each in metrics
                 if isinstance(each, JudgedPairs)
             ],
