@@ -19,7 +19,7 @@ PROMPT_LIMIT = 32_000
 
 
 @named_methods
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """A request for pictures, with the API's parameters.
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from contextvars import ContextVar
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import hypothesis
@@ -116,6 +117,8 @@ def everything_said(failed):
             todo += thing
         elif hasattr(thing, "__dict__"):
             todo.append(vars(thing))
+        elif is_dataclass(thing):  # with slots
+            todo += (getattr(thing, each.name) for each in fields(thing))
     return "".join(texts)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import traceback
 import types
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
@@ -170,7 +171,12 @@ def within(thing, depth=5, seen=None):
     held = [*thing, *thing.values()] if isinstance(thing, dict) else []
     held += thing if isinstance(thing, list | tuple | set) else []
     held += vars(thing).values() if hasattr(thing, "__dict__") and not isinstance(thing, type) else []
+    held += (getattr(thing, each.name) for each in fields(thing)) if is_slotted(thing) else []
     return any(within(each, depth - 1, seen) for each in held)
+
+
+def is_slotted(thing):
+    return is_dataclass(thing) and not hasattr(thing, "__dict__")
 
 
 OURS = str(Path(beluga_nb.__file__).parent)

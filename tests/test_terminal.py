@@ -158,7 +158,9 @@ def test_no_report_on_a_damaged_store_says_any(study):
 def test_no_plan_says_any_of_models_prices_or_currencies(code):
     request = Request(prompt=code + "x", model="x" + code, size=code, take=code)
     prices = Prices.of({"date": datetime.date(2026, 11, 1), "currency": code, code: {code: 0.5}, "y": 1})
-    post = Post(request=request, body={"prompt": code, "model": code}, url="https://api.example.org/v1")
+    post = Post(
+        request=request, make_body=lambda _: {"prompt": code, "model": code}, url="https://api.example.org/v1"
+    )
     plan = Plan(posts=[post], recorded=0, caps=Caps(prices=prices), cells=1)
     words = [str(plan), prices.words, Caps(prices=prices).words(Decimal(1))]
     words.append(said_by(lambda: Prices.of({"date": datetime.date(2026, 11, 1), code: code})))

@@ -213,13 +213,7 @@ class Grid(Evaluable):
     @property
     def samples(self) -> Sequence[Sample]:
         """Every picture that arrived, with the labels of its cell; each is read when it is looked at."""
-        return _Samples(
-            [
-                (cell.labels, ref.recipe.request.sample - cell.request.sample, ref)
-                for cell in self.cells
-                for ref in self.outcome(cell).pictures
-            ]
-        )
+        return _Samples([ref for cell in self.cells for ref in self.outcome(cell).pictures])
 
     def __getitem__(self, labels: object) -> Result:
         return self._result(self._cell(labels), self._runner.workspace())
@@ -467,11 +461,11 @@ def _labels(given: object) -> set[str]:
 
 
 class _Samples(Sequence[Sample]):
-    def __init__(self, of: Sequence[tuple[Mapping[str, str], int, PictureRef]]) -> None:
-        self._of = of
+    def __init__(self, refs: Sequence[PictureRef]) -> None:
+        self._refs = refs
 
     def __len__(self) -> int:
-        return len(self._of)
+        return len(self._refs)
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...
@@ -479,25 +473,30 @@ class _Samples(Sequence[Sample]):
     def __getitem__(self, index: slice) -> Sequence[Sample]: ...
     def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
         if isinstance(index, slice):
-            return _Samples(self._of[index])
-        labels, number, ref = self._of[index]
-        return Sample(labels=labels, number=number, picture=ref.load())
+            return _Samples(self._refs[index])
+        ref = self._refs[index]
+        return Sample(labels=ref.cell.labels, number=_number(ref), picture=ref.load())
 
     @property
     def names(self) -> list[str]:
         """A file name for each: its labels, and its number where there are several."""
-        several = any(number for _, number, _ in self._of)
+        several = any(map(_number, self._refs))
         words = [
-            "-".join(filter(None, [*map(_slug, labels.values()), str(number + 1) if several else ""]))
+            "-".join(filter(None, [*map(_slug, ref.cell.key), str(_number(ref) + 1) if several else ""]))
             or "picture"
-            for labels, number, _ in self._of
+            for ref in self._refs
         ]
         # Some file systems ignore case.
         twice = {name for name, count in Counter(map(str.casefold, words)).items() if count > 1}
         named = [
             f"{place:03}-{name}" if name.casefold() in twice else name for place, name in enumerate(words, 1)
         ]
-        return [name + SUFFIXES[ref.media_type] for name, (_, _, ref) in zip(named, self._of, strict=True)]
+        return [name + SUFFIXES[ref.media_type] for name, ref in zip(named, self._refs, strict=True)]
+
+
+def _number(ref: PictureRef) -> int:
+    """Return the number of a picture within its cell, from 0 on."""
+    return ref.request.sample - ref.cell.request.sample
 
 
 def _slug(label: str) -> str:

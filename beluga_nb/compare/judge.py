@@ -211,7 +211,8 @@ class Judging:
             schema=self.rubric.schema,
             load=load,
         )
-        return Cell(labels=found[0].labels, request=question)
+        labels = found[0].labels
+        return Cell(axes=tuple(labels), key=tuple(labels.values()), request=question)
 
 
 def _bytes(samples: Sequence[Sample], places: Sequence[int]) -> list[bytes]:

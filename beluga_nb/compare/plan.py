@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -18,16 +18,22 @@ LISTED = 20
 """Different requests that are shown word for word; all of them are in the plan."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Post:
     """One POST: what it asks for, its exact JSON, and where it would go.
 
-    `url` is empty where the built-in painter would draw, which costs nothing.
+    `url` is empty where the built-in painter would draw, which costs nothing. `make_body` returns the JSON of
+    the request: the plan of a large grid does not hold all of them.
     """
 
     request: Request
-    body: Mapping[str, object]
+    make_body: Callable[[Request], Mapping[str, object]]
     url: str
+
+    @property
+    def body(self) -> Mapping[str, object]:
+        """Its exact JSON."""
+        return self.make_body(self.request)
 
 
 @dataclass(frozen=True, kw_only=True)

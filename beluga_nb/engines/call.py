@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from typing import overload
 
 from beluga_nb.budget import Amount, Budget, Caps
 from beluga_nb.config.settings import Settings
@@ -22,8 +23,8 @@ class Tally:
 
     `label` says what is counted, such as the model. A grid knows how many are `wanted` in all. `spent` is
     what they cost at worst. A call with a single `request` collects in `results` what has arrived. `calls`
-    are the ids under which the journal has what was sent. `settings` are those of the call, once they are
-    known. Pictures that `failed` arrive no more. `shows_result` is false where the result is not shown.
+    are the ids under which the journal has what has no end yet. `settings` are those of the call, once they
+    are known. Pictures that `failed` arrive no more. `shows_result` is false where the result is not shown.
     `made_by` has the number of calls that each worker has made, in a run on workers.
     """
 
@@ -42,7 +43,7 @@ class Tally:
     made_by: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
     """A request and how it is answered, resolved once; what follows only reads it.
 
@@ -105,8 +106,8 @@ class Call:
         `left` gives the calls that have left something in a store (`store.pending.left`).
         """
         recorded = self.recorded()
-        samples: Set[int] = set(self.request.samples) - recorded
-        recoverable: Set[int] = set()
+        samples = set(self.request.samples) - recorded
+        recoverable = set[int]()
         if samples and self.backend.recovers and self.settings.reads_store and self.settings.writes_store:
             calls = left(self.store).get((self.provider, self.request.slice(0)), ())
             recoverable = samples & recoverable_samples(self.store, calls)
@@ -121,7 +122,13 @@ class Call:
                 for run in contiguous_ranges(part.samples, known)
                 if run[0] in new
             ]
-        return Missing(call=self, recorded=recorded, recoverable=recoverable, samples=samples, parts=parts)
+        return Missing(
+            call=self,
+            recorded=len(recorded),
+            recoverable=len(recoverable),
+            samples=len(samples),
+            parts=tuple(parts),
+        )
 
     def finished(self, result: Result) -> Result:
         """Return a result of this call that knows its template, how it is shown and how it is asked again."""
@@ -139,18 +146,42 @@ class Call:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+class Calls(Sequence[Call]):
+    """The calls for some requests, each made when it is looked at.
+
+    `by_model` has a call for each model, with all that the calls for this model share.
+    """
+
+    def __init__(self, requests: Sequence[Request], by_model: Mapping[str, Call]) -> None:
+        self.requests = requests
+        self.by_model = by_model
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+    @overload
+    def __getitem__(self, index: slice) -> Calls: ...
+    def __getitem__(self, index: int | slice) -> Call | Calls:
+        if isinstance(index, slice):
+            return Calls(self.requests[index], self.by_model)
+        request = self.requests[index]
+        return replace(self.by_model[request.model], request=request)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Missing:
-    """What the store lacks of a call: `samples`.
+    """How many pictures of a call the store has `recorded`, and how many `samples` it lacks.
 
     Of these, `recoverable` ones are left by lost calls and cost nothing. `parts` are sent for the others.
     """
 
     call: Call
-    recorded: Set[int]
-    recoverable: Set[int]
-    samples: Set[int]
-    parts: Sequence[Request]
+    recorded: int
+    recoverable: int
+    samples: int
+    parts: tuple[Request, ...]
 
     @property
     def bought(self) -> int:
@@ -160,4 +191,4 @@ class Missing:
     @property
     def unobtainable(self) -> int:
         """How many pictures nothing may be sent for."""
-        return len(self.samples) - len(self.recoverable) - self.bought
+        return self.samples - self.recoverable - self.bought

@@ -25,8 +25,8 @@ class Recorded:
 
     A refusal of the model is recorded, too; a call without a known end stays in the journal. `digest` gives
     the SHA-256 of what is sent: an earlier call of unknown end that sent the same is repeated, under its id.
-    `written` collects the ids of the calls. With `caps`, pictures are recorded with the time that their
-    request took, and with their cost by the prices that are set.
+    `written` has the ids of the calls without an end. With `caps`, pictures are recorded with the time that
+    their request took, and with their cost by the prices that are set.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Recorded:
         """Write down that nothing came of a call. One that it repeats stays as it was."""
         self.recorder.under_way.discard(call.request.idempotency_key)
         if not call.before:
-            pending.complete(self.store, call.request.idempotency_key)
+            self._complete(call)
             return
         with self.recorder.notifying():
             pending.CALLS.write(self.store, call.before)
@@ -134,7 +134,7 @@ class Recorded:
 
     def _ended(self, call: _Call, recorded: Result) -> None:
         if self.recorder.has_all(recorded):
-            pending.complete(self.store, call.request.idempotency_key)
+            self._complete(call)
         else:  # the answer stays, and is read when the store can be written
             self._mark_unknown(call, StoreError("Its pictures could not be recorded."))
 
@@ -149,7 +149,11 @@ class Recorded:
         else:
             self._withdraw(call)
         if isinstance(error, CallCancelled) and self.recorder.rescue(error) == call.request.n:
-            pending.complete(self.store, call.request.idempotency_key)
+            self._complete(call)
+
+    def _complete(self, call: _Call) -> None:
+        pending.complete(self.store, call.request.idempotency_key)
+        self.written.discard(call.request.idempotency_key)  # a large grid would hold an id for each cell
 
     def _declined(self, request: Request, error: APIStatusError) -> None:
         provider, created = self.recorder.provider, int(time.time())

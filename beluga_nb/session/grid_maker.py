@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -88,20 +89,17 @@ class GridMaker:
         # Each remark and each reason once: one may hold for thousands of combinations.
         remarks: dict[str, None] = {}
         impossible: dict[str, list[Combination]] = {}
-        combinations = list(study.combinations())
-        prompts = [each.prompt for each in combinations]
-        # Many prompts are checked for keys at once; other parameters with the first request that has them.
-        holding = [
-            may_hold_key(prompts[start : start + _CHECKED]) for start in range(0, len(prompts), _CHECKED)
-        ]
         checked: set[tuple[tuple[str, str], ...]] = set()
-        for number, (each, prompt) in enumerate(zip(combinations, prompts, strict=True)):
+        axes = tuple(axis.name for axis in study.axes)
+        templates: dict[str, str] = {}  # each once, since many cells have the same
+        for each, prompt, may_hold in _combinations(study):
             asked = tuple(each.asked.items())
+            template = templates.setdefault(each.template, each.template)
             try:
                 request, words = self.resources.request(
                     prompt,
                     settings,
-                    is_checked=asked in checked and not holding[number // _CHECKED],
+                    is_checked=asked in checked and not may_hold,
                     **{**self.fixed, **each.asked},
                 )
                 checked.add(asked)
@@ -109,19 +107,39 @@ class GridMaker:
                 impossible.setdefault(str(error).replace("\n", " "), []).append(each)
                 continue
             remarks |= dict.fromkeys(words)
-            # A prompt without placeholders is its own template.
-            template = each.template if each.values else None
-            cells.append(Cell(labels=each.labels, request=request, template=template, values=each.values))
+            key, filling = tuple(each.labels.values()), tuple(each.values.values())
+            cells.append(
+                Cell(
+                    axes=axes,
+                    key=key,
+                    request=request,
+                    # A prompt without placeholders is its own template.
+                    template=template if filling else None,
+                    filling=key if filling == key else filling,
+                )
+            )
         if impossible:
             count = sum(map(len, impossible.values()))
             raise ImpossibleCombinationError(
-                count, len(combinations), map(_reason, impossible, impossible.values())
+                count, count + len(cells), map(_reason, impossible, impossible.values())
             )
-        for template in dict.fromkeys(each.template for each in combinations):
+        for template in templates:
             remarks |= dict.fromkeys(not_filled(template, study.values))
         for remark in remarks:
             self.resources.notify(remark)
         return cells
+
+
+def _combinations(study: Study) -> Iterator[tuple[Combination, str, bool]]:
+    """Yield the combinations, their prompts, and whether these may hold a key: many are checked at once.
+
+    Other parameters are checked with the first request that has them.
+    """
+    combinations = study.combinations()
+    while some := list(islice(combinations, _CHECKED)):
+        prompts = [each.prompt for each in some]
+        may_hold = may_hold_key(prompts)
+        yield from ((each, prompt, may_hold) for each, prompt in zip(some, prompts, strict=True))
 
 
 def _prompts(template: str | Sequence[str] | Mapping[str, str]) -> list[str]:

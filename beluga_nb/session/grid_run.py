@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeVar
+from functools import cache, lru_cache, partial
+from typing import ClassVar, TypeVar
 
 import beluga_nb.catalog as catalog
 from beluga_nb.budget import Budget, Caps
-from beluga_nb.compare.cell import Cell, Outcome, PictureRef
+from beluga_nb.compare.cell import Cell, Outcome, PictureRef, PictureSource
 from beluga_nb.compare.executors import Workers
 from beluga_nb.compare.on_workers import Dispatcher, WorkerTable, pool_of
 from beluga_nb.compare.plan import Plan
 from beluga_nb.compare.workspace import Arriving, Workspace
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import check_yes
-from beluga_nb.engines.call import Call, Missing, Tally
+from beluga_nb.engines.call import Call, Calls, Missing, Tally
 from beluga_nb.engines.pipeline import Source
 from beluga_nb.engines.stop_on_fatal import CircuitBreaker
 from beluga_nb.errors import APIStatusError, BelugaError, OverBudgetError, StoreError
@@ -32,7 +32,6 @@ from beluga_nb.result import (
     IncompleteError,
     Picture,
     Preview,
-    Recipe,
     Result,
     with_fields,
 )
@@ -60,7 +59,7 @@ class SessionRunner:
     def plan(self, cells: Sequence[Cell], *, mode: str | None = None) -> Plan:
         """Return what a run of cells would send, and what that would cost; send nothing."""
         settings = self.resources.plan_settings(mode=mode)
-        missing = self.resources.missing(self.resources.calls(list(_by_request(cells)), settings))
+        missing = self.resources.missing(self.resources.calls(tuple(_by_request(cells)), settings))
         unit = cells[0].request.unit if cells else Request.unit
         return replace(self.resources.plan(missing, settings.caps), cells=len(cells), unit=unit)
 
@@ -85,30 +84,32 @@ class SessionRunner:
         # A budget of this run alone: what was made before does not count.
         own = Budget()
         by_request = _by_request(cells)
-        calls = [
-            replace(call, budgets=[*call.budgets, (own, caps)] if call.budgets else ())
-            for call in self.resources.calls(list(by_request), settings)
-        ]
+        calls = self.resources.calls(tuple(by_request), settings)
+        by_model = {
+            model: replace(call, budgets=[*call.budgets, (own, caps)] if call.budgets else ())
+            for model, call in calls.by_model.items()
+        }
+        calls = Calls(calls.requests, by_model)
         dispatcher = None
         if executor is not None and settings.may_ask:
-            dispatcher = self._dispatcher(calls, executor)
+            dispatcher = self._dispatcher(by_model.values(), executor)
             tally.made_by = dispatcher.made
         if settings.may_ask:
             missing = self.resources.missing(calls)
             tally.wanted = tally.asked + sum(each.bought for each in missing)
             self._check(missing, settings, caps, assume_yes=assume_yes)
-        run = _Run(self.resources, self._engines(calls, tally, dispatcher), dispatcher)
-        cells_and_calls = list(zip(by_request.values(), calls, strict=True))
-        longest = max((call.timeout for call in calls), default=0.0)
+        engines = self._engines(by_model.values(), tally, dispatcher)
+        run = _Run(self.resources, engines, dispatcher, cache(_Recorded))
+        longest = max((call.timeout for call in by_model.values()), default=0.0)
         bridge, left = self.resources.bridge(settings), partial(left_of, self.resources, tally)
-        work = run(cells_and_calls, arrived, ended)
+        work = run(tuple(by_request.values()), calls, arrived, ended)
         try:
             return bridge.submit(work, hold=longest + GRACE, left=left)
         except BaseException:
             close_unstarted(work)
             raise
 
-    def _dispatcher(self, calls: Sequence[Call], executor: Workers) -> Dispatcher:
+    def _dispatcher(self, calls: Collection[Call], executor: Workers) -> Dispatcher:
         """Return a dispatcher to the workers of an executor.
 
         The workers are checked first, and answers of earlier calls that they still have are fetched.
@@ -122,10 +123,9 @@ class SessionRunner:
 
     def workers(self, cells: Sequence[Cell], executor: Workers) -> WorkerTable:
         """Return what the workers of an executor have for some cells; send nothing."""
-        calls = self.resources.calls(list(_by_request(cells)), self.resources.settings())
-        return WorkerTable.of(
-            executor, list({each.backend.identity: each.backend for each in calls}.values())
-        )
+        calls = self.resources.calls(tuple(_by_request(cells)), self.resources.settings())
+        backends = {each.backend.identity: each.backend for each in calls.by_model.values()}
+        return WorkerTable.of(executor, list(backends.values()))
 
     def workspace(self) -> Workspace:
         """Return the settings and the store as they stand now."""
@@ -159,7 +159,7 @@ class SessionRunner:
         return replace(Result(request, tuple(pictures)), renderer=view, regenerate=self.resources.regenerate)
 
     def _engines(
-        self, calls: Sequence[Call], tally: Tally, dispatcher: Dispatcher | None
+        self, calls: Collection[Call], tally: Tally, dispatcher: Dispatcher | None
     ) -> dict[tuple[str, str], tuple[Engine, CircuitBreaker]]:
         """Return an engine for each backend: a key that one refuses another may take."""
         engines = dict[tuple[str, str], tuple[Engine, CircuitBreaker]]()
@@ -195,16 +195,18 @@ class _Run:
     resources: Resources
     engines: Mapping[tuple[str, str], tuple[Engine, CircuitBreaker]]
     dispatcher: Dispatcher | None
+    recorded: Callable[[Store, str], _Recorded]
 
     async def __call__(
         self,
-        work: Sequence[tuple[Sequence[Cell], Call]],
+        work: Sequence[Sequence[Cell]],
+        calls: Calls,
         arrived: Callable[[Cell, Outcome], None],
         ended: Callable[[BelugaError | None], T],
     ) -> T:
-        remaining, off_ratio = iter(work), set[str]()
+        remaining, off_ratio = zip(work, calls, strict=True), set[str]()
         most = self.dispatcher.most if self.dispatcher else Source.most
-        settings = {call.backend.identity: call.settings for _, call in work}.values()
+        settings = {call.backend.identity: call.settings for call in calls.by_model.values()}.values()
 
         def in_flight() -> int:
             return max(map(most, settings), default=1)
@@ -251,17 +253,41 @@ class _Run:
         if isinstance(call.request, Question):
             answers = tuple(each for each in result.pictures if isinstance(each, Answer))
             return [Outcome(answers=answers, error=error) for _ in cells]
-        # The same prompt may be filled from another template.
-        results = [result.from_template(cell.template, cell.values) for cell in cells]
         # On a thread, since it looks into the store.
-        return [Outcome(await asyncio.to_thread(_refs, each, call), error) for each in results]
+        sources = await asyncio.to_thread(self._sources, result, call)
+        return [Outcome(_refs(cell, result, sources), error) for cell in cells]
+
+    def _sources(self, result: Result, call: Call) -> list[PictureSource]:
+        """Return where each picture of a result is read again."""
+        places = (call.provider, *call.settings.providers) if call.settings.uses_store else ()
+        recorded = [self.recorded(call.store, provider) for provider in places]
+        return [
+            next(
+                (each for each in recorded if each.has(picture.recipe.request, picture.sha256)),
+                _InMemory.of(picture),
+            )
+            for picture in result.pictures
+        ]
 
 
-def _by_request(cells: Sequence[Cell]) -> dict[Request, list[Cell]]:
-    by_request: dict[Request, list[Cell]] = {}
-    for cell in cells:
-        by_request.setdefault(cell.request, []).append(cell)
-    return by_request
+def _refs(cell: Cell, result: Result, sources: Sequence[PictureSource]) -> tuple[PictureRef, ...]:
+    return tuple(
+        PictureRef(
+            cell=cell,
+            # Without the id and the path of its call, which a large grid need not hold for each picture.
+            request=request if request == picture.recipe.request else picture.recipe.request,
+            source=source,
+            digest=bytes.fromhex(picture.sha256),
+            media_type=_shared(picture.media_type),
+            size=_shared(picture.size),
+            engine=_shared(picture.recipe.engine),
+            revised_prompt=picture.recipe.revised_prompt,
+            created=_shared(picture.recipe.created),
+            usage=picture.recipe.usage,
+        )
+        for picture, source in zip(result.pictures, sources, strict=True)
+        for request in [cell.request.slice(picture.recipe.request.sample)]
+    )
 
 
 def _stops(dispatcher: Dispatcher | None, error: BelugaError) -> bool:
@@ -270,47 +296,71 @@ def _stops(dispatcher: Dispatcher | None, error: BelugaError) -> bool:
     return is_lost or is_refused or isinstance(error, OverBudgetError)
 
 
-def _refs(result: Result, call: Call) -> tuple[PictureRef, ...]:
-    return tuple(_ref(picture, call) for picture in result.pictures)
+@dataclass(frozen=True)
+class _Recorded:
+    """The recordings of a store under a provider, where pictures of a grid are read."""
 
+    store: Store
+    provider: str
 
-def _ref(picture: Picture, call: Call) -> PictureRef:
-    recipe, store = picture.recipe, call.store
-    # Without the id and the path of its call, which a large grid need not hold for each picture.
-    request = call.request.slice(recipe.request.sample)
-    if request == recipe.request:
-        recipe = replace(recipe, request=request)
-    make = partial(
-        PictureRef, sha256=picture.sha256, media_type=picture.media_type, size=picture.size, recipe=recipe
-    )
-    for provider in (call.provider, *call.settings.providers) if call.settings.uses_store else ():
-        if _is_recorded(store, provider, picture.sha256, recipe):
-            return make(
-                load=partial(_load, store, provider, picture.sha256, recipe),
-                preview=partial(_preview, store, provider, picture.sha256, recipe),
+    def has(self, request: Request, sha256: str) -> bool:
+        """Whether a picture is recorded here: another one of the same request may be."""
+        with suppress(StoreError):
+            entry = self.store.entry(request, provider=self.provider)
+            return bool(entry and entry.image and entry.image.sha256 == sha256)
+        return False
+
+    def load(self, ref: PictureRef, /) -> Picture:
+        """Read the picture; raise `StoreError` where it is not recorded any more."""
+        picture = self.store.read(ref.request, provider=self.provider)
+        if not isinstance(picture, Picture) or picture.sha256 != ref.sha256:
+            raise StoreError(
+                f"The picture {ref.sha256[:12]}… is not recorded any more.",
+                "Make the grid anew, and run it.",
             )
-    # It is in memory only: nothing was to be written, or nothing could be.
-    return make(load=lambda: picture, preview=lambda: preview_of(picture))
+        return with_fields(picture, recipe=ref.recipe)
+
+    def preview(self, ref: PictureRef, /) -> Preview:
+        """Read the recorded preview, or make one; as `load`."""
+        is_same = self.has(ref.request, ref.sha256)
+        recorded = self.store.preview(ref.request, provider=self.provider) if is_same else None
+        return recorded_preview(recorded, partial(self.load, ref))
 
 
-def _is_recorded(store: Store, provider: str, sha256: str, recipe: Recipe) -> bool:
-    # Another provider may have recorded another picture of the same request.
-    with suppress(StoreError):
-        entry = store.entry(recipe.request, provider=provider)
-        return bool(entry and entry.image and entry.image.sha256 == sha256)
-    return False
+@dataclass(frozen=True, slots=True)
+class _InMemory:
+    """The bytes of a picture that is nowhere else: nothing was to be written, or nothing could be."""
+
+    data: bytes
+    small: Preview | None
+    provider: ClassVar[None] = None
+
+    @classmethod
+    def of(cls, picture: Picture) -> _InMemory:
+        """Return what is held of a picture: its preview only where that is little beside its bytes."""
+        small = picture.preview
+        return cls(picture.data, small if small and 8 * len(small.data) < len(picture.data) else None)
+
+    def load(self, ref: PictureRef, /) -> Picture:
+        """Return the picture."""
+        picture = Picture(self.data, ref.media_type, ref.recipe, self.small)
+        picture.__dict__["sha256"] = ref.sha256  # which was needed before
+        return picture
+
+    def preview(self, ref: PictureRef, /) -> Preview:
+        """Return the preview that came with the picture, or make one."""
+        return preview_of(self.load(ref))
 
 
-def _load(store: Store, provider: str, sha256: str, recipe: Recipe) -> Picture:
-    picture = store.read(recipe.request, provider=provider)
-    if not isinstance(picture, Picture) or picture.sha256 != sha256:
-        raise StoreError(
-            f"The picture {sha256[:12]}… is not recorded any more.", "Make the grid anew, and run it."
-        )
-    return with_fields(picture, recipe=recipe)
+_shared = lru_cache(maxsize=1000, typed=True)(lambda value: value)
+"""Returns the first of some equal values: much of what is known of pictures is the same for many of them."""
 
 
-def _preview(store: Store, provider: str, sha256: str, recipe: Recipe) -> Preview:
-    is_same = _is_recorded(store, provider, sha256, recipe)
-    recorded = store.preview(recipe.request, provider=provider) if is_same else None
-    return recorded_preview(recorded, partial(_load, store, provider, sha256, recipe))
+def _by_request(cells: Sequence[Cell]) -> dict[Request, list[Cell]]:
+    by_request: dict[Request, list[Cell]] = {}
+    for cell in cells:
+        if others := by_request.get(cell.request):
+            others.append(cell)
+        else:
+            by_request[cell.request] = [cell]
+    return by_request

@@ -29,7 +29,7 @@ from beluga_nb.config.project import is_untrusted_file
 from beluga_nb.config.settings import Settings, SettingsOptions
 from beluga_nb.console import check_yes
 from beluga_nb.engines.backend import Backend, backend_of
-from beluga_nb.engines.call import Call, Missing, Tally
+from beluga_nb.engines.call import Call, Calls, Missing, Tally
 from beluga_nb.engines.pipeline import build, source_of
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import EngineRoom, engine_room
@@ -264,7 +264,7 @@ class Resources:
         [call] = self.calls([request], settings)
         return call
 
-    def calls(self, requests: Sequence[Request], settings: Settings) -> list[Call]:
+    def calls(self, requests: Sequence[Request], settings: Settings) -> Calls:
         """Return a call for each request; those for one model share all that was decided."""
         # A grid has thousands of requests for a few models; keys and budgets are looked up once for each.
         by_model: dict[str, Call] = {}
@@ -273,7 +273,7 @@ class Resources:
         for request in requests:
             if request.model not in by_model:
                 by_model[request.model] = self._call(request, settings.at(request.model))
-        return [replace(by_model[request.model], request=request) for request in requests]
+        return Calls(requests, by_model)
 
     def _call(self, request: Request, settings: Settings) -> Call:
         store = self.store(settings)
@@ -303,9 +303,9 @@ class Resources:
     def plan(self, missing: Sequence[Missing], caps: Caps) -> Plan:
         """Return what would be sent for what is missing, and what that would cost; send nothing."""
         return Plan(
-            posts=[post for each in missing for post in _posts(each)],
-            recorded=sum(len(each.recorded) for each in missing),
-            recoverable=sum(len(each.recoverable) for each in missing),
+            posts=list(_posts(missing)),
+            recorded=sum(each.recorded for each in missing),
+            recoverable=sum(each.recoverable for each in missing),
             missing=sum(each.unobtainable for each in missing),
             caps=caps,
         )
@@ -501,14 +501,24 @@ def _no_preview(_: Picture) -> None:
     return None
 
 
-def _posts(missing: Missing) -> Iterator[Post]:
-    call = missing.call
-    if own := call.settings.own_engine:
-        for part in missing.parts:
-            yield Post(request=part, body=part.parameters, url=f"engine:{own.name}")
-    elif missing.parts:
-        endpoint = call.backend.endpoint()
-        for part in missing.parts:
-            # The pictures of a question are not read for a plan.
-            body = part.parameters if isinstance(part, Question) else endpoint.body(part)
-            yield Post(request=part, body=body, url="" if call.backend.is_local else endpoint.url(part))
+def _posts(missing: Sequence[Missing]) -> Iterator[Post]:
+    alike: dict[tuple[int, type[Request]], Post] = {}  # Many calls share one backend.
+    for each in missing:
+        for part in each.parts:
+            kind = id(each.call.backend), type(part)
+            if kind not in alike:
+                alike[kind] = _post(each.call.backend, part)
+            yield replace(alike[kind], request=part)
+
+
+def _post(backend: Backend, request: Request) -> Post:
+    if own := backend.settings.own_engine:
+        return Post(request=request, make_body=_parameters, url=f"engine:{own.name}")
+    endpoint = backend.endpoint()
+    # The pictures of a question are not read for a plan.
+    make_body = _parameters if isinstance(request, Question) else endpoint.body
+    return Post(request=request, make_body=make_body, url="" if backend.is_local else endpoint.url(request))
+
+
+def _parameters(request: Request) -> Mapping[str, object]:
+    return request.parameters

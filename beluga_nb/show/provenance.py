@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from beluga_nb.compare.axes import AXIS_PARAMETERS
+from beluga_nb.compare.cell import PictureRef
 from beluga_nb.show.markup import Described
 
 if TYPE_CHECKING:
@@ -65,9 +67,14 @@ class Provenance:
     """What the store and the settings know of pictures."""
 
     def __init__(self, workspace: Workspace) -> None:
-        rows = workspace.store.index.table().rows if workspace.settings.uses_store else ()
-        self._providers = {(row.image, row.prompt, row.model): row.provider for row in rows}
+        self._workspace = workspace
         self._prices = workspace.settings.prices
+
+    @cached_property
+    def _providers(self) -> Mapping[tuple[object, str, str], str]:
+        is_used = self._workspace.settings.uses_store
+        rows = self._workspace.store.index.table().rows if is_used else ()
+        return {(row.image, row.prompt, row.model): row.provider for row in rows}
 
     @property
     def currency(self) -> str:
@@ -94,6 +101,8 @@ class Provenance:
 
     def provider(self, picture: Described) -> str | None:
         """Return the name that a picture is recorded under, or None: not recorded."""
+        if isinstance(picture, PictureRef):  # The index of a large store would take much memory.
+            return picture.provider
         request = picture.recipe.request
         return self._providers.get((picture.sha256, request.prompt, request.model))
 

@@ -46,7 +46,7 @@ def divided(lengths, *, most, keep=None, **options):
     request = Request(prompt="x", model="flux-2.0")
     keys = itertools.product(*(each.labels for each in axes))
     places = {
-        key: Cell(labels=dict(zip([each.name for each in axes], key, strict=True)), request=request)
+        key: Cell(axes=tuple(each.name for each in axes), key=key, request=request)
         for key in keys
         if keep is None or keep(key)
     }

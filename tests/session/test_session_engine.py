@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import weakref
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -135,7 +135,7 @@ def test_what_the_environment_says_of_a_service_is_not_the_engines(tmp_path):
     session.generate("a fox")
     [request] = counting.requests
     assert request.model == "mine"
-    assert KEY not in repr(vars(request))
+    assert KEY not in repr(asdict(request))
 
 
 def test_status_and_panel_say_who_answers_and_no_key_is_wanted(tmp_path):

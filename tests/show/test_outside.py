@@ -214,7 +214,7 @@ def prices(say):
 
 def planned(say):
     request = shown_from(say, "plan").request
-    post = Post(request=request, body={"prompt": request.prompt}, url=say("url"))
+    post = Post(request=request, make_body=lambda _: {"prompt": request.prompt}, url=say("url"))
     return Plan(posts=[post], recorded=1, caps=Caps(prices=prices(say)), cells=2)
 
 
