@@ -850,12 +850,45 @@ def test_a_cap_that_two_grids_reach_while_a_worker_is_killed_is_exact(number, cl
         assert engine.posts.total() <= budget.spent.images <= SHARED_CAP
         assert set(engine.posts.values()) == {1}
         cluster.client.wait_for_workers(2, timeout=60)
-        if left := SHARED_CAP - budget.spent.images:
-            others = grid_in("pen", animals=[f"bee {each}" for each in range(left)])
-            assert others.run(executor=cluster.client).counts["done"] == left
-        with pytest.raises(OverBudgetError):
-            grid_in("pen", animals=["ant"]).run(executor=cluster.client)
-        assert engine.posts.total() <= budget.spent.images == SHARED_CAP
+        reach_cap(engine, budget, grid_in, cluster.client)
+
+
+def reach_cap(engine, budget, grid_in, client):
+    """Spend what is left below the cap, and check that no more can be bought."""
+    if left := SHARED_CAP - budget.spent.images:
+        others = grid_in("pen", animals=[f"bee {each}" for each in range(left)])
+        assert others.run(executor=client).counts["done"] == left
+    with pytest.raises(OverBudgetError):
+        grid_in("pen", animals=["ant"]).run(executor=client)
+    assert engine.posts.total() <= budget.spent.images == SHARED_CAP
+
+
+CAPPED = RUN.replace("sys.argv[3])", f"sys.argv[3], {HUNTED[:5]}, max_images={SHARED_CAP})")
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("number", rounds_of("client at the cap"))
+def test_what_a_client_that_is_killed_had_reserved_counts_in_the_next_one(number, cluster, tmp_path):
+    engine = Striking(500 + number)
+    with on_a_port(with_call_ids(create_app(engine, key=KEY))) as base_url:
+
+        def grid_in(*styles, animals=HUNTED[:5]):
+            return hunted(tmp_path, base_url, animals, styles, max_images=SHARED_CAP)
+
+        with child_with(CAPPED, cluster.address, tmp_path, base_url) as child:
+            engine.arm(child.kill)
+            assert engine.struck.wait(60)
+            assert child.wait(60) == -signal.SIGKILL
+        grid = grid_in("oil", "ink")
+        budget = grid._runner.resources.budget_of(grid._runner.workspace().settings)
+        reserved = budget.spent.images
+        assert 2 <= engine.posts.total() <= reserved <= len(grid)
+        grid.run(executor=cluster.client)
+        assert grid.counts["done"] == engine.posts.total() == len(grid), (
+            "what workers kept is not bought again"
+        )
+        assert set(engine.posts.values()) == {1}
+        reach_cap(engine, budget, grid_in, cluster.client)
 
 
 @pytest.mark.posix
