@@ -196,7 +196,7 @@ RUN_BY = {
     "%%beluga compare": "the_comparison_runs_as_it_stands",
     "[endpoints.lab]": "the_endpoint_of_the_readme_is_one",
     "[aliases]": "the_settings_are_read_as_they_stand",
-    "words = ": "the_documented_figure_is_drawn_as_it_stands",
+    "[kite]": "the_documented_figure_is_drawn_as_it_stands",
     "max_images": "the_settings_are_read_as_they_stand",
     "python -m beluga_nb serve": "the_server_starts_as_it_stands",
     "BELUGA_UPSTREAM_KEY": "the_server_starts_as_it_stands",

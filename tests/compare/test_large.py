@@ -4,7 +4,6 @@ import contextlib
 import gc
 import io
 import json
-import pathlib
 import subprocess
 import sys
 import tracemalloc
@@ -20,7 +19,7 @@ BUFFER = io.BytesIO()
 Image.new("RGB", (8, 8), "navy").save(BUFFER, "PNG")
 PNG = BUFFER.getvalue()
 # Pillow's decoded pictures are held up to a number, and the dictionary of interned names grows in leaps.
-ELSEWHERE = [tracemalloc.Filter(False, name) for name in (pathlib.__file__, "*/PIL/*", tracemalloc.__file__)]
+ELSEWHERE = [tracemalloc.Filter(False, name) for name in ("*/pathlib*", "*/PIL/*", tracemalloc.__file__)]
 
 
 async def drawn(request):
