@@ -203,13 +203,13 @@ class Composer:
         """Return what the button of a form promised, or None."""
         return self._promises.find(form.turn, form.action, self.arguments_of(form))
 
-    def _promise(self, promise: Promise, arguments: dict[str, Any]) -> None:
+    def _promise(self, promise: Promise, arguments: dict[str, Any], *, refused: bool = False) -> None:
         plan = promise.plan
         verb = "to draw" if plan.local else "to buy"
         new = f"{plan.images} {verb}, " if plan.images else ""
         words = f"{new}{plan.recorded} already in the store"
         missing = f", {plan.missing} not recorded" if plan.missing else ""
-        self._promises.add(self.state.turn, _action(plan), arguments, promise)
+        self._promises.add(self.state.turn, _action(plan), arguments, promise, refused=refused)
         self.state.ready = True
         self.state.estimate, self.state.action = f"{words}{missing}; {plan.price}.", _action(plan)
 
@@ -231,7 +231,7 @@ class Composer:
         if promised and is_kept(promised, plan, mode, exactly=waited):
             return False
         if self.arguments == arguments:  # else the button speaks of another form by now
-            self._promise(Promise(plan, mode), arguments)
+            self._promise(Promise(plan, mode), arguments, refused=True)
         return True
 
     def _plan(self, arguments: Mapping[str, Any], mode: str, values: Mapping[str, object]) -> Plan:

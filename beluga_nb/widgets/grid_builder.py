@@ -143,11 +143,11 @@ class GridBuilder:
         """Return what the plan of a form's grid promised, or None."""
         return self._promises.find(form.turn, form.grid_plan, self.asked_for(form))
 
-    def _promise(self, promise: Promise, asked: Asked, more: str = "") -> None:
+    def _promise(self, promise: Promise, asked: Asked, more: str = "", *, refused: bool = False) -> None:
         plan = promise.plan
         counts = ", ".join(f"{count} {name}" for name, count in plan.counts.items())
         words = f"{counts}; {plan.price}.{more}"
-        self._promises.add(self.state.turn, words, asked, promise)
+        self._promises.add(self.state.turn, words, asked, promise, refused=refused)
         self.state.grid_plan, self.state.grid_ready = words, True
 
     def asked_for(self, form: Form) -> Asked:
@@ -176,7 +176,7 @@ class GridBuilder:
             return grid
         with suppress(BelugaError):  # the axes are being changed
             if self.asked_for(self.composer.form) == asked:  # else the plan is about another grid by now
-                self._promise(Promise(plan, mode), asked)
+                self._promise(Promise(plan, mode), asked, refused=True)
         return None
 
     def confirmed(self, form: Form, asked: Asked) -> bool:

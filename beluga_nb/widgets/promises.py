@@ -28,10 +28,16 @@ class Promises:
     def __init__(self) -> None:
         self._shown: deque[tuple[int, str, object, Promise]] = deque(maxlen=_KEPT)
 
-    def add(self, turn: int, words: str, asked: object, promise: Promise) -> None:
-        """Keep a promise. In one turn, the first one in the same words stands: that one was read."""
-        if not any(each[:3] == (turn, words, asked) for each in self._shown):
-            self._shown.append((turn, words, asked, promise))
+    def add(self, turn: int, words: str, asked: object, promise: Promise, *, refused: bool = False) -> None:
+        """Keep a promise. In one turn, the first one in the same words stands: that one was read.
+
+        Where a click was `refused` just now, the new one stands: the next click is about what is shown then.
+        """
+        place = turn, words, asked
+        if refused:
+            self._shown = deque((each for each in self._shown if each[:3] != place), maxlen=_KEPT)
+        if not any(each[:3] == place for each in self._shown):
+            self._shown.append((*place, promise))
 
     def find(self, turn: int, words: str, asked: object) -> Promise | None:
         """Return the promise that these words were in a turn, or None."""
