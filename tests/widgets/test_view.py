@@ -102,11 +102,18 @@ def test_every_click_does_what_its_words_say(base_url, tmp_path):
 
 
 def clicked(panel, button, seen, **form):
-    """A click as the page tells it, that was made when a button's words and picture were these."""
-    [told], number = of_class(panel, "clicks"), next(CLICKS)
-    said, subject = seen
-    click = {"page": "1", "number": number, "key": button.key, "said": said, "subject": subject, "form": form}
-    told.value = json.dumps([click])
+    """A click as the page reports it, that was made when a button's words and picture were these."""
+    [reported], number = of_class(panel, "clicks"), next(CLICKS)
+    tooltip, subject = seen
+    click = {
+        "page": "1",
+        "number": number,
+        "key": button.key,
+        "tooltip": tooltip,
+        "subject": subject,
+        "form": form,
+    }
+    reported.value = json.dumps([click])
     return settled(panel)
 
 

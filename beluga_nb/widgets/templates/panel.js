@@ -74,7 +74,7 @@ if (root && !root.belugaReady) {
   new MutationObserver(later).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
   setTimeout(name);
 
-  // A click may wait in the kernel behind a cell, while form and panel change. So each is told with what was seen
+  // A click may wait in the kernel behind a cell, while form and panel change. So each is sent with what was seen
   // when it was made: the kernel does that, or says that it did nothing.
   const composer = () => root.querySelector('.beluga-form');
   const fieldIn = (name) => root.querySelector(`.beluga-${name} :is(textarea, input, select)`);
@@ -89,17 +89,17 @@ if (root && !root.belugaReady) {
     size: chosen(root.querySelector('.beluga-sizes label:has(:checked)')?.textContent.trim()), quality: chosen(typed('quality')),
     name: typed('variable'), note: typed('annotation'), new_tag: typed('new-tag'),
   });
-  const untold = [];
+  const unconfirmed = [];
   let clicks = 0;
   const subjectOf = (element) => /beluga-of-(\w+)/.exec(element.closest('[class*=beluga-of-]')?.className)?.[1] ?? '';
-  const tell = (button, held, turn, subject = subjectOf(button)) => {
+  const report = (button, held, turn, subject = subjectOf(button)) => {
     const [page, arrived] = textOf('heard').split(' ');
-    while (page === root.belugaName && untold[0]?.number <= Number(arrived)) untold.shift();
-    const said = {action: textOf('generate'), grid_plan: textOf('plan'), turn};
+    while (page === root.belugaName && unconfirmed[0]?.number <= Number(arrived)) unconfirmed.shift();
+    const shown = {action: textOf('generate'), grid_plan: textOf('plan'), turn};
     const key = [...button.classList].find((each) => each.startsWith('beluga-click-'));
-    untold.push({page: root.belugaName, number: ++clicks, key, said: button.title, subject, form: {...held, ...said}});
+    unconfirmed.push({page: root.belugaName, number: ++clicks, key, tooltip: button.title, subject, form: {...held, ...shown}});
     const field = fieldIn('clicks');
-    field.value = JSON.stringify(untold);
+    field.value = JSON.stringify(unconfirmed);
     field.dispatchEvent(new Event('input', {bubbles: true}));
   };
   // A click that asks for pictures shows at once. It waits, for a second, until the kernel has received what was
@@ -135,7 +135,7 @@ if (root && !root.belugaReady) {
       if (root.isConnected && !changed && (pending() || button.disabled) && ++turns < 50) return;
       clearInterval(waiting);
       if (changed) ended('Nothing was sent: the form changed after the click. Click again.');
-      else if (root.isConnected) tell(button, held, turn);
+      else if (root.isConnected) report(button, held, turn);
     };
     waiting = setInterval(go, 20);
     go();
@@ -153,7 +153,7 @@ if (root && !root.belugaReady) {
     }
     if (button.matches('.beluga-insert')) insert(root.querySelector('.beluga-cell textarea').value);
     if (button.matches('.beluga-generate, .beluga-run-grid')) order(button);
-    else tell(button, form(), Number(textOf('turn')));
+    else report(button, form(), Number(textOf('turn')));
   }, true);
   // A note is about the picture that was on the stage when it was begun.
   const noted = (event) => event.target.closest('.beluga-annotation input');
@@ -165,7 +165,7 @@ if (root && !root.belugaReady) {
     const note = noted(event);
     if (!note || !fieldIn('clicks')) return;
     event.stopImmediatePropagation();
-    tell(root.querySelector('.beluga-keep-note'), form(), Number(textOf('turn')), note.belugaAbout);
+    report(root.querySelector('.beluga-keep-note'), form(), Number(textOf('turn')), note.belugaAbout);
     note.belugaAbout = undefined;
   }, true);
   // Until the kernel has heard of a change, the button says no more than the form.

@@ -1,4 +1,4 @@
-"""Buttons, and clicks as the page tells them: which button, what it said then, and what the form held.
+"""Buttons, and clicks as the page reports them: which button, its tooltip then, and what the form held.
 
 A click may wait in the kernel behind a cell, while form, filmstrip and stage change. So it does what was seen
 when it was made, or nothing. In a page without the script, a click is the core button's own.
@@ -37,18 +37,18 @@ class Action(widgets.Button):  # type: ignore[misc]  # ipywidgets has no types
 
 
 class Clicks:
-    """The hidden fields by which the page tells clicks, and learns which of them have arrived."""
+    """The hidden fields by which the page reports clicks, and learns which of them have arrived."""
 
     def __init__(self, state: State, controller: Controller, panel: Callable[[], widgets.Box]) -> None:
         self._state, self._controller, self._panel = state, controller, panel
         self._arrived: dict[str, int] = {}
         self._heard, turn = _hidden(widgets.Label, "heard"), _hidden(widgets.Label, "turn")
-        told = _hidden(widgets.Textarea, "clicks")
-        told.description = "Clicks"
-        receive_in_any_shell(told)
-        told.observe(lambda change: self._hear(change.new), "value")
+        reported = _hidden(widgets.Textarea, "clicks")
+        reported.description = "Clicks"
+        receive_in_any_shell(reported)
+        reported.observe(lambda change: self._hear(change.new), "value")
         traitlets.dlink((state, "turn"), (turn, "value"), str)
-        self.fields = [told, self._heard, turn]
+        self.fields = [reported, self._heard, turn]
 
     def _hear(self, text: str) -> None:
         with suppress(ValueError, TypeError, KeyError):  # no page of ours wrote it
@@ -56,7 +56,7 @@ class Clicks:
                 page, number = str(click["page"]), int(click["number"])
                 if number > self._arrived.get(page, 0):
                     self._arrived[page] = number
-                    self._do(str(click["key"]), (str(click["said"]), str(click["subject"])), click["form"])
+                    self._do(str(click["key"]), (str(click["tooltip"]), str(click["subject"])), click["form"])
                 self._heard.value = f"{page} {number}"
 
     def _do(self, key: str, seen: tuple[str, str], form: dict[str, object] | None) -> None:
@@ -69,8 +69,8 @@ class Clicks:
             button.action()
 
 
-def _filled(form: Form, told: dict[str, object]) -> Form:
-    held = {each.name: told.get(each.name) for each in fields(Form)}
+def _filled(form: Form, reported: dict[str, object]) -> Form:
+    held = {each.name: reported.get(each.name) for each in fields(Form)}
     # What the page does not know is as the kernel knows it.
     known: dict[str, Any] = {name: each for name, each in held.items() if isinstance(each, str | int)}
     return replace(form, **known)
