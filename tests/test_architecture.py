@@ -26,7 +26,7 @@ LAYERS = [
     {"text"},
     {"hints"},
     {"errors", "untrusted"},
-    {"paths", "placeholders", "signatures", "interrupted"},
+    {"paths", "placeholders", "signatures", "interrupted", "caller"},
     {"commands"},
     {"metadata", "key_check", "copy_on_write"},
     {"images"},

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from beluga_nb.caller import warn
 from beluga_nb.errors import MetadataError, StoreError, UnknownNameError
 from beluga_nb.metadata import xmp
 from beluga_nb.metadata.embedding import embed, extract, has_c2pa, strip
@@ -41,8 +41,7 @@ def write(path: Path, data: bytes, media_type: str, properties: Mapping[str, str
     except OSError as error:
         raise not_written(path, error) from None
     if why:
-        # The stack level is that of the line that called Result.save().
-        warnings.warn(f"{why} The recipe is in {sidecar(path).name}.", stacklevel=5)
+        warn(f"{why} The recipe is in {sidecar(path).name}.")
 
 
 def _prepared(data: bytes, media_type: str, properties: Mapping[str, str], how: str) -> tuple[bytes, str]:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from beluga_nb.progress.value_use import caller
+from beluga_nb.caller import caller
 from beluga_nb.redaction import redact
 from beluga_nb.show.waiting import bar_html
 

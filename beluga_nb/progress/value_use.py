@@ -10,6 +10,8 @@ import dis
 from enum import Enum
 from types import FrameType
 
+from beluga_nb.caller import caller
+
 
 class ValueUse(Enum):
     """The value is discarded, shown by IPython, or kept by the calling code."""
@@ -40,17 +42,3 @@ def value_use(frame: FrameType | None) -> ValueUse:
     # Since Python 3.12 printing is one of several intrinsics, named by the argument.
     by_name = _BY_INSTRUCTION.get(instruction.argrepr, ValueUse.KEPT)
     return _BY_INSTRUCTION.get(instruction.opname, by_name)
-
-
-def caller(frame: FrameType | None) -> FrameType | None:
-    """Return the frame of the code that made the call which this frame belongs to."""
-    while frame is not None and _is_machinery(frame):
-        frame = frame.f_back
-    return frame
-
-
-def _is_machinery(frame: FrameType) -> bool:
-    # IPython 7 decorates magics by means of `decorator`, whose older versions make modules without a name.
-    is_generated = frame.f_code.co_filename.startswith("<decorator-gen")
-    module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return is_generated or module in {"IPython", "beluga_nb", "contextlib", "decorator"}

@@ -189,7 +189,7 @@ def write_sheet_of(grid: Grid, path: Path, *, title: str, edge: int, dpi: int, l
     table = _turned(table)
     axes = _axes_in_words(table, same)
     data, missing = sheet_file(table, kind, title=title, axes=axes, edge=edge, dpi=dpi, limit=limit)
-    warn_of(missing, stacklevel=4)
+    warn_of(missing)
     save_file(path, data)
 
 

@@ -194,7 +194,7 @@ def _pictures(study: Study, pictures: Sequence[_Known]) -> Iterator[Block]:
         pdf, missing = sheet_file(table, ".pdf", title="", axes="", edge=512, dpi=plot.DPI, limit=POSTER)
     except RequestError:  # too many for a figure
         return
-    warn_of(missing, stacklevel=7)
+    warn_of(missing)
     yield Figure("pictures", f"All pictures, by {study.by}. {study.votes.caveat}", svg, pdf)
 
 
@@ -291,7 +291,7 @@ def _ranking(found: Ranking, caption: str, name: str) -> Iterator[Block]:
     yield Paragraph(found.note)
     svg = ranking.ranking_svg(found).encode()
     pdf, missing = plot.ranking_pdf(found)
-    warn_of(missing, stacklevel=8)
+    warn_of(missing)
     yield Figure(name, f"{caption} {ranking.SCALE}.", svg, pdf)
 
 

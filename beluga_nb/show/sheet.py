@@ -7,12 +7,12 @@ are text.
 from __future__ import annotations
 
 import math
-import warnings
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from beluga_nb.caller import warn
 from beluga_nb.errors import RequestError
 from beluga_nb.images import MAX_SIDE, encode, flatten, within
 from beluga_nb.result import Preview
@@ -120,13 +120,12 @@ def sheet_file(
     return encode(layout.drawn(), "PNG", dpi=(dpi, dpi)), layout.missing
 
 
-def warn_of(missing: str, *, stacklevel: int) -> None:
+def warn_of(missing: str) -> None:
     """Warn of letters that the fonts of a sheet lack, if there are any."""
     if missing:
-        warnings.warn(
+        warn(
             f"No font that is looked for has {plural(len(missing), 'letter')} of the sheet: {missing[:20]}."
-            f" Install one of these that has them ({LOOKED_FOR}), or write an SVG instead.",
-            stacklevel=stacklevel + 1,
+            f" Install one of these that has them ({LOOKED_FOR}), or write an SVG instead."
         )
 
 

@@ -5,8 +5,10 @@ import io
 import json
 import pickle
 import random
+import re
 import types
 import warnings
+from pathlib import Path
 
 import pytest
 from conftest import drawn
@@ -299,6 +301,21 @@ def test_a_format_that_takes_no_metadata_gets_a_sidecar_and_says_so(tmp_path):
     ):
         saved(result_of(FOX), tmp_path / "fox.gif")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fox.gif", "fox.gif.xmp"]
+
+
+def test_a_warning_names_the_line_that_called_the_package(tmp_path):
+    session = Session(store=tmp_path / "store")
+    grid = session.grid("a {{animal}}", animal=["cat \U00013000", "fox"]).run()
+    result = session.generate("a fox", n=2)
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        result[:1].save(tmp_path / "one.gif")
+        result.save(tmp_path / "several.gif")
+        result.pictures[0].save(tmp_path / "picture.gif")
+        grid.sheet(tmp_path / "sheet.png")
+    lines = Path(__file__).read_text("utf-8").splitlines()
+    assert {each.filename for each in caught} == {__file__}
+    named = [re.search("(one|several|picture|sheet)[.]", lines[each.lineno - 1])[1] for each in caught]
+    assert named == ["one", "several", "several", "picture", "sheet"]
 
 
 def test_a_damaged_picture_is_still_written(tmp_path):
