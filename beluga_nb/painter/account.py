@@ -1,5 +1,6 @@
 """The account: which words of a prompt are on the picture, and which are not."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from beluga_nb.painter.reading import Reading, Term, quoted, setting_kinds, tabl
 from beluga_nb.painter.register import Cover
 from beluga_nb.painter.scene import LAND, OUTDOORS, Actor, Scene
 
-LEAST_SHARE = 0.0125
-"""The least share of the register's map for a subject to be called drawn. The picture has finer or coarser
-pixels; of these, it is then more than a hundredth.
-"""
+LEAST_SHARE = 0.0015
+"""The least share of a picture that shows a subject that is called drawn: 40 x 40 pixels of 1024 x 1024."""
+LEAST_VISIBLE = 0.2
+"""The least share of a subject that others leave uncovered when it is called drawn."""
 LEAST_DYED = 0.2
 """The least share of a visible subject in its own colour for the colour to be called drawn."""
 STRONG = 96
@@ -52,39 +53,44 @@ def account_of(reading: Reading, scene: Scene, covers: Sequence[Cover]) -> Accou
     shown = {
         number
         for actor, cover in zip(scene.cast, covers, strict=True)
-        if cover.share >= LEAST_SHARE
+        if cover.share >= max(LEAST_SHARE, LEAST_VISIBLE * cover.whole)
         for number in actor.terms
         if reading.terms[number].tag not in ("colour", "material") or _wears(cover, actor, scene)
     }
     painted = {n for actor in scene.cast for n in actor.terms}
-    drawn: list[str] = []
-    shown_terms: list[Term] = []
+    drawn: dict[Term, str] = {}
     ignored: list[str] = []
     names = dict(_names(reading, scene))
     for at, term in enumerate(reading.terms):
         if term.absent or term.tag in ("glue", "negation"):
             continue
-        if term.tag == "relation" and (at not in painted or term.value.startswith("beside")):
+        if term.tag == "relation" and (at not in shown or term.value.startswith("beside")):
             continue
-        is_drawn = at in shown if at in painted else _is_drawn(term, scene, reading)
-        shown_terms += [term] if is_drawn else []
-        (drawn if is_drawn else ignored).append(names.get(at, term.text) if is_drawn else term.text)
-    firsts = dict.fromkeys(drawn)
+        if at in shown if at in painted else _is_drawn(term, scene, reading):
+            drawn.setdefault(term, names.get(at, term.text))
+        else:
+            ignored.append(term.text)
+    texts = {term.text for term in drawn}
     return Account(
-        tuple(firsts),
-        tuple(word for word in dict.fromkeys(ignored) if word not in firsts),
-        tuple(shown_terms),
+        tuple(dict.fromkeys(drawn.values())),
+        tuple(word for word in dict.fromkeys(ignored) if word not in texts),
+        tuple(drawn),
     )
 
 
+ARTICLE = re.compile(r" (?:an?|la)$")
+"""Ends some phrases of relations, such as "with a"."""
+
+
 def _names(reading: Reading, scene: Scene) -> Iterator[tuple[int, str]]:
-    """Yield (term, name) for each subject that is drawn as something else than it is called."""
+    """Yield (term, name) for each subject that is drawn as something else than it is called, and relation."""
     shared = Counter(actor.terms[0] for actor in scene.cast)  # a family is three actors
     for actor in scene.cast:
         if shared[actor.terms[0]] == 1:
             text, name = reading.terms[actor.terms[0]].text, actor.subject.replace("-", " ")
             same = name in text.split() or text in (f"{name}s", f"{name}es", name)
             yield actor.terms[0], text if same else f"{text} (as {name})"
+    yield from ((n, ARTICLE.sub("", t.text)) for n, t in enumerate(reading.terms) if t.tag == "relation")
 
 
 def _wears(cover: Cover, actor: Actor, scene: Scene) -> bool:

@@ -172,7 +172,7 @@ def _neon(image: Image.Image, _size: tuple[int, int], _stream: Stream, _fine: bo
     bright = Image.merge(
         "HSV", (hue.getchannel(0), hue.getchannel(1).point(lambda v: min(255, 150 + v)), edge)
     ).convert("RGB")
-    glow = ImageChops.add(bright, bright.filter(ImageFilter.BoxBlur(5)), 0.7)
+    glow = ImageChops.add(bright, bright.filter(ImageFilter.BoxBlur(min(image.size) / 100)))
     dim = image.point(lambda v: int(v * 0.26))
     return ImageChops.add(dim, glow)
 

@@ -1,9 +1,9 @@
 """The register: how much of a picture each actor covers, by a small map of whose paint is on top."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 from beluga_nb.painter.marks import Mark, Mirror, Panes, Shape, Wash
@@ -16,10 +16,13 @@ SOFT = 0.02  # what is softer covers nothing for sure
 
 
 class Cover(NamedTuple):
-    """How much of the picture shows an actor, 0 to 1, and how much is in the actor's own colour."""
+    """How much of the picture shows an actor, 0 to 1, how much of that is in the actor's own colour, and how
+    much showed the actor before others were painted over it.
+    """
 
     share: float
     dyed: float
+    whole: float
 
 
 class Register:
@@ -27,23 +30,26 @@ class Register:
 
     def __init__(self, actors: int) -> None:
         """Keep an account for this many actors."""
-        self._actors = actors
+        self._whole = [0.0] * actors
         self._map = Image.new("L", (1, 1))
 
     @property
     def covers(self) -> list[Cover]:
         """Return how much of the picture shows each actor."""
-        counts = np.bincount(np.asarray(self._map).ravel(), minlength=2 * self._actors + 2)
-        shares = (counts / counts.sum()).tolist()
-        return [Cover(shares[k] + shares[k + 1], shares[k + 1]) for k in range(2, 2 * self._actors + 2, 2)]
+        counts, size = self._map.histogram(), prod(self._map.size)
+        plain, dyed = ([n / size for n in counts[first::2]] for first in (2, 3))
+        return [Cover(p + d, d, whole) for p, d, whole in zip(plain, dyed, self._whole, strict=False)]
 
     def noting(self, marks: Iterable[Mark], width: float, height: float) -> Iterator[Mark]:
         """Yield the marks; what each covers is noted."""
         self._map = Image.new("L", (max(1, round(width * UNIT)), max(1, round(height * UNIT))))
-        draw, anyone = ImageDraw.Draw(self._map), False
+        draw, last, anyone = ImageDraw.Draw(self._map), 0, False
         for mark in marks:
             yield mark
             if isinstance(mark, Shape):
+                if mark.owner != last:
+                    self._finished(last)
+                    last = mark.owner
                 anyone = anyone or mark.owner > 0
                 least = OPAQUE if mark.within or not mark.owner else SEEN
                 if anyone and mark.alpha > least and mark.soft < SOFT:
@@ -54,6 +60,12 @@ class Register:
             elif anyone and isinstance(mark, Panes):
                 for left, top, right, bottom in mark.boxes.tolist():
                     draw.rectangle((left * UNIT, top * UNIT, right * UNIT, bottom * UNIT), 0)
+        self._finished(last)
+
+    def _finished(self, owner: int) -> None:
+        """Note how much shows an actor whose last shape has just been painted: nothing lies over it yet."""
+        if owner:
+            self._whole[owner - 1] = max(self._whole[owner - 1], self.covers[owner - 1].share)
 
     def _note(self, draw: ImageDraw.ImageDraw, mark: Shape) -> None:
         ink = 2 * mark.owner + mark.dyed

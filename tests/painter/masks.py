@@ -12,7 +12,8 @@ from beluga_nb.painter.finish import window
 from beluga_nb.painter.layers.scenery import marks
 from beluga_nb.painter.look import Look
 from beluga_nb.painter.marks import Mark, Shape, Sheet, cover, simplified
-from beluga_nb.painter.register import SOFT
+from beluga_nb.painter.painting import drawn
+from beluga_nb.painter.register import SOFT, Register
 from beluga_nb.painter.scene import Frame, Scene
 
 Mask = NDArray[np.bool_]
@@ -54,6 +55,35 @@ def _numbered(planned: Iterable[Mark], start: int) -> Iterator[Mark]:
         if "colours" in names:
             black["colours"] = (BLACK,)
         yield replace(mark, **black)  # type: ignore[type-var]
+
+
+class Without(Register):
+    """Lets all marks through but those of some subjects: what differs in the picture is what shows them."""
+
+    def __init__(self, actors: int, *numbers: int) -> None:
+        """Leave out the subjects with these numbers, from 1."""
+        super().__init__(actors)
+        self._numbers = numbers
+
+    def noting(self, marks: Iterable[Mark], width: float, height: float) -> Iterator[Mark]:
+        """Yield the other marks."""
+        left = (m for m in marks if not (isinstance(m, Shape) and m.owner in self._numbers))
+        yield from super().noting(left, width, height)
+
+
+def difference(scene: Scene, look: Look, size: tuple[int, int], number: int, *, alone: bool = False) -> float:
+    """Return the share of the picture that changes when a subject is left out; alone: no other covers it."""
+    others = [n for n in range(1, len(scene.cast) + 1) if n != number] if alone else []
+    pictures = (
+        np.asarray(
+            drawn(scene, look, size, fine=False, register=Without(len(scene.cast), *left_out)), dtype=np.int16
+        )
+        for left_out in (others, (*others, number))
+    )
+    return float((np.abs(next(pictures) - next(pictures)).max(axis=2) > SEEN).mean())
+
+
+SEEN = 24  # of 256 levels of a channel
 
 
 def pieces(mask: Mask, least: int) -> int:

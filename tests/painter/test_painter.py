@@ -555,7 +555,7 @@ def test_random_unicode_prompts_are_painted() -> None:
         scene = staged(reading, look, seed=k)
 
         assert drawn(scene, look, (12, 12), fine=False).size == (12, 12), prompt
-        assert str(account_of(reading, scene, [Cover(1.0, 1.0)] * len(scene.cast))) is not None
+        assert str(account_of(reading, scene, [Cover(1.0, 1.0, 1.0)] * len(scene.cast))) is not None
         if k % 51 == 0:
             assert paint(prompt, model=model, size=(24, 16)).encoded("image/png")
 
