@@ -2,7 +2,7 @@
 
 ipywidgets has no key events, so a text field receives the keys, one letter at a time, and gets the focus
 after each vote; JupyterLab does not handle keys typed into a text field. It has no clickable pictures either:
-two buttons without a face lie on them. The browser receives two pictures and a caption only. At the end the
+two unseen buttons lie on them. The browser receives two pictures and a caption only. At the end the
 cell shows the ranking, which is what a saved notebook holds.
 """
 
@@ -23,7 +23,7 @@ from beluga_nb.hints import Surface, on
 from beluga_nb.result import Bundle
 from beluga_nb.show.blind import blind
 from beluga_nb.show.markup import outside
-from beluga_nb.show.template import fill, read_template
+from beluga_nb.show.template import fill, read_template, script_of
 from beluga_nb.show.widget import CAN_FOCUS, bundle
 from beluga_nb.store.votes import LEFT, RIGHT
 
@@ -156,8 +156,9 @@ class Booth:
         return button
 
     def _face(self, side: str) -> widgets.Button:
-        """Return the button that lies on a picture."""
-        face = self._button(side, "", f"The {side} picture is better")
+        """Return the button that lies on a picture; the style moves its words out of sight."""
+        words = f"The {side} picture is better"
+        face = self._button(side, words, words)
         face.add_class(f"beluga-booth-{side}")
         return face
 
@@ -194,6 +195,8 @@ class Booth:
         for answer, button in self.buttons.items():
             usable = question is not None and (not self._is_damaged or answer == SKIP)
             button.disabled = not (self._voting.can_undo if answer == "undo" else usable)
+            button.layout.display = "none" if question is None and answer != "undo" else None
+        self.end.button_style = "primary" if question is None else ""
         self.head.value = head_html(
             self._contest.question, caption, done=self._voting.done, total=self._voting.total
         )
@@ -233,6 +236,7 @@ def head_html(question: str, caption: str, *, done: int, total: int) -> str:
     return fill(
         "show/booth-head.html",
         style=read_template("show/booth.css"),
+        script=script_of("show/save.js", "show/booth.js"),
         question=outside(question),
         caption=outside(caption),
         done=str(done),
@@ -258,5 +262,5 @@ def thanks_html(voter: str, summary: Sequence[str]) -> str:
 
 
 def status_html(words: str) -> str:
-    """Return a line below the buttons."""
-    return f'<span style="opacity:.75">{outside(words)}</span>'
+    """Return a line below the buttons, which a screen reader says when it changes."""
+    return fill("show/booth-status.html", words=outside(words))

@@ -6,6 +6,7 @@ They lie in the folder `templates` of the package that uses them, and are named 
 from __future__ import annotations
 
 from functools import cache
+from html import escape
 from importlib.resources import files
 from string import Template
 
@@ -23,6 +24,11 @@ def read_template(name: str) -> str:
     if file.endswith(".html"):
         return "".join(lines)
     return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+def script_of(*names: str) -> str:
+    """Return scripts, one after the other, as the value of an attribute such as `onload`."""
+    return escape("\n".join(map(read_template, names)))
 
 
 def fill(template: str, /, **values: str) -> str:

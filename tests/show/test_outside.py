@@ -418,5 +418,5 @@ def test_text_becomes_html_in_one_place():
         for path in package.rglob("*.py")
         if "from html import escape" in path.read_text("utf-8")
     }
-    # XMP keeps what was asked to the letter, and the panel's page is a script of ours.
-    assert homes == {"show/markup.py", "metadata/xmp.py", "widgets/view/page.py"}
+    # XMP keeps what was asked to the letter, and the scripts of panel and booth are ours.
+    assert homes == {"show/markup.py", "metadata/xmp.py", "show/template.py"}

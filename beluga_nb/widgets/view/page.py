@@ -7,19 +7,18 @@ the user's input. Without it, as in a front end that sanitizes HTML, every butto
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import ipywidgets as widgets
 
 from beluga_nb.catalog import Size
-from beluga_nb.show.template import fill, read_template
+from beluga_nb.show.template import fill, read_template, script_of
 
 
 def page(sizes: Sequence[Size]) -> widgets.HTML:
     """Return the widget that holds style and script; each size gets an icon of its shape."""
-    script, style = read_template("widgets/panel.js"), read_template("widgets/panel.css")
+    style, script = read_template("widgets/panel.css"), script_of("show/save.js", "widgets/panel.js")
     icons = "".join(map(_icon, sizes))
-    widget = widgets.HTML(f'<style onload="{escape(script)}">{style}{icons}</style>')
+    widget = widgets.HTML(f'<style onload="{script}">{style}{icons}</style>')
     widget.add_class("beluga-page")
     return widget
 

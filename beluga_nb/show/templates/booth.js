@@ -1,0 +1,5 @@
+const booth = this.closest('.beluga-booth');
+if (booth && !booth.belugaReady) {
+  booth.belugaReady = true;
+  saveByKeys(booth);
+}
