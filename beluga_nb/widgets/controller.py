@@ -157,8 +157,10 @@ class Controller:
         return job
 
     def dismiss(self, failure: Failure) -> None:
-        """List a failed call no longer."""
+        """List a failed call no longer, and show its error no longer."""
         self.state.failures = tuple(each for each in self.state.failures if each is not failure)
+        if self.state.error == failure.lines:
+            self.state.error = ()
 
     def stop(self, number: int) -> None:
         """Stop a call, from any thread."""

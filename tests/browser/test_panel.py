@@ -106,7 +106,7 @@ def test_what_is_sent_is_what_was_typed_however_fast(opened, app):
     desk = opened("panel.result.request.take")
     desk.button("Advanced").click()
     heard = desk.panel.locator("[class*=beluga-received]")
-    expect(heard).to_have_count(4)
+    expect(heard).to_have_count(7)
     assert not any(each.is_visible() for each in heard.all())
     for turn in range(4):
         prompt, take = f"{turn}: a fox that jumps over the lazy dog", f"take {turn}"
@@ -170,6 +170,25 @@ def test_a_click_that_the_kernel_cannot_hear_yet_says_that_it_waits(opened, app)
     (app.work / "go").touch()
     desk.panel.locator(".beluga-message").get_by_text("1 picture of “a patient fox”.").wait_for()
     expect(waiting).to_have_text("")
+
+
+@in_lab
+def test_what_the_kernel_says_of_the_form_before_takes_no_click_away(opened, app):
+    desk = opened(BUSY)
+    for file in ("held", "go"):
+        (app.work / file).unlink(missing_ok=True)
+    desk.model("flux-2.0")
+    desk.type("foxes in time")
+    desk.panel.get_by_text("1 to buy").wait_for()
+    app.start(1)
+    wait_until((app.work / "held").exists)
+    desk.count(2)
+    # As a message does that was on its way while the number was typed.
+    desk.go.evaluate("it => { it.textContent = 'Generate 1'; }")
+    expect(desk.go).to_have_text("Generate 2")
+    desk.go.click()
+    (app.work / "go").touch()
+    desk.panel.locator(".beluga-message").get_by_text("2 pictures of “foxes in time”.").wait_for()
 
 
 @in_lab
@@ -258,6 +277,12 @@ def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_pat
     failed = desk.panel.locator(".beluga-failed")
     expect(failed).to_contain_text("not billed")
     app.picture(tmp_path / "error.png")
+    failed.get_by_role("button", name="Remove this tile").click()
+    expect(failed).to_have_count(0)
+    expect(trouble).to_be_hidden()
+    desk.type("another bad fox")
+    desk.go.click()
+    expect(trouble).to_contain_text("APIStatusError: The prompt was refused.")
     desk.generate("a good fox")
     expect(trouble).to_be_hidden()
     failed.get_by_role("button", name="Remove this tile").click()

@@ -242,14 +242,14 @@ def heard(panel):
 
 def test_what_the_kernel_has_heard_is_what_was_typed_and_is_never_seen(panel):
     fields, blank = heard(panel), widgets.Textarea().get_state()
-    assert set(fields) == {"prompt", "search", "take", "axes"}
+    assert set(fields) == {"prompt", "search", "take", "n", "size", "quality", "axes"}
     ask(panel, "a fox", take="b", n=2)
     for click in (panel.controller.toggle_favourite, panel.controller.download, panel.controller.again):
         click().result()
     settled(panel)
     for words in ({"prompt": "a whale\nin the <night>", "take": " c "}, {"prompt": "", "take": ""}):
         fill(panel, **words)
-        expected = words | {"search": "flux-2.0", "axes": ""}
+        expected = words | {"search": "flux-2.0", "axes": "", "n": "2", "size": "", "quality": ""}
         assert {name: field.value for name, field in fields.items()} == expected
     for name, field in fields.items():
         before = getattr(panel.state, name)

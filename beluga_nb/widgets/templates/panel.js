@@ -71,7 +71,7 @@ if (root && !root.belugaReady) {
   // Many messages of the kernel make one change: all of it is named together.
   let naming = 0;
   const later = () => { naming ||= setTimeout(() => { naming = 0; name(); }, 20); };
-  new MutationObserver(later).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
+  new MutationObserver(() => { if (pending()) promiseNoMore(); later(); }).observe(root, {childList: true, subtree: true, attributes: true, attributeFilter: ['class', 'title'], characterData: true});
   setTimeout(name);
 
   // A click may wait in the kernel behind a cell, while form and panel change. So each is sent with what was seen
@@ -81,14 +81,23 @@ if (root && !root.belugaReady) {
   const textOf = (name) => root.querySelector('.beluga-' + name)?.textContent.trim() ?? '';
   const typed = (name) => { const field = fieldIn(name); return field && (field.value || (name === 'model' ? field.placeholder : '')); };
   const received = (name) => root.querySelector(`.beluga-received-${name} textarea`)?.value;
-  const fields = [['prompt', 'prompt'], ['model', 'search'], ['take', 'take'], ['axes', 'axes']];
-  const pending = () => fields.some(([field, echo]) => typed(field) !== received(echo));
   const chosen = (text) => text === undefined ? null : text === 'default' ? '' : text;
   const form = () => ({
     prompt: typed('prompt'), model: typed('model'), take: typed('take'), axes: typed('axes'), n: Number(typed('counts')),
     size: chosen(root.querySelector('.beluga-sizes label:has(:checked)')?.textContent.trim()), quality: chosen(typed('quality')),
     name: typed('variable'), note: typed('annotation'), new_tag: typed('new-tag'),
   });
+  // What the kernel has yet to receive. While its list is drawn again, a field has no value.
+  const echoes = [['prompt', 'prompt'], ['model', 'search'], ['take', 'take'], ['axes', 'axes'], ['n', 'n'], ['size', 'size'], ['quality', 'quality']];
+  const pending = () => {
+    const held = form();
+    return echoes.some(([field, echo]) => held[field] != null && String(held[field]) !== (received(echo) ?? String(held[field])));
+  };
+  // Until then, the button says no more than the form: what the kernel says of it is about the form before.
+  const promiseNoMore = () => {
+    const button = root.querySelector('.beluga-generate'), words = `Generate ${form().n}`;
+    if (button && button.textContent !== words) button.textContent = words;
+  };
   const unconfirmed = [];
   let clicks = 0;
   const subjectOf = (element) => /beluga-of-(\w+)/.exec(element.closest('[class*=beluga-of-]')?.className)?.[1] ?? '';
@@ -130,7 +139,6 @@ if (root && !root.belugaReady) {
     pressed(button);
     let turns = 0;
     const go = () => {
-      // While its list is drawn again, a field has no value.
       const changed = Object.entries(form()).some(([name, each]) => each != null && held[name] != null && each !== held[name]);
       if (root.isConnected && !changed && (pending() || button.disabled) && ++turns < 50) return;
       clearInterval(waiting);
@@ -168,10 +176,7 @@ if (root && !root.belugaReady) {
     report(root.querySelector('.beluga-keep-note'), form(), Number(textOf('turn')), note.belugaAbout);
     note.belugaAbout = undefined;
   }, true);
-  // Until the kernel has heard of a change, the button says no more than the form.
-  root.addEventListener('input', (event) => {
-    if (event.isTrusted && event.target.closest('.beluga-form')) root.querySelector('.beluga-generate').textContent = `Generate ${form().n}`;
-  });
+  root.addEventListener('input', (event) => { if (event.isTrusted && event.target.closest('.beluga-form')) promiseNoMore(); });
   // What is typed makes the button live before the kernel has heard of it.
   root.addEventListener('input', (event) => {
     if (event.target.closest('.beluga-prompt')) root.querySelector('.beluga-generate').disabled = !event.target.value.trim();
@@ -198,24 +203,16 @@ if (root && !root.belugaReady) {
   root.addEventListener('focusin', () => window.addEventListener('keydown', capture, true));
   root.addEventListener('focusout', () => window.removeEventListener('keydown', capture, true));
 
+  saveByKeys(root);
   // Ctrl or Cmd with Enter generates; arrows move through the tiles.
   root.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey) && event.target.closest('.beluga-form')) {
       event.preventDefault();
       event.stopPropagation();
       if (event.target.closest('.beluga-model')) event.target.value ||= event.target.placeholder;
-      event.target.dispatchEvent(new Event('input', {bubbles: true}));
+      for (const kind of ['input', 'change']) event.target.dispatchEvent(new Event(kind, {bubbles: true}));
       root.querySelector('.beluga-generate').disabled = !typed('prompt').trim();
       click('.beluga-generate');
-    }
-    // Fields keep their keys to themselves, but everybody expects this one to save.
-    const notebook = root.closest('.jp-Notebook');
-    if ((notebook || classic) && event.key.toLowerCase() === 's' && (event.ctrlKey || event.metaKey) && event.isTrusted) {
-      event.preventDefault();
-      event.stopPropagation();
-      if (classic) return classic.save_checkpoint();
-      const {ctrlKey, metaKey, shiftKey} = event;
-      notebook.dispatchEvent(new KeyboardEvent('keydown', {key: 's', code: 'KeyS', keyCode: 83, ctrlKey, metaKey, shiftKey, bubbles: true, cancelable: true}));
     }
     if (event.target.closest('.beluga-tiles')) steer(event);
   }, true);

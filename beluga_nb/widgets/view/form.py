@@ -39,7 +39,7 @@ def form(state: State, controller: Controller) -> widgets.Box:
         ),
         _generate(state, controller),
         line(state, "estimate", "estimate"),
-        *(received(state, name) for name in ("prompt", "search", "take")),
+        *(received(state, name) for name in ("prompt", "search", "take", "n", "size", "quality")),
     )
 
 

@@ -179,9 +179,9 @@ def choices(
 
 
 def received(state: State, name: str) -> widgets.Textarea:
-    """Return a hidden field that tells the page which text the kernel has received.
+    """Return a hidden field that tells the page which value of a trait the kernel has received.
 
-    A widget sends its newest text only after the kernel has acknowledged the text before, so a click can
+    A widget sends its newest value only after the kernel has acknowledged the one before, so a click can
     overtake it. The script delays the click until both are equal.
     """
     echo = widgets.Textarea(layout={"display": "none"})
@@ -189,7 +189,7 @@ def received(state: State, name: str) -> widgets.Textarea:
 
     def follow(_: object = None) -> None:
         # Not a link: an alias becomes its model while others are still to be notified of the alias.
-        echo.value = getattr(state, name)
+        echo.value = str(getattr(state, name))
 
     state.observe(follow, name)
     follow()
