@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from beluga_nb.errors import UnknownNameError
 from beluga_nb.hints import Code, Hint
@@ -17,13 +18,14 @@ _IN_BRACES = re.compile(r"\{\{[^{}\n]{1,80}\}\}|\{[^{}\n]{1,80}\}")
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
-def names(prompt: str) -> list[str]:
+@lru_cache(maxsize=100)
+def names(prompt: str) -> tuple[str, ...]:
     """Return the names that a prompt asks to be filled, in order, each once.
 
     >>> names('a {{animal}} in {{ style }}, {"json": 1}')
-    ['animal', 'style']
+    ('animal', 'style')
     """
-    return list(dict.fromkeys(map(_name, _PLACEHOLDER.findall(prompt))))
+    return tuple(dict.fromkeys(map(_name, _PLACEHOLDER.findall(prompt))))
 
 
 def used(prompt: str, values: Mapping[str, object]) -> dict[str, str]:

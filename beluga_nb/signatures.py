@@ -11,14 +11,27 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from dataclasses import Field, fields
+from functools import partial, wraps
+from typing import ClassVar, ParamSpec, Protocol, TypeVar
 
 from beluga_nb.errors import UnknownArgumentError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
+
+
+D = TypeVar("D", bound=_Dataclass)
+
+
+def copying(value: D) -> Callable[..., D]:
+    """Return what copies a dataclass value with other fields: a faster `replace`, for many copies."""
+    return partial(type(value), **{each.name: getattr(value, each.name) for each in fields(value)})
 
 
 def named_arguments(function: Callable[P, T]) -> Callable[P, T]:
@@ -50,9 +63,9 @@ def _checked(function: Callable[P, T], known: set[str]) -> Callable[P, T]:
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-        for name in kwargs:
-            if name not in known:
-                raise UnknownArgumentError(name, sorted(known - {"self"}), of=called)
+        if not kwargs.keys() <= known:
+            name = next(name for name in kwargs if name not in known)
+            raise UnknownArgumentError(name, sorted(known - {"self"}), of=called)
         return function(*args, **kwargs)
 
     return checked

@@ -21,7 +21,7 @@ from beluga_nb.placeholders import filled, names, not_filled
     ],
 )
 def test_only_a_name_in_two_braces_is_to_be_filled(prompt, found):
-    assert names(prompt) == found
+    assert list(names(prompt)) == found
 
 
 @pytest.mark.parametrize(

@@ -217,19 +217,17 @@ class Study:
         return replace(self, axes=tuple(longer))
 
     def _combination(self, number: int, dimensions: Sequence[Sequence[Axis]]) -> Combination:
-        chosen: list[tuple[Axis, Choice]] = []
+        labels = dict.fromkeys((axis.name for axis in self.axes), "")
+        values, terms = dict[str, str](), dict[str, str]()
         # The digits of a number with mixed bases: the last dimension changes fastest.
         for axes in reversed(dimensions):
             number, place = divmod(number, len(axes[0].choices))
-            chosen[:0] = [(axis, axis.choices[place]) for axis in axes]
-        by_name = {axis.name: choice for axis, choice in chosen}
-        values = {
-            name: text for axis, choice in chosen if not axis.replaces for name, text in choice.sets.items()
-        }
-        terms = {name: text for axis, choice in chosen if axis.replaces for name, text in choice.sets.items()}
+            for axis in axes:
+                choice = axis.choices[place]
+                labels[axis.name] = choice.label
+                (terms if axis.replaces else values).update(choice.sets)
         template = _replaced(values.pop(PROMPT, self.prompt), terms)
         asked = {name: values[name] for name in AXIS_PARAMETERS if name in values}
-        labels = {axis.name: by_name[axis.name].label for axis in self.axes}
         try:
             filling = used(template, {**self.values, **values})
         except KeyError as missing:

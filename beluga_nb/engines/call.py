@@ -13,6 +13,7 @@ from beluga_nb.engines.recovering import recoverable_samples
 from beluga_nb.merge import contiguous_ranges
 from beluga_nb.request import Request
 from beluga_nb.result import Bundle, Result
+from beluga_nb.signatures import copying
 from beluga_nb.store.pending import Pending
 from beluga_nb.store.records import Store
 
@@ -155,6 +156,7 @@ class Calls(Sequence[Call]):
     def __init__(self, requests: Sequence[Request], by_model: Mapping[str, Call]) -> None:
         self.requests = requests
         self.by_model = by_model
+        self._alike = {model: copying(call) for model, call in by_model.items()}
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -167,7 +169,7 @@ class Calls(Sequence[Call]):
         if isinstance(index, slice):
             return Calls(self.requests[index], self.by_model)
         request = self.requests[index]
-        return replace(self.by_model[request.model], request=request)
+        return self._alike[request.model](request=request)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,8 +26,10 @@ from beluga_nb.compare.tables import axis_of
 from beluga_nb.errors import ImpossibleCombinationError, RequestError, UnknownArgumentError
 from beluga_nb.key_check import check_no_key, may_hold_key
 from beluga_nb.placeholders import names, not_filled
+from beluga_nb.request import Request
 from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.resources import Resources
+from beluga_nb.signatures import copying
 from beluga_nb.text import sanitize
 
 _CHECKED = 100
@@ -89,20 +91,20 @@ class GridMaker:
         # Each remark and each reason once: one may hold for thousands of combinations.
         remarks: dict[str, None] = {}
         impossible: dict[str, list[Combination]] = {}
-        checked: set[tuple[tuple[str, str], ...]] = set()
+        # What differs only in its prompt shares all that was decided for the other parameters.
+        alike: dict[tuple[str, ...], Callable[..., Request]] = {}
         axes = tuple(axis.name for axis in study.axes)
         templates: dict[str, str] = {}  # each once, since many cells have the same
         for each, prompt, may_hold in _combinations(study):
-            asked = tuple(each.asked.items())
+            asked = *each.asked, *each.asked.values()
             template = templates.setdefault(each.template, each.template)
             try:
-                request, words = self.resources.request(
-                    prompt,
-                    settings,
-                    is_checked=asked in checked and not may_hold,
-                    **{**self.fixed, **each.asked},
-                )
-                checked.add(asked)
+                if asked in alike and not may_hold:
+                    request, words = self.resources.prompted(alike[asked], prompt, settings)
+                else:
+                    arguments = {**self.fixed, **each.asked}
+                    request, words = self.resources.request(prompt, settings, **arguments)
+                    alike[asked] = copying(request)
             except RequestError as error:
                 impossible.setdefault(str(error).replace("\n", " "), []).append(each)
                 continue

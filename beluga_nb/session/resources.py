@@ -47,6 +47,7 @@ from beluga_nb.runtime import GRACE, Bridge, Job, Nested, close_unstarted, cost_
 from beluga_nb.show.figures import bundle
 from beluga_nb.show.preview import preview, small
 from beluga_nb.show.stored import StoreView
+from beluga_nb.signatures import copying
 from beluga_nb.store import pending
 from beluga_nb.store.opened import ledger_of, open_store
 from beluga_nb.store.records import Store
@@ -204,13 +205,9 @@ class Resources:
         settings: Settings,
         *,
         allow_unknown_model: bool = False,
-        is_checked: bool = False,
         **arguments: Any,
     ) -> tuple[Request, list[str]]:
-        """Return the request that some arguments mean, and remarks on what is asked for instead of them.
-
-        One that `is_checked` is known to hold no key.
-        """
+        """Return the request that some arguments mean, and remarks on what is asked for instead of them."""
         parameters: dict[str, Any] = resolved(arguments, settings)
         asked = Request(prompt=prompt, **parameters)
         if asked.n > MOST_PICTURES:
@@ -219,15 +216,19 @@ class Resources:
                 f"Ask for at most {MOST_PICTURES:,} pictures at once.",
                 param="n",
             )
-        if not is_checked:
-            check_no_key(asked.parameters | {"take": asked.take})
+        check_no_key(asked.parameters | {"take": asked.take})
         request = canonical(asked, settings, allow_unknown_model=allow_unknown_model)
-        if settings.own_engine:
-            return request, []
-        if named := settings.at(request.model).named:
-            return request, find_dialect(named.dialect).remarks(request) if named.known else []
+        if settings.own_engine or settings.at(request.model).named:
+            return request, _server_remarks(request, settings)
         converted = catalog.conversions(asked, request)
         return request, [f"{words}, the nearest that {request.model} has." for words in converted]
+
+    def prompted(
+        self, alike: Callable[..., Request], prompt: str, settings: Settings
+    ) -> tuple[Request, list[str]]:
+        """Return a request like an earlier one for a prompt that holds no key, and remarks on it."""
+        request = alike(prompt=prompt)
+        return request, _server_remarks(request, settings)
 
     def prompted_call(
         self,
@@ -318,15 +319,18 @@ class Resources:
         # Many calls share one store, whose lost calls are read from the disk.
         # Those that this process has under way are not lost.
         left = cache(partial(pending.left, excluding=self.room.under_way))
-        check_ours = cache(Store.check_ours)
+        calls = list(calls)  # each made once
         if len(calls) > 1:
             _prefetch(calls)
         found = [call.missing(left) for call in calls]
-        for each in found:
-            if each.samples:
-                self.tell_ignored(each.call.settings)
-                if each.call.settings.may_ask:
-                    self.check_may_ask(each.call, check_ours)
+        # Calls for one model share all that is checked.
+        lacking = {
+            (id(each.call.backend), each.call.request.model): each.call for each in found if each.samples
+        }
+        for call in lacking.values():
+            self.tell_ignored(call.settings)
+            if call.settings.may_ask:
+                self.check_may_ask(call)
         return found
 
     def check_budgets(self, missing: Sequence[Missing]) -> None:
@@ -341,12 +345,12 @@ class Resources:
                 budget, caps = pair
                 budget.check(bought, caps)
 
-    def check_may_ask(self, call: Call, check_ours: Callable[[Store], None] = Store.check_ours) -> None:
+    def check_may_ask(self, call: Call) -> None:
         """Raise `BelugaError` where something new must not be asked for as things stand."""
         settings = call.settings
         call.backend.check_known(call.request)
         if settings.writes_store:
-            check_ours(call.store)
+            call.store.check_ours()
         # Elsewhere than meant it would be bought anew, or recorded in a place where it is not looked for.
         serious = {"base_url", "store"} if settings.writes_store else {"base_url"}
         for ignored in settings.ignored:
@@ -497,18 +501,23 @@ def _prefetch(calls: Sequence[Call]) -> None:
         store.prefetch(requests, provider=provider)
 
 
+def _server_remarks(request: Request, settings: Settings) -> list[str]:
+    named = None if settings.own_engine else settings.at(request.model).named
+    return find_dialect(named.dialect).remarks(request) if named and named.known else []
+
+
 def _no_preview(_: Picture) -> None:
     return None
 
 
 def _posts(missing: Sequence[Missing]) -> Iterator[Post]:
-    alike: dict[tuple[int, type[Request]], Post] = {}  # Many calls share one backend.
+    alike: dict[tuple[int, type[Request]], Callable[..., Post]] = {}  # Many calls share one backend.
     for each in missing:
         for part in each.parts:
             kind = id(each.call.backend), type(part)
             if kind not in alike:
-                alike[kind] = _post(each.call.backend, part)
-            yield replace(alike[kind], request=part)
+                alike[kind] = copying(_post(each.call.backend, part))
+            yield alike[kind](request=part)
 
 
 def _post(backend: Backend, request: Request) -> Post:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -103,13 +104,16 @@ class Store:
 
         Raises `StoreError` where that cannot be seen: what may be there is not to be bought again.
         """
-        path = self.record_path(key(request, provider=provider))
+        name = key(request, provider=provider)
         if self.mirror:
-            return self.mirror.has(path)
-        with self.reading(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.stat()
-            return True
-        return False
+            return self.mirror.has(self.record_path(name))
+        try:
+            os.stat(f"{self.folder}/{RECORDS.place(name)}")  # A path object for each would take longer.
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise self._unreadable(self.folder, error) from None
+        return True
 
     def missing(self, request: Request, *, provider: str) -> set[int]:
         """Return the samples of a request that are neither recorded nor declined; as `has`."""

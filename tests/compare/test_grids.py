@@ -115,6 +115,32 @@ def test_a_grid_asks_for_every_combination_once_and_keeps_the_labels(session, en
     assert bought(engine) == 8
 
 
+@pytest.mark.parametrize("size", ["16:9", "1000x1000", "1280x720"])
+@pytest.mark.parametrize("own", [None, drawing])
+@pytest.mark.parametrize("more", [{}, {"quality": ["low", "high"]}, {"n": 2, "output_format": "jpeg"}])
+def test_a_cell_asks_for_what_a_call_asks_for_and_remarks_are_the_same(own, size, more, tmp_path):
+    words = ["fox", "owl | hen", "cat", "<sd_cpp_extra_args>"]
+    endpoints = {
+        name: {"base_url": f"http://127.0.0.1:9/{name}", "dialect": name, "model": "m"}
+        for name in ("localai", "sdcpp")
+    }
+    models = ["flux-2.0"] if own else ["flux-2.0", "gpt-image-2", "localai:m", "sdcpp:m"]
+    told, expected = [], []
+    session = Session(
+        environ={}, folder=tmp_path, engine=own, notify=told.append, endpoints={} if own else endpoints
+    )
+    grid = session.grid("a {{word}}", word=words, model=models, size=size, **more)
+    fixed = {name: value for name, value in more.items() if name not in grid.axes}
+    for cell in grid.cells:
+        asked = {name: cell.labels[name] for name in cell.axes if name != "word"}
+        request, remarks = session.resources.request(
+            f"a {cell.labels['word']}", session.settings(), size=size, **asked, **fixed
+        )
+        assert cell.request == request
+        expected += remarks
+    assert told == list(dict.fromkeys(expected))
+
+
 def test_running_again_and_in_another_session_buys_nothing(session, engine):
     first = study(session, n=2).run(assume_yes=True)
     assert bought(engine) == 16
