@@ -27,9 +27,9 @@ ROOT = Path(__file__).parent.parent
 PYTEST = ("pytest", "-q")
 # The tests themselves do not use these plugins, and each process would import them for two seconds.
 LEAN = ("-p", "no:nbval", "-p", "no:schemathesis")
-# Kernels, browsers and servers that fail make a test wait, so that two cores have work for three, and for the
-# tests in other environments beside them.
-THREE_AT_A_TIME = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+# Kernels, browsers and servers make a test wait, so that two cores have work for four, and for the tests in
+# other environments beside them: measured, four take 6 % less time than three.
+FOUR_AT_A_TIME = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 ALONE = (*PYTEST, "-p", "no:cacheprovider")
 NBVAL = (*ALONE, "--nbval", "--nbval-current-env", "--nbval-cell-timeout=60")
 PYTEST_NOTEBOOK = (
@@ -101,7 +101,7 @@ CHECKS = {
         f"types, {system}": ("mypy", "--platform", system, f"--cache-dir=.mypy_cache/{system}")
         for system in ("win32", "darwin", "emscripten")
     },
-    "tests": (*PYTEST, *LEAN, *THREE_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
+    "tests": (*PYTEST, *LEAN, *FOUR_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
     "tests in other environments": (
         *(*PYTEST, *LEAN, *noting("tests in other environments"), f"--basetemp={LEFT}-environments"),
         *("-m", "environment", *marked("environment")),
