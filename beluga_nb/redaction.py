@@ -586,18 +586,18 @@ def _without(data: bytes, spans: Iterable[tuple[int, int]], until: int | None = 
 class RedactedStream:
     """Takes keys out of data that comes in pieces, whole ones and those that are split over pieces.
 
-    As much is kept back as a key may still be growing in.
+    As much is kept back as a key may still be growing in. `has_found` is whether there was a key so far.
     """
 
     def __init__(self) -> None:
         self._forms = _LIVE.forms()
         self._overlap = self._forms.overlap
-        self._in_picture = False
+        self.has_found = self._in_picture = False
         self._kept = b""
-        self._coming: list[bytes] = []
+        self._coming: list[bytes | memoryview] = []
         self._size = 0
 
-    def feed(self, *chunks: bytes) -> bytes | memoryview:
+    def feed(self, *chunks: bytes | memoryview) -> bytes | memoryview:
         """Return the part that is known to hold no key."""
         if not self._forms:
             return b"".join(chunks)
@@ -617,6 +617,7 @@ class RedactedStream:
             return b""
         pictures = list(_pictures(data, in_picture=self._in_picture))
         spans = _keys_in(data, self._forms, pictures)
+        self.has_found = self.has_found or bool(spans)
         # Most of an answer is passed on as it is, and is large: it is not copied.
         redacted, taken = _without(data, spans, until) if spans else (memoryview(data)[:until], until)
         if taken:

@@ -15,7 +15,8 @@ from PIL import Image
 
 from beluga_nb import images as images_module
 from beluga_nb import images as pictures
-from beluga_nb.api import answers, body, transport
+from beluga_nb import redaction
+from beluga_nb.api import answers, body, spool, transport
 from beluga_nb.redaction import RedactedStream
 from beluga_nb.request import Request
 from beluga_nb.session.session import Session
@@ -157,14 +158,27 @@ def test_a_recorded_picture_takes_eight_syncs(noise, tmp_path, monkeypatch):
 
 
 def test_a_picture_in_base64_is_redacted_without_looking_at_each_byte(noise, monkeypatch):
-    from beluga_nb import redaction
-
     key = redaction.Secret("bapi_SENTINEL-SENTINEL-1234", "test")
     text = b'{"data": [{"b64_json": "%b", "revised_prompt": "a fox %b"}]}'
     read = counted(monkeypatch, redaction, "_readings", len)
     redacted = redaction.redact_bytes(text % (base64.b64encode(noise), key.reveal().encode()))
     assert redacted == text % (base64.b64encode(noise), b"(your key)")
     assert max(read) < 10_000
+
+
+def test_an_answer_that_comes_at_once_is_searched_for_keys_once_and_written_in_one_piece(
+    noise, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(spool, "_PAUSE", 60)
+    answer = images(b64(noise))
+    body = answer.partition(b"\r\n\r\n")[2]
+    searched = counted(monkeypatch, redaction, "_pictures", len)
+    with Faulty(answer) as server:
+        session = session_at(server, tmp_path)
+        written = counted(monkeypatch, os, "write", lambda _, data: len(data))
+        session.generate("a fox", model="flux-2.0")
+    assert [size for size in searched if size > 2**16] == [len(body)]
+    assert [size for size in written if size > 2**16] == [len(body)]
 
 
 HEAVY = {

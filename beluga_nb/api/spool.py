@@ -29,7 +29,8 @@ PART = ".part"
 MAX_KEPT = 2**30
 """Bytes of one answer that are kept."""
 
-_BLOCK = 512 * 2**10  # bytes that are written at once
+_BLOCK = 512 * 2**10  # bytes that are searched for keys at once, which copies them
+_MOST_WAITING = 8 * 2**20  # bytes that are written at once
 _PAUSE = 0.25  # seconds after which fewer bytes are written
 
 
@@ -44,10 +45,11 @@ class Spool:
         self._file: int | None = None
         self._begun = self._closed = False
         self._left = MAX_KEPT
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes | memoryview] = deque()
         self._unwritten = 0
         self._timer: asyncio.TimerHandle | None = None
         self._redacted: RedactedStream | None = None
+        self._body: bytes | None = None
         self._settled = self._end = 0
         self._failed = False  # a write failed; nothing is written after the gap
         self._lock = threading.Lock()
@@ -69,21 +71,32 @@ class Spool:
         self._unwritten += len(chunk)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._pause)
-        if self._unwritten >= _BLOCK:
+        if self._unwritten >= _MOST_WAITING:
             self._unwritten = 0
             with contextlib.suppress(RuntimeError):  # no thread can be started any more; close() writes it
                 await asyncio.to_thread(self._write)
         return True
 
     def _pause(self) -> None:
-        self._timer = None
+        self._timer, self._unwritten = None, 0
         with contextlib.suppress(RuntimeError):  # no thread can be started any more
             asyncio.get_running_loop().run_in_executor(None, partial(self._write, all_of_it=True))
 
-    async def finish(self) -> None:
-        """Give the file its name, now that the answer is whole."""
+    def hold(self, body: bytes) -> None:
+        """Hold the body that has arrived so far, instead of the pieces of it that are not written yet."""
+        with self._lock:
+            if unwritten := sum(map(len, self._waiting)):
+                self._waiting = deque([memoryview(body)[-unwritten:]])
+
+    async def finish(self, body: bytes | None = None) -> bytes | None:
+        """Give the file its name, now that the answer is whole; return its `body`, if given, without keys.
+
+        Returns None where the file could not be written.
+        """
         self.complete = not self._failed and self._left >= 0
+        self._body = body if self.complete else None
         await self.close()
+        return self._body if self.complete else None
 
     async def close(self) -> None:
         """Write what has arrived, and close the file; if the caller is cancelled, a thread ends that."""
@@ -131,14 +144,34 @@ class Spool:
                 for chunk in self._taken():
                     self._settled += self._put(chunk)
                 return
-            self._settled += self._put(self._redacted.feed(*self._taken()))
+            if self._body is not None and self._end == len(self._beginning):
+                # Nothing is written yet: all of it at once is not copied.
+                self._waiting.clear()
+                self._body = redact_bytes(self._body)
+                self._settled += self._put(self._body)
+                return
+            for block in self._blocks():
+                self._settled += self._put(self._redacted.feed(*block))
             if all_of_it:  # The tail in which a key may continue is written again when more comes.
-                self._put(copy.copy(self._redacted).finish())
+                last = copy.copy(self._redacted)
+                self._put(last.finish())
+                if self._body is not None and last.has_found:
+                    self._body = redact_bytes(self._body)
 
-    def _taken(self) -> Iterator[bytes]:
+    def _taken(self) -> Iterator[bytes | memoryview]:
         with contextlib.suppress(IndexError):
             while True:
                 yield self._waiting.popleft()
+
+    def _blocks(self) -> Iterator[list[bytes | memoryview]]:
+        block, size = list[bytes | memoryview](), 0
+        for chunk in self._taken():
+            block.append(chunk)
+            size += len(chunk)
+            if size >= _BLOCK:
+                yield block
+                block, size = [], 0
+        yield block
 
     def _put(self, block: bytes | memoryview) -> int:
         """Write after what is settled, and nothing behind it; return how many bytes that were."""

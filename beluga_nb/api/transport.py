@@ -144,7 +144,7 @@ class Transport:
         if isinstance(ended, asyncio.CancelledError):
             raise ended
         work = partial(arrival.response, ended)
-        response = work() if arrival.is_joined_picture else await arrival.unblocked(work)
+        response = work() if arrival.is_searched else await arrival.unblocked(work)
         return response or ended or _broken("there was none")
 
     async def _exchange(self, outgoing: Outgoing, departure: _Departure, arrival: _Arrival) -> None:
@@ -289,6 +289,8 @@ class _Arrival:
         self.status = 0
         self.headers: dict[str, str] = {}
         self._chunks: list[bytes] = []
+        self._is_plain = False  # whether the content is known not to be compressed
+        self._keyless: bytes | None = None  # such content without keys
         self.size = 0
         self.too_large = self.whole = False
 
@@ -312,7 +314,7 @@ class _Arrival:
             raise httpx.RemoteProtocolError("the answer lacks its end")
         self.whole = True
         if self.spool:
-            await self.spool.finish()
+            self._keyless = await self.spool.finish(self.content if self._is_plain else None)
 
     async def _pieces(
         self, response: httpx.Response, head: LiberalHead | None
@@ -328,7 +330,7 @@ class _Arrival:
             yield chunk
         if not self.paid_for:
             return
-        complete = await self.unblocked(self._seems_complete)
+        complete = await self.unblocked(self._searched)
         if complete and begins_with_picture(self.content):
             return  # Bytes after a whole picture do not belong to it.
         async for chunk in head.beyond(patient=not complete):
@@ -338,11 +340,19 @@ class _Arrival:
         """Do work on the content: on a thread where it is large, so that the event loop goes on."""
         return await asyncio.to_thread(work) if self.size > _LARGE else work()
 
-    def _seems_complete(self) -> bool:
+    def _searched(self) -> bool:
+        """Return whether the content seems to be complete; search it for keys, unless the spool will."""
+        if self.too_large:
+            return True
+        content = self.content
         try:
-            return self.too_large or seems_complete(
-                inflated(self.content, self.headers.get("content-encoding", ""))
-            )
+            inflated_content = inflated(content, self.headers.get("content-encoding", ""))
+            self._is_plain = inflated_content is content
+            if self._is_plain and self.spool:
+                self.spool.hold(content)
+            elif self._is_plain:
+                self._keyless = _without_keys(content)
+            return seems_complete(inflated_content)
         except (InvalidResponseError, MemoryError):  # What follows cannot mend it.
             return True
 
@@ -361,9 +371,9 @@ class _Arrival:
         return self._chunks[0] if self._chunks else b""
 
     @property
-    def is_joined_picture(self) -> bool:
-        """Whether the answer is a picture in one piece, which costs too little to wake a thread for."""
-        return len(self._chunks) == 1 and begins_with_picture(self.content)
+    def is_searched(self) -> bool:
+        """Whether all that has arrived is searched for keys, so that a response costs little."""
+        return self._keyless is not None
 
     @property
     def limit(self) -> int:
@@ -373,6 +383,7 @@ class _Arrival:
 
     async def _take(self, chunk: bytes) -> bool:
         self.size += len(chunk)
+        self._is_plain, self._keyless = False, None
         if not self.too_large and self.size <= self.limit:
             self._chunks.append(chunk)
         else:
@@ -393,13 +404,16 @@ class _Arrival:
             broken = None
         if self.too_large and self.paid_for:
             broken = self._too_large()
-        content, headers = self.content, dict(self.headers)
-        try:
-            content = inflated(content, redact(headers.pop("content-encoding", "")))
-        except InvalidResponseError as error:
-            broken = broken or error.with_traceback(None)  # its frames hold the inflated body
+        content, headers = self._keyless, dict(self.headers)
+        encoding = redact(headers.pop("content-encoding", ""))
+        if content is None:
+            content = self.content
+            try:
+                content = inflated(content, encoding)
+            except InvalidResponseError as error:
+                broken = broken or error.with_traceback(None)  # its frames hold the inflated body
+            content = _without_keys(content)
         headers = {name: redact(value) for name, value in headers.items()}  # some services repeat the key
-        content = content if begins_with_picture(content) else redact_bytes(content)
         kept = self.spool.path if self.spool and self.spool.path != self.outgoing.spool else None
         return Response(status=self.status, headers=headers, content=content, broken=broken, kept=kept)
 
@@ -412,6 +426,10 @@ class _Arrival:
         return InvalidResponseError(
             f"The answer is larger than {self.limit // 2**20} MiB; {kept}.", NOT_SENT_AGAIN
         )
+
+
+def _without_keys(content: bytes) -> bytes:
+    return content if begins_with_picture(content) else redact_bytes(content)
 
 
 def _headers(response: httpx.Response) -> dict[str, str]:
