@@ -207,6 +207,20 @@ def test_a_failed_call_is_a_tile_that_says_whether_it_was_billed_and_asks_again(
     assert of_class(panel, "failed") == []
 
 
+def test_a_strip_that_is_scrolled_has_three_messages_for_each_tile(monkeypatch):
+    """The picture, the button and a line of text: a message for each of their parts made a window 250."""
+
+    def shown(number):
+        data, words = Preview(bytes([number]), "image/jpeg"), f"picture {number}"
+        return Tile(preview=data, caption=words, name=f"#{number}", words=words, subject=str(number))
+
+    tiles, sent = Tiles(print, print, print), []
+    tiles.show([*map(shown, range(36))])
+    monkeypatch.setattr(widgets.Widget, "_send", lambda widget, message, buffers=None: sent.append(message))
+    tiles.show([*map(shown, range(36, 72))])
+    assert len(sent) == 3 * 36
+
+
 def test_a_tile_without_a_picture_does_not_show_that_of_another():
     tiles = Tiles(print, print, print)
     tiles.show([Tile(preview=Preview(b"a fox", "image/jpeg"), caption="a fox", words="a fox", subject="1")])

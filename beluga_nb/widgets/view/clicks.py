@@ -76,10 +76,14 @@ def _filled(form: Form, reported: dict[str, object]) -> Form:
     return replace(form, **known)
 
 
-def about(box: widgets.Box, subject: str) -> None:
-    """Tell the page, and the buttons of a box, which picture they are about; others may have equal words."""
-    others = (each for each in box._dom_classes if not each.startswith(_ABOUT))
-    box._dom_classes = (*others, f"{_ABOUT}{subject}")
+def about(box: widgets.Box, subject: str, *, on: widgets.DOMWidget | None = None) -> None:
+    """Tell the buttons of a box which picture they are about, and the page by a class of the box, or of `on`.
+
+    Others may have equal words.
+    """
+    told = on or box
+    others = (each for each in told._dom_classes if not each.startswith(_ABOUT))
+    told._dom_classes = (*others, f"{_ABOUT}{subject}")
     for each in _actions(box):
         each.subject = subject
 

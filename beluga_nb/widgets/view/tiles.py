@@ -80,12 +80,14 @@ class _TileWidget:
 
     def show(self, tile: Tile) -> None:
         put(self._image, tile.preview)
-        self._button.description, self._button.tooltip = tile.caption, tile.words
+        # One message each, and no more: a strip that is scrolled has 36 others at once.
+        with self._button.hold_sync():
+            self._button.description, self._button.tooltip = tile.caption, tile.words
+            about(self.box, tile.subject, on=self._button)
         self._name.text, self._day.text = tile.name, tile.day
         self._star.description = "★" if tile.favourite else "☆"
-        self._star.tooltip = f"{'No longer a favourite' if tile.favourite else 'Favourite'}: {tile.words}"
-        about(self.box, tile.subject)
+        self._star.tooltip = "No longer a favourite" if tile.favourite else "Favourite"
         self._pick.description = "☑" if tile.picked else "☐"
-        self._pick.tooltip = f"{'Do not select' if tile.picked else 'Select'}: {tile.words}"
+        self._pick.tooltip = "Do not select" if tile.picked else "Select"
         for name, on in (("chosen", tile.chosen), ("starred", tile.favourite), ("picked", tile.picked)):
             set_class(self.box, f"beluga-{name}", on=on)
