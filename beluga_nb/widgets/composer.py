@@ -9,7 +9,7 @@ from typing import Any
 
 from beluga_nb.compare.plan import Plan
 from beluga_nb.config.settings import Settings
-from beluga_nb.errors import BelugaError, OverBudgetError, RequestError
+from beluga_nb.errors import BelugaError, OverBudgetError, RequestError, UnknownNameError
 from beluga_nb.placeholders import names
 from beluga_nb.request import Request
 from beluga_nb.session.resources import ASK_ABOVE
@@ -24,6 +24,8 @@ MOST = ASK_ABOVE
 """Pictures that one click asks for at most; of more, a cell asks first whether so many are meant."""
 
 NO_TAKE = "Mode replay asks for nothing, so there is no new take."
+
+_GRID_FILLS = "The axes of the grid fill this prompt: press Run grid."
 
 _FORM = ("prompt", "search", "model", "size", "quality", "n", "take")
 
@@ -45,6 +47,7 @@ class Composer:
         state.observe(lambda change: self._model_changed(change.new), "model")
         state.observe(lambda _: self._describe_size(), "size")
         state.observe(lambda _: self.estimate(), _FORM)
+        state.observe(lambda _: self.renew(), "grid_ready")
 
     @property
     def form(self) -> Form:
@@ -194,6 +197,10 @@ class Composer:
             plan = await asyncio.to_thread(self._plan, arguments, mode, self.values())
         except OverBudgetError as error:
             state.estimate, state.action, state.ready = in_a_line(error), "Over your cap", False
+        except UnknownNameError as error:
+            # The grid has a plan, so its axes have all that is missing here.
+            state.estimate = _GRID_FILLS if state.grid_ready else in_a_line(error)
+            state.ready = False
         except BelugaError as error:
             state.estimate, state.ready = in_a_line(error), False
         else:

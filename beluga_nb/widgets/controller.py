@@ -248,7 +248,7 @@ class Controller:
         submit = partial(self.session.submit, **arguments, assume_yes=True, bridge="thread")
         tally = Tally()
         try:
-            self._show(work)
+            self._begin(work)
             result = await self._answer(work, submit, tally)
             await self._add(result)
             self.state.message = f"{plural(len(result), 'picture')} of “{sanitize(work.prompt, 60)}”."
@@ -293,6 +293,11 @@ class Controller:
             raise
         return await job
 
+    def _begin(self, work: Work) -> None:
+        # Its tile may be below the window.
+        self.state.message = f"Running: “{sanitize(work.prompt, 60)}”."
+        self._show(work)
+
     def _show(self, work: Work) -> None:
         others = (each for each in self.state.work if each.number != work.number)
         self.state.work = tuple(sorted((*others, work), key=lambda each: each.number))
@@ -333,7 +338,7 @@ class Controller:
     async def _send_grid(self, work: Work, grid: Grid) -> None:
         tally = Tally()
         try:
-            self._show(work)
+            self._begin(work)
             await self._answer(work, partial(grid.submit, assume_yes=True), tally)
             self.state.message = ""  # the grid says of itself what came of it
         except asyncio.CancelledError:

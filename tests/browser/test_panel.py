@@ -261,6 +261,9 @@ def test_the_sizes_change_with_the_model(opened):
     desk.panel.get_by_label("16:9").check(force=True)
     desk.panel.get_by_text("16:9, best for thumbnails").wait_for()
     desk.type("a fox")
+    for n in (4, 2):
+        desk.count(n)
+        expect(desk.panel.locator(".beluga-counts [aria-pressed=true]")).to_have_text(str(n))
     desk.count(44)
     desk.panel.get_by_text("The panel asks for 10 pictures at most, not 44.").wait_for()
     expect(desk.go).to_be_disabled()
@@ -323,6 +326,12 @@ def test_a_picture_is_enlarged_compared_and_downloaded(opened, app, tmp_path):
     data = Path(downloading.value.path()).read_bytes()
     app.run(1)
     assert hashlib.sha256(data).hexdigest() in app.cell(1).locator(".jp-OutputArea").inner_text()
+    box = desk.tiles.first.locator(".beluga-pick")
+    desk.go.hover()
+    expect(box).to_have_css("opacity", "0")
+    desk.tab("Compare")
+    expect(box).to_have_css("opacity", "1")
+    desk.tab("Picture")
     for number in (0, 1):
         desk.pick(number)
     sights = desk.panel.locator(".beluga-compared img:visible")

@@ -187,6 +187,7 @@ def test_a_double_click_asks_once(tmp_path):
         fill(panel, prompt="a fox")
         job = panel.controller.generate()
         assert engine.asked.acquire(timeout=PATIENCE)
+        assert panel.state.message == "Running: “a fox”."
         assert panel.controller.generate() is None
         assert panel.state.message == "The same is under way already."
         engine.answering.set()
@@ -907,6 +908,11 @@ def test_names_are_filled_from_the_notebook_or_refused(base_url, tmp_path):
     names = {}
     panel = panel_at(base_url, tmp_path, names)
     fill(panel, prompt="a {{animal}}")
+    assert settled(panel).state.estimate.startswith("No value for '{{animal}}'. Set it first")
+    fill(panel, axes="animal: fox, hen")
+    assert settled(panel).state.estimate == "The axes of the grid fill this prompt: press Run grid."
+    assert not panel.state.ready
+    fill(panel, axes="style: flat, ink")
     assert settled(panel).state.estimate.startswith("No value for '{{animal}}'. Set it first")
     assert not panel.state.ready
     ask(panel, "a {{animal}}")

@@ -216,7 +216,7 @@ def test_a_strip_that_is_scrolled_has_three_messages_for_each_tile(monkeypatch):
 
     tiles, sent = Tiles(print, print, print), []
     tiles.show([*map(shown, range(36))])
-    monkeypatch.setattr(widgets.Widget, "_send", lambda widget, message, buffers=None: sent.append(message))
+    monkeypatch.setattr(widgets.Widget, "_send", lambda _, message, **__: sent.append(message))
     tiles.show([*map(shown, range(36, 72))])
     assert len(sent) == 3 * 36
 

@@ -18,15 +18,17 @@ if (root && !root.belugaReady) {
       attribute(strip, 'aria-label', 'Pictures: arrows move');
     }
     for (const tile of all('.beluga-tile')) {
+      const words = tile.querySelector('button').title;
       attribute(tile.querySelector('img'), 'alt', '');
       for (const button of tile.querySelectorAll('button')) {
         attribute(button, 'tabindex', tile === current ? '0' : '-1');
         const state = button.matches('.beluga-star') ? 'starred' : button.matches('.beluga-pick') ? 'picked' : 'chosen';
-        attribute(button, 'aria-label', button.title);
+        attribute(button, 'aria-label', state === 'chosen' ? button.title : `${button.title}: ${words}`);
         attribute(button, 'aria-pressed', String(tile.classList.contains('beluga-' + state)));
       }
     }
     for (const button of all('.beluga-remove, .beluga-counts button')) attribute(button, 'aria-label', button.title);
+    for (const button of all('.beluga-counts button')) attribute(button, 'aria-pressed', String(button.textContent === typed('counts')));
     for (const shown of all('.beluga-named')) {
       const image = shown.querySelector('img');
       const words = shown.querySelector('.beluga-alt');
@@ -100,7 +102,10 @@ if (root && !root.belugaReady) {
   };
   const unconfirmed = [];
   let clicks = 0;
-  const subjectOf = (element) => /beluga-of-(\w+)/.exec(element.closest('[class*=beluga-of-]')?.className)?.[1] ?? '';
+  const subjectOf = (element) => {
+    const told = element.closest('.beluga-tile')?.querySelector('[class*=beluga-of-]') ?? element.closest('[class*=beluga-of-]');
+    return /beluga-of-(\w+)/.exec(told?.className)?.[1] ?? '';
+  };
   const report = (button, held, turn, subject = subjectOf(button)) => {
     const [page, arrived] = textOf('heard').split(' ');
     while (page === root.belugaName && unconfirmed[0]?.number <= Number(arrived)) unconfirmed.shift();
@@ -176,7 +181,11 @@ if (root && !root.belugaReady) {
     report(root.querySelector('.beluga-keep-note'), form(), Number(textOf('turn')), note.belugaAbout);
     note.belugaAbout = undefined;
   }, true);
-  root.addEventListener('input', (event) => { if (event.isTrusted && event.target.closest('.beluga-form')) promiseNoMore(); });
+  root.addEventListener('input', (event) => {
+    if (!event.isTrusted || !event.target.closest('.beluga-form')) return;
+    promiseNoMore();
+    later();
+  });
   // What is typed makes the button live before the kernel has heard of it.
   root.addEventListener('input', (event) => {
     if (event.target.closest('.beluga-prompt')) root.querySelector('.beluga-generate').disabled = !event.target.value.trim();
