@@ -39,6 +39,7 @@ class Composer:
         self.session, self.data, self.state, self.jobs = session, data, state, jobs
         self._names = names
         self._promises = Promises()
+        self.is_cell_running = False
         settings = session.settings()
         self._offer(settings)
         self._apply(settings.model, settings)
@@ -206,6 +207,11 @@ class Composer:
         else:
             self._promise(Promise(plan, mode), arguments)
 
+    def has_waited(self, form: Form) -> bool:
+        """Return whether cells have run since a form was shown, or one runs: they may change variables."""
+        # With subshells, a click may be heard before its cell has ended.
+        return self.is_cell_running or form.turn != self.state.turn
+
     def promised(self, form: Form) -> Promise | None:
         """Return what the button of a form promised, or None."""
         return self._promises.find(form.turn, form.action, self.arguments_of(form))
@@ -226,7 +232,7 @@ class Composer:
         Variables, store and settings may have changed since. A button that has said no more than the form
         has promised its number of pictures; where cells have run since the click, also what fills them.
         """
-        arguments, waited = self.arguments_of(form), form.turn != self.state.turn
+        arguments, waited = self.arguments_of(form), self.has_waited(form)
         promised = self.promised(form)
         if promised is None and form.action == _unplanned(form.n) and not (waited and names(form.prompt)):
             return False

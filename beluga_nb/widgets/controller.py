@@ -398,9 +398,14 @@ class Controller:
         if not self.state.snapshot and self.state.chosen:
             self._jobs.restart("snapshot", self._update_snapshot)
 
+    def cell_begins(self) -> None:
+        """A cell begins to run: clicks may wait for it."""
+        self.composer.is_cell_running = True
+
     def cell_has_run(self) -> None:
         """A cell has run: it may have changed variables and settings, and clicks may have waited for it."""
         self.state.turn += 1
+        self.composer.is_cell_running = False
         self.composer.renew()
 
     # The stage.

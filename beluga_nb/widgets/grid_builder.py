@@ -172,7 +172,7 @@ class GridBuilder:
         """Return the grid to run, or None if it would make more than the plan showed, which is then shown."""
         mode, promised = self.session.settings().mode, self.promised(form)
         grid, plan = await asyncio.to_thread(self._made, mode, *asked, values)
-        if promised and is_kept(promised, plan, mode, exactly=form.turn != self.state.turn):
+        if promised and is_kept(promised, plan, mode, exactly=self.composer.has_waited(form)):
             return grid
         with suppress(BelugaError):  # the axes are being changed
             if self.asked_for(self.composer.form) == asked:  # else the plan is about another grid by now

@@ -123,5 +123,6 @@ def panel(session: Session = default) -> Panel:
     shell = get_ipython()
     made = Panel(session, shell.user_ns if shell else None)
     if shell:
+        shell.events.register("pre_run_cell", lambda *_: made.controller.cell_begins())
         shell.events.register("post_run_cell", lambda *_: made.controller.cell_has_run())
     return made

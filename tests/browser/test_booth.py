@@ -5,7 +5,7 @@ import os
 
 import nbformat
 import pytest
-from desk import needs_axe, violations
+from desk import ICONS, needs_axe, violations
 from lab import IN_A_BROWSER, Lab
 from playwright.sync_api import expect
 
@@ -98,6 +98,13 @@ def test_who_cannot_see_the_booth_hears_its_parts_in_order_and_saves_from_its_fi
         found = violations(lab.page, "wide", ".beluga-booth")
         with lab.at_width(600):
             found += violations(lab.page, "narrow", ".beluga-booth")
+        lab.restart_kernel()
+        booth.locator(".jupyter-widgets-disconnected").first.wait_for(state="attached")
+        assert lab.page.evaluate(ICONS.replace("panel", "booth")) == 0
+        said = booth.evaluate("it => getComputedStyle(it, '::after').content")
+        assert "Run this cell again" in said
+        lab.run_all()
+        compared(lab.page, 1)
         for count in range(2, 7):
             lab.page.keyboard.press("t")
             compared(lab.page, count)

@@ -421,12 +421,14 @@ def test_a_click_that_waited_buys_what_was_shown_at_the_click_or_says_that_it_bo
         promising = panel.controller.builder if is_grid else panel.controller.composer
         allowed = sampled_from(promising.promised(shown).plan.requests)
         already, mode = len(engine.requests), panel.controller.session.settings().mode
+        panel.controller.cell_begins()
         changes = chance.sample(sorted(may_change), chance.randint(1, 4))
         for name in changes:
             may_change[name](panel, names, tmp_path)
             if chance.random() < 0.3:
                 settled(panel)  # long enough for the panel to say something else
-        panel.controller.cell_has_run()
+        if chance.random() < 0.6:  # else the click is heard before the cell has ended
+            panel.controller.cell_has_run()
         before = panel.state.message, panel.state.error, panel.state.grid_words
         if job := click(shown):
             job.result()
