@@ -1,15 +1,17 @@
 """How often the intervals of a ranking, and of differences, are right: simulated studies of a known truth.
 
-    python -m benchmarks.coverage            # the table: about a minute
+    python -m benchmarks.coverage            # the table: about six minutes
     python -m benchmarks.coverage --plan     # how good `plan_votes` is
     python -m benchmarks.coverage --many     # rankings of twelve equal names
+    python -m benchmarks.coverage --wins     # win rates, as `check` has them
     python -m benchmarks.coverage --scores   # differences of scores
 
 In each study every voter compares every pair of three names once on every prompt. Each picture has an effect
 on the logit of a vote, alike in all votes on it; each voter may have a taste for each name. "Before" are
 intervals that take votes for independent; "after" are those of `beluga_nb.compare.inference`.
 
-In a study of scores, names have the same mean on every prompt, and each pair an interval of its difference.
+In a study of win rates there are two names. In a study of scores, names have the same mean on every prompt,
+and each pair an interval of its difference.
 """
 
 import math
@@ -21,16 +23,21 @@ from itertools import combinations, pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
-from beluga_nb.compare.differences import differences
+from beluga_nb.compare.differences import differences, estimate_of_wins
 from beluga_nb.compare.inference import LEVEL, MIN_PROMPTS, MIN_VOTERS, PRECISION, Fit, fit, t_quantile
 from beluga_nb.compare.rank import ELO
 from beluga_nb.compare.scores import Scored
+from beluga_nb.compare.vote import Duel
 from beluga_nb.compare.vote_plan import plan_votes
+from beluga_nb.store.votes import LEFT, RIGHT
 
 Array = NDArray[np.float64]
 
 SURE = 1.959964
 """Deviations to each side of a Gaussian that hold 95 % of it."""
+
+SIZES = [*product((0.0,), (4, 8, 16), (1, 3, 30)), *product((0.5,), (4, 8, 16), (5, 30))]
+"""Tastes, prompts and voters of the studies of a table."""
 
 EQUAL, DIFFERENT = (0.0, 0.0, 0.0), (0.7, 0.0, -0.7)
 """Strengths of three names."""
@@ -94,8 +101,9 @@ class Rates:
     widths: list[float] = field(default_factory=list)
 
     def add(self, found: Array, margins: Sequence[float], truth: Array, *, apart: bool) -> None:
-        """Count a study."""
-        self.covered += [bool(each) for each in np.abs(found - truth) <= margins]
+        """Count a study, and its intervals where there are any."""
+        errors = np.abs(found - truth)
+        self.covered += [bool(e <= m) for e, m in zip(errors, margins, strict=True) if math.isfinite(m)]
         self.apart.append(apart)
         self.widths += margins
 
@@ -128,33 +136,61 @@ def independent(wins: Array, strengths: Array) -> tuple[list[float], bool]:
     return [float(each) for each in own], any(apart)
 
 
-def table() -> Iterator[str]:
+def table(studies: int = 1200) -> Iterator[str]:
     """Yield the lines of the table of coverage."""
     yield (
         "| prompts | voters | pictures | tastes | covered before | after | told apart before | after"
         " | covered after, names differ | ± Elo before | after |"
     )
     yield "|--:" * 11 + "|"
-    sizes = [*product((0.0,), (4, 8, 16), (1, 3, 30)), *product((0.5,), (4, 8, 16), (5, 30))]
-    for (tastes, prompts, voters), pictures in product(sizes, (0.0, 0.5, 1.0)):
+    for (tastes, prompts, voters), pictures in product(SIZES, (0.0, 0.5, 1.0)):
         assert prompts >= MIN_PROMPTS
         assert voters >= MIN_VOTERS or not tastes, "With few voters, the truth is theirs."
         same, other = (
             Design(prompts=prompts, voters=voters, pictures=pictures, tastes=tastes, strengths=strengths)
             for strengths in (EQUAL, DIFFERENT)
         )
-        (before, after), (_, different) = simulated(same), simulated(other)
-        figures = (
-            *map(np.mean, (before.covered, after.covered, before.apart, after.apart, different.covered)),
-        )
+        (before, after), (_, different) = (simulated(each, studies=studies) for each in (same, other))
+        rates = before.covered, after.covered, before.apart, after.apart, different.covered
+        figures = [float(np.mean(each)) if each else math.nan for each in rates]
         widths = (float(np.median(each.widths)) * ELO for each in (before, after))
         yield (
             f"| {prompts} | {voters} | {pictures:g} | {tastes:g} | "
-            + " | ".join(f"{figure:.1%}" for figure in figures)
+            + " | ".join(map(percent, figures))
             + " | "
-            + " | ".join(f"{width:.0f}" for width in widths)
+            + " | ".join(f"{width:.0f}" if math.isfinite(width) else "none" for width in widths)
             + " |"
         )
+
+
+def percent(share: float) -> str:
+    """Return a share in percent; of no intervals there is none."""
+    return "none" if math.isnan(share) else f"{share:.1%}"
+
+
+def win_rates(studies: int = 500) -> Iterator[str]:
+    """Yield how often the interval of a win rate contains the true one, where there is an interval."""
+    yield "| prompts | voters | pictures | tastes | covered: half of the votes | covered: two thirds |"
+    yield "|--:" * 6 + "|"
+    for (tastes, prompts, voters), pictures in product(SIZES, (0.0, 0.5, 1.0)):
+        covered = []
+        for strengths in ((0.0, 0.0), (0.35, -0.35)):
+            design = Design(
+                prompts=prompts, voters=voters, pictures=pictures, tastes=tastes, strengths=strengths
+            )
+            rng, (first, second) = np.random.default_rng(1), design.truth
+            truth = 1 / (1 + math.exp(second - first))
+            found = [estimate_of_wins(duels(design.study(rng)), "0") for _ in range(studies)]
+            covered.append([each.low <= truth <= each.high for each in found if each.has_interval])
+        figures = " | ".join(percent(float(np.mean(each)) if each else math.nan) for each in covered)
+        yield f"| {prompts} | {voters} | {pictures:g} | {tastes:g} | {figures} |"
+
+
+def duels(wins: Array) -> Iterator[Duel]:
+    """Yield the votes of a study of two names."""
+    for (prompt, voter), won in np.ndenumerate(wins[:, :, 0, 1]):
+        on = (("prompt", str(prompt)),)
+        yield Duel("0", "1", LEFT if won else RIGHT, prompt=on, sample=(on, 0), voter=str(voter))
 
 
 def many() -> Iterator[str]:
@@ -287,6 +323,6 @@ def score_table(studies: int = 1000) -> Iterator[str]:
 
 if __name__ == "__main__":
     assert LEVEL == 0.05
-    tables = {"--plan": plans, "--many": many, "--scores": score_table}
+    tables = {"--plan": plans, "--many": many, "--wins": win_rates, "--scores": score_table}
     for line in next((tables[each] for each in sys.argv[1:] if each in tables), table)():
         print(line, flush=True)

@@ -11,6 +11,7 @@ import signal
 import time
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import pytest
 from conftest import KEY, ask, drawing, service
@@ -603,6 +604,17 @@ def test_a_judge_that_looks_at_the_pictures_names_the_same_in_both_orders(desk):
             base64.b64encode(grid[row.duel.prompt[0][1], model].pictures[0].data) for model in ("a", "b")
         )
         assert row.duel.answer == ("left" if left < right else "right")
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_comparisons_of_several_samples_show_their_number(desk, n):
+    desk.server.plays(judging(lambda one, other: "first" if one < other else "second"))
+    grid = desk.session().grid("{{count}} foxes", count=["one", "two"], model=["a", "b"], n=n).run()
+    judged = grid.judge_pairs("Which?", model=MODEL, by="model").run()
+    head, *lines = shown(judged)["text/plain"].splitlines()[: 1 + 2 * n]
+    assert head.split() == ["common", *["number"] * (n - 1), "left", "right", "judged", "reasons"]
+    pairs = [tuple(line.split()[:n]) for line in lines]
+    assert sorted(pairs) == sorted(product(("one", "two"), *[("0", "1")] * (n - 1)))
 
 
 @pytest.mark.parametrize("place", ["first", "second"])

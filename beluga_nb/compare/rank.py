@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beluga_nb.compare.axes import PROMPT
-from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, Wins, fit
+from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, MIN_VOTES, Wins, fit
 from beluga_nb.compare.scores import ALL_PAIRS
 from beluga_nb.compare.vote import NO_VOTES, Duel
 from beluga_nb.errors import UnknownNameError
@@ -35,15 +35,6 @@ ELO = 400 / math.log(10)
 TOO_WIDE = 100.0
 """Elo points to each side above which a strength is imprecise: odds of 64 to 36."""
 
-FEW_VOTES = 24
-"""Votes on a pair up to which intervals are wider than 95 % needs: see `inference`."""
-
-CAUTIOUS = (
-    f"Where a pair has {FEW_VOTES} votes or fewer, the 95 % intervals are wider than necessary: up to 99 % of"
-    " such intervals contain the true strength."
-)
-"""What intervals of few votes claim; the same sentence stands wherever they are shown."""
-
 _NAMED = 6
 
 
@@ -51,8 +42,8 @@ _NAMED = 6
 class Standing:
     """A name in a ranking: its strength in Elo points from the mean, between `low` and `high` with 95 %.
 
-    The interval is infinite where too few prompts bear one. `bad` is how often it was one of two that were
-    both bad.
+    The interval is infinite where there were too few prompts or votes for one. `bad` is how often it was one
+    of two that were both bad.
     """
 
     name: str
@@ -66,7 +57,7 @@ class Standing:
 
     @property
     def has_interval(self) -> bool:
-        """Whether it was compared on enough prompts for an interval."""
+        """Whether it was compared on enough prompts, and often enough, for an interval."""
         return math.isfinite(self.high)
 
     @property
@@ -137,22 +128,12 @@ class Ranking:
     @property
     def note(self) -> str:
         """How much the votes show, in words."""
-        return " ".join(filter(None, [self.findings, self.caution, self.caveat]))
+        return " ".join(filter(None, [self.findings, self.caveat]))
 
     @property
     def findings(self) -> str:
         """What was compared and told apart, and which votes do not count, in words."""
         return " ".join(filter(None, [self._summary(), self._bad(), self.left_out]))
-
-    @property
-    def caution(self) -> str:
-        """What the intervals claim where a pair that was compared has few votes."""
-        of_pairs = (
-            self.wins[one][other] + self.wins[other][one]
-            for one, other in combinations(range(len(self.wins)), 2)
-        )
-        has_intervals = any(each.has_interval for each in self.standings)
-        return CAUTIOUS if has_intervals and any(0 < votes <= FEW_VOTES for votes in of_pairs) else ""
 
     def _summary(self) -> str:
         if not self.votes:
@@ -160,12 +141,15 @@ class Ranking:
         words = [
             f"Compared on {self._compared} by {plural(self.voters, 'voter')}: {plural(self.votes, 'vote')}."
         ]
-        without = [each.name for each in self.standings if not each.has_interval]
-        if len(without) == len(self.standings):
+        if max(self.prompts, self.samples) < MIN_PROMPTS:
             return f"{words[0]} Fewer than {MIN_PROMPTS} {self._units} bear no intervals."
+        without = [each.name for each in self.standings if not each.has_interval]
         if without:
             names = ", ".join(without[:_NAMED]) + and_more(len(without) - _NAMED)
-            words.append(f"No interval for {names}: on fewer than {MIN_PROMPTS} {self._units}.")
+            names = "any name" if len(without) == len(self.standings) else names
+            words.append(
+                f"No interval for {names}: fewer than {MIN_PROMPTS} {self._units} or {MIN_VOTES} votes."
+            )
         elif self.too_few:
             widest = max((each.high - each.low) / 2 for each in self.standings)
             words.append(f"Too few for narrow intervals: up to ±{widest:.0f} Elo points.")

@@ -13,26 +13,34 @@ _LONGEST = 60
 
 def pairs_bundle(pairs: JudgedPairs) -> Bundle:
     """Return a line for each comparison: both names, what counts, and the reasons in both orders."""
-    head = (*PAIRS_HEAD[:-1], Column(PAIRS_HEAD[-1], Kind.LONG))
+    *names, reason = pairs_head(pairs)
     note = " ".join(filter(None, [more_of(pairs), pairs.note]))
-    return noted(table(pairs_rows(pairs), head, "Comparisons by a judge"), note)
+    rows = pairs_rows(pairs)
+    return noted(table(rows, (*names, Column(reason, Kind.LONG)), "Comparisons by a judge"), note)
 
 
-PAIRS_HEAD = ("common", "left", "right", "judged", "reasons")
-"""The heads of the columns of `pairs_rows`."""
+def pairs_head(pairs: JudgedPairs) -> tuple[str, ...]:
+    """Return the heads of the columns of `pairs_rows`."""
+    return ("common", *(["number"] if _are_numbered(pairs) else []), "left", "right", "judged", "reasons")
 
 
 def pairs_rows(pairs: JudgedPairs) -> list[tuple[str, ...]]:
     """Return a row of text for each of the first comparisons."""
-    return [_line(row) for row in pairs.rows[:LISTED]]
+    numbered = _are_numbered(pairs)
+    return [_line(row, numbered) for row in pairs.rows[:LISTED]]
 
 
-def _line(row: JudgedPair) -> tuple[str, ...]:
-    labels, _ = row.duel.sample
+def _are_numbered(pairs: JudgedPairs) -> bool:
+    """Return whether there are several samples of what is common."""
+    return any(row.duel.sample[1] for row in pairs)
+
+
+def _line(row: JudgedPair, numbered: bool) -> tuple[str, ...]:
+    labels, number = row.duel.sample
     common = sanitize(" · ".join(label for _, label in labels), _LONGEST)
     answer = "flipped: tie" if row.flipped else row.duel.answer
     left, right = sanitize(row.duel.left, _LONGEST), sanitize(row.duel.right, _LONGEST)
-    return common, left, right, answer, reasons(row.verdicts)
+    return common, *([str(number)] if numbered else []), left, right, answer, reasons(row.verdicts)
 
 
 def agreement_bundle(agreement: Agreement) -> Bundle:

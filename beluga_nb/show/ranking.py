@@ -100,8 +100,6 @@ def rankings_bundle(rankings: Rankings) -> Bundle:
     notes = [f"{group_name(name)}: {ranking.findings}" for name, ranking in rankings.items()]
     head = (sanitize(rankings.per, _LONGEST_NAME), *ranking_head(rankings.by))
     notes += [SEVERAL] if len(notes) > 1 else []
-    # Once for all of them.
-    notes += dict.fromkeys(ranking.caution for ranking in rankings.values() if ranking.caution)
     note = " ".join([*notes, rankings.caveat]).strip() if notes else ""
     return table(rows, head, "Rankings", note, nothing=NO_VOTES)
 

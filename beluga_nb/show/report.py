@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_nb.compare.axes import PROMPT
-from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS
+from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTERS, MIN_VOTES
 from beluga_nb.compare.sample import Sample
 from beluga_nb.compare.scores import Scores
 from beluga_nb.compare.vote import Labels, others
@@ -29,7 +29,7 @@ from beluga_nb.paths import check_replaceable, make_folder, remove_older, save_f
 from beluga_nb.redaction import redact
 from beluga_nb.show import grid_table, plot, ranking
 from beluga_nb.show.document import WRITERS, Block, Code, Document, Figure, Heading, Paragraph, TableBlock
-from beluga_nb.show.judge import PAIRS_HEAD, pairs_rows
+from beluga_nb.show.judge import pairs_head, pairs_rows
 from beluga_nb.show.provenance import Provenance, version
 from beluga_nb.show.scores import (
     SPREAD,
@@ -297,10 +297,10 @@ def _ranking(found: Ranking, caption: str, name: str) -> Iterator[Block]:
 
 _METHOD = Paragraph(
     "Strengths are those of a Bradley–Terry model with a Gaussian prior of one logit; a tie counts as half a"
-    f" win for each. Intervals are those of a jackknife with Student’s t: over prompts (with fewer than"
-    f" {MIN_PROMPTS} prompts, over their samples), and with {MIN_VOTERS} voters or more over voters too."
-    " Each holds with 95 % for its own name. Names that are told apart are so with 95 % for all pairs of one"
-    f" ranking together (Holm). {ranking.SEVERAL}"
+    " win for each. Intervals are those of a jackknife with Student’s t: over prompts (with fewer than"
+    f" {MIN_PROMPTS} prompts, over their samples), and with {MIN_VOTERS} voters or more over voters too. Each"
+    f" holds with 95 % for its own name; names with fewer than {MIN_VOTES} votes have none. Names that are"
+    f" told apart are so with 95 % for all pairs of one ranking together (Holm). {ranking.SEVERAL}"
 )
 
 
@@ -313,7 +313,7 @@ def _judges(study: Study) -> Iterator[Block]:
         yield from _ranking(each.ranking, caption, f"judge-{number}")
         if not study.rankings and number == len(study.pairs):
             yield _METHOD
-        yield TableBlock(f"Comparisons by the judge {judge}: {question}", PAIRS_HEAD, pairs_rows(each))
+        yield TableBlock(f"Comparisons by the judge {judge}: {question}", pairs_head(each), pairs_rows(each))
         if more := more_of(each):
             yield Paragraph(more)
     for place, agreements in study.verdicts.items():
@@ -354,9 +354,9 @@ def _scores(study: Study, pictures: Sequence[_Known]) -> Iterator[Block]:
 _OF_DIFFERENCES = Paragraph(
     "Differences are means over prompts, each of which counts once (with fewer than"
     f" {MIN_PROMPTS} prompts they are means over samples, and hold for these prompts alone). Their intervals"
-    " are those of Student’s t. In each table they hold with 95 % for all pairs together (Bonferroni): two"
-    " names whose interval does not contain 0 are told apart. Several scores are not corrected for being"
-    " several."
+    " are those of Student’s t, and longer where differences are skewed (Johnson). In each table they hold"
+    " with 95 % for all pairs together (Bonferroni): two names whose interval does not contain 0 are told"
+    " apart. Several scores are not corrected for being several."
 )
 
 

@@ -86,41 +86,44 @@ def test_the_order_is_that_of_the_lower_bound():
 def test_few_votes_are_called_few_and_many_are_not():
     few = ranking(beats("a", "b", 3) + beats("b", "c", 3) + beats("c", "a", 1), by="model")
     assert few.too_few
-    assert few.note.startswith("Compared on 7 prompts by 1 voter: 7 votes. Too few for narrow intervals: up")
-    assert few.note.endswith(f" No two are told apart. This holds for this voter alone. {CAUTIOUS}")
+    assert few.note == (
+        "Compared on 7 prompts by 1 voter: 7 votes. No interval for any name: fewer than 4 prompts or 16"
+        " votes. No two are told apart. This holds for this voter alone."
+    )
+    wide = ranking(beats("a", "b", 8) + beats("b", "c", 8) + beats("c", "a", 8), by="model")
+    assert wide.too_few
+    assert wide.note.startswith(
+        "Compared on 24 prompts by 1 voter: 24 votes. Too few for narrow intervals: up"
+    )
     many = ranking(beats("a", "b", 150) + beats("b", "a", 50), by="model")
     assert (many.too_few, many.alike) == (False, ())
     assert many.note == "Compared on 200 prompts by 1 voter: 200 votes. This holds for this voter alone."
 
 
-CAUTIOUS = (
-    "Where a pair has 24 votes or fewer, the 95 % intervals are wider than necessary: up to 99 % of such"
-    " intervals contain the true strength."
-)
-
-
-@pytest.mark.parametrize("votes", [4, 24, 25])
-@pytest.mark.parametrize("prompts", [1, 24])
-def test_intervals_of_few_votes_say_wherever_they_are_shown_that_they_are_wider_than_necessary(
-    prompts, votes
-):
+@pytest.mark.parametrize(("votes", "has"), [(15, False), (16, True)])
+@pytest.mark.parametrize("prompts", [1, 15])
+def test_a_name_has_an_interval_from_16_votes_on_wherever_it_is_shown(prompts, votes, has):
     votes_on = {name: [replace(each, criterion=name) for each in beats("a", "b", votes)] for name in "xy"}
     cast = [
-        replace(vote, prompt=on(n % prompts)) for each in votes_on.values() for n, vote in enumerate(each)
+        replace(vote, prompt=on(n % prompts), sample=((), n))
+        for each in votes_on.values()
+        for n, vote in enumerate(each)
     ]
     one, both = ranking(cast, by="model", criterion="x"), rankings(cast, by="model", per="criterion")
-    for shown in (one, both):
+    assert {each.has_interval for each in one.standings} == {has}
+    units = "samples" if prompts == 1 else "prompts"
+    sentence = f"No interval for any name: fewer than 4 {units} or 16 votes."
+    for shown, rows in ((one, 1), (both, 2)):
         bundle = shown._repr_mimebundle_()
-        has = votes <= 24 and any(each.has_interval for each in one.standings)
-        assert [html.unescape(bundle[kind]).count(CAUTIOUS) for kind in ("text/plain", "text/html")] == [
-            has
-        ] * 2
+        for kind in ("text/plain", "text/html"):
+            assert html.unescape(bundle[kind]).count(sentence) == (0 if has else rows)
+        assert bundle["text/plain"].count("  none  ") == (0 if has else 2 * rows)
 
 
 def test_a_rank_that_is_certain_and_an_interval_that_is_wide_are_two_things():
     found = ranking(beats("a", "b", 7), by="model")
     assert found.too_few
-    assert "Too few for narrow intervals" in found.note
+    assert "No interval for any name" in found.note
     assert (found.ranks, found.alike) == ([(1, 1), (2, 2)], ())
 
 
@@ -166,19 +169,19 @@ def test_fewer_than_five_voters_speak_for_themselves():
 
 def test_of_few_prompts_the_samples_count():
     votes = [
-        Duel("a", "b", LEFT if number < 7 else RIGHT, prompt=on("a fox"), sample=((), number), voter="Ada")
-        for number in range(8)
+        Duel("a", "b", LEFT if number < 12 else RIGHT, prompt=on("a fox"), sample=((), number), voter="Ada")
+        for number in range(16)
     ]
     found = ranking(votes, by="model")
     assert found.standings[0].has_interval
-    assert found.note.startswith("Compared on 8 samples of 1 prompt by 1 voter: 8 votes.")
+    assert found.note.startswith("Compared on 16 samples of 1 prompt by 1 voter: 16 votes.")
     assert found.findings.endswith("This holds for this prompt and this voter alone.")
     of_prompts = ranking([replace(vote, prompt=()) for vote in votes], by="prompt").findings
-    assert of_prompts.startswith("Compared on 8 samples by 1 voter: 8 votes.")
+    assert of_prompts.startswith("Compared on 16 samples by 1 voter: 16 votes.")
     assert of_prompts.endswith("This holds for this voter alone.")
-    other = [replace(vote, prompt=on("an owl"), sample=((), number)) for number, vote in enumerate(votes, 8)]
+    other = [replace(vote, prompt=on("an owl"), sample=((), number)) for number, vote in enumerate(votes, 16)]
     both = ranking(votes + other, by="model")
-    assert both.note.startswith("Compared on 16 samples of 2 prompts by 1 voter: 16 votes.")
+    assert both.note.startswith("Compared on 32 samples of 2 prompts by 1 voter: 32 votes.")
     assert both.findings.endswith("This holds for these 2 prompts and this voter alone.")
 
 
@@ -186,7 +189,7 @@ def test_a_name_that_was_compared_on_few_prompts_has_no_interval_of_its_own():
     votes = beats("a", "b", 20) + beats("c", "b", 3)
     found = ranking(votes, by="model")
     assert [each.name for each in found.standings if not each.has_interval] == ["c"]
-    assert "No interval for c: on fewer than 4 prompts." in found.note
+    assert "No interval for c: fewer than 4 prompts or 16 votes." in found.note
     assert found.names[-1] == "c"
     assert {("a", "c"), ("b", "c")} <= {*found.alike, *(pair[::-1] for pair in found.alike)}
 
@@ -251,7 +254,7 @@ def test_no_votes_are_no_ranking():
 
 
 def test_names_that_were_never_compared_with_the_others_have_a_place():
-    found = ranking(beats("a", "b", 10) + beats("c", "d", 10), by="model", names=["e"])
+    found = ranking(beats("a", "b", 20) + beats("c", "d", 20), by="model", names=["e"])
     by_name = {each.name: each for each in found.standings}
     assert by_name["a"].elo == pytest.approx(by_name["c"].elo)
     assert by_name["e"].elo == pytest.approx(0, abs=1e-6)

@@ -18,23 +18,26 @@ from beluga_nb.show.ranking import ROW, ranking_bundle, ranking_svg
 from beluga_nb.store.votes import BOTH_BAD, LEFT, TIE
 
 VOTES = [
-    *[Duel("flux-2.0", "gpt-image-2", LEFT, prompt=(("prompt", each),)) for each in ("fox", "owl", "cat")],
-    Duel("gpt-image-2", "flux-2.0", TIE, prompt=(("prompt", "dog"),)),
+    *[
+        Duel("flux-2.0", "gpt-image-2", LEFT, prompt=(("prompt", each),))
+        for each in ("fox", "owl", "cat")
+        for _ in range(4)
+    ],
+    *[Duel("gpt-image-2", "flux-2.0", TIE, prompt=(("prompt", "dog"),))] * 4,
     Duel("gpt-image-2", "seedream-4.5", BOTH_BAD),
 ]
 TEXT = """\
-rank  model         Elo  95 %          win rate  won  lost  tied  both bad
-1–3   flux-2.0      +92  −114 to +298  88%       3    0     1     0
-1–3   gpt-image-2   −92  −298 to +114  12%       0    3     1     1
-1–3   seedream-4.5  0    none                    0    0     0     1
-Compared on 4 prompts by 1 voter: 4 votes. No interval for seedream-4.5: on fewer than 4 prompts. No two are \
-told apart. This holds for this voter alone. 1 vote found 'both bad', which does not count in the ranking. \
-Where a pair has 24 votes or fewer, the 95 % intervals are wider than necessary: \
-up to 99 % of such intervals contain the true strength.
+rank  model         Elo   95 %         win rate  won  lost  tied  both bad
+1–3   flux-2.0      +135  −59 to +330  88%       12   0     4     0
+1–3   gpt-image-2   −135  −330 to +59  12%       0    12    4     1
+1–3   seedream-4.5  0     none                   0    0     0     1
+Compared on 4 prompts by 1 voter: 16 votes. No interval for seedream-4.5: fewer than 4 prompts or 16 votes. \
+No two are told apart. This holds for this voter alone. \
+1 vote found 'both bad', which does not count in the ranking.
 
 won against   flux-2.0  gpt-image-2  seedream-4.5
-flux-2.0                3½           0
-gpt-image-2   ½                      0
+flux-2.0                14           0
+gpt-image-2   2                      0
 seedream-4.5  0         0"""
 
 
@@ -60,18 +63,18 @@ def test_each_name_has_a_row_with_its_rank_its_interval_and_how_often_it_won():
     html = shown()["text/html"]
     bars = images(html)
     assert "95 % interval" in html
-    assert re.findall("<span>(.*?)</span>", html) == ["−300", "+300"], "the ends of the axis are text"
+    assert re.findall("<span>(.*?)</span>", html) == ["−400", "+400"], "the ends of the axis are text"
     assert [alt for alt, _ in bars][:2] == [
-        "+92 Elo, 95 % interval −114 to +298",
-        "−92 Elo, 95 % interval −298 to +114",
+        "+135 Elo, 95 % interval −59 to +330",
+        "−135 Elo, 95 % interval −330 to +59",
     ]
     assert bars[2][0] == "0 Elo, no interval"
     assert [len(bar) for _, bar in bars] == [3, 3, 2], "without an interval there is a dot alone"
     table, _ = html.split("</table>", 1)
     words = [re.sub("<.*?>", " ", f"<tr{row}").split() for row in table.split("<tr")[2:]]
     assert words == [
-        ["1–3", "flux-2.0", "+92", "−114", "to", "+298", "88%", "3", "0", "1", "0"],
-        ["1–3", "gpt-image-2", "−92", "−298", "to", "+114", "12%", "0", "3", "1", "1"],
+        ["1–3", "flux-2.0", "+135", "−59", "to", "+330", "88%", "12", "0", "4", "0"],
+        ["1–3", "gpt-image-2", "−135", "−330", "to", "+59", "12%", "0", "12", "4", "1"],
         ["1–3", "seedream-4.5", "0", "no", "interval", "0", "0", "0", "1"],
     ]
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from sampling import rounds
 
-from beluga_nb.compare.inference import MIN_PROMPTS
+from beluga_nb.compare.inference import MIN_PROMPTS, MIN_VOTES
 from beluga_nb.compare.rank import ranking
 from beluga_nb.compare.scores import ALL_PAIRS, Difference, Differences, Scored, Scores
 from beluga_nb.compare.vote import NO_VOTES, Duel
@@ -96,8 +96,8 @@ def test_a_ranking_claims_no_more_than_its_votes_bear(count):
         for standing in found.standings:
             mine = [vote for vote in counted if standing.name in {vote.left, vote.right}]
             units = {vote.sample if found.prompts < MIN_PROMPTS else vote.prompt for vote in mine}
-            assert standing.has_interval == (len(units) >= MIN_PROMPTS)
-            if not standing.has_interval:
+            assert standing.has_interval == (len(units) >= MIN_PROMPTS and len(mine) >= MIN_VOTES)
+            if len(units) < MIN_PROMPTS:
                 assert sum(standing.name in pair for pair in found.alike) == count - 1
         if not counted:
             assert ("Nothing can be said." if found.bad else NO_VOTES) in found.note
