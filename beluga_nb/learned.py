@@ -27,7 +27,7 @@ from beluga_nb.images import encode, flatten
 from beluga_nb.paths import path_of
 from beluga_nb.process.locks import ProcessLock
 from beluga_nb.result import Recipe
-from beluga_nb.text import sanitize
+from beluga_nb.text import sanitize, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -194,6 +194,13 @@ class _ToReference(_Learned):
     reference: Image
 
     def __post_init__(self) -> None:
+        from PIL.Image import Image  # Lazy import: a replay of other metrics does not need Pillow.
+
+        if not isinstance(self.reference, Image):
+            raise RequestError(
+                f"The reference is {shown(self.reference, 60)}, which is no PIL image.",
+                "Open a file with Image.open(…), or give picture.image of a picture.",
+            )
         object.__setattr__(self, "reference", flatten(self.reference))
 
     def _options(self) -> Iterable[str]:
@@ -365,13 +372,25 @@ def _name(model: str | Path) -> str:
 
 
 def _place(model: str | Path) -> str:
-    return str(path_of(model)) if _is_path(model) else str(model)
+    if not _is_path(model):
+        return str(model)
+    if not (path := path_of(model)).exists():
+        raise _not_loaded(str(model), "there is no such file or folder")
+    return str(path)
 
 
 def _device(named: str | None) -> Any:
     import torch
 
-    return torch.device(named or torch.accelerator.current_accelerator(check_available=True) or "cpu")
+    if named is None:
+        return torch.device(torch.accelerator.current_accelerator(check_available=True) or "cpu")
+    try:
+        return torch.empty(0, device=named).device
+    except Exception as error:  # each kind of device raises another class
+        raise RequestError(
+            f"The device '{sanitize(named, 60)}' cannot be used: {sanitize(str(error), 200).rstrip('.')}.",
+            'Leave device out, or name one that torch has here, such as device="cpu".',
+        ) from error
 
 
 def _clip(model: str, processor: str, revision: str | None, device: str | None) -> tuple[Any, Any, Any]:

@@ -72,6 +72,33 @@ def test_without_its_packages_a_metric_says_in_two_lines_how_to_install_them(
     assert str(raised.value).splitlines() == [what, "pip install 'beluga_nb[metrics]'"]
 
 
+def test_a_class_in_place_of_a_metric_is_named(tmp_path):
+    session = Session(engine=drawing, environ={}, folder=tmp_path)
+    with pytest.raises(RequestError) as raised:
+        session.gallery(session.generate("a fox")).score("fit", CLIPScore)
+    assert str(raised.value).splitlines() == [
+        "CLIPScore is a class of metrics.",
+        "Make one of it: CLIPScore(…)",
+    ]
+
+
+@pytest.mark.parametrize("kind", [DINO, LPIPS])
+@pytest.mark.parametrize("reference", ["fox.png", b"PNG", None, Image])
+def test_a_reference_that_is_no_image_is_refused_when_the_metric_is_made(kind, reference):
+    with pytest.raises(RequestError, match=r"The reference is .*, which is no PIL image.\nOpen a file with"):
+        kind("weights", reference)
+
+
+@pytest.mark.parametrize(
+    "metric", [CLIPScore("./gone"), CLIPScore("a/b", processor="./gone"), Features("/a/gone")]
+)
+def test_weights_of_a_path_that_is_not_there_are_named(metric):
+    with pytest.raises(
+        RequestError, match="The weights 'gone' cannot be used: there is no such file or folder"
+    ):
+        metric._load()
+
+
 def test_without_tesseract_quoted_text_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setattr("beluga_nb.learned.shutil.which", lambda _: None)
     session = Session(engine=drawing, environ={}, folder=tmp_path)

@@ -60,6 +60,9 @@ def score(
     if metric is None and built_in and version is None:
         metric, version = built_in.function, built_in.version
     if isinstance(metric, BatchMetric):
+        if isinstance(metric, type):
+            kind = metric.__name__
+            raise RequestError(f"{kind} is a class of metrics.", f"Make one of it: {kind}(…)")
         version = " ".join(filter(None, [metric.version, version]))  # which always names the weights
     scoring = _Scoring(workspace, name, str(version or "1"), metric, tally or Tally(), beat)
     notes = SampleNotes()

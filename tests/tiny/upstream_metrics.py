@@ -293,11 +293,16 @@ def test_quoted_text_is_what_tesseract_reads():
         (lambda models: CLIPScore(models / "dino"), "they are those of ViTModel"),
         (
             lambda models: LPIPS(models / "nothing.pth", noise(1)),
-            "'nothing.pth' cannot be used: FileNotFoundError",
+            "'nothing.pth' cannot be used: there is no such file or folder",
+        ),
+        (lambda models: LPIPS(models / "dino", noise(1)), "'dino' cannot be used: IsADirectoryError"),
+        (
+            lambda models: CLIPScore(models / "clip", device="meteor"),
+            "The device 'meteor' cannot be used: Expected one of cpu(.|\n)*Leave device out",
         ),
     ],
 )
-def test_weights_that_cannot_be_used_are_reported_once_before_anything_is_measured(
+def test_weights_and_devices_that_cannot_be_used_are_reported_once_before_anything_is_measured(
     metric, words, gallery, models
 ):
     with pytest.raises(RequestError, match=words):
