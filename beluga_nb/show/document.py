@@ -213,8 +213,10 @@ def latex(text: str) -> str:
 
 def _longtable(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     columns = "".join(_columns(head, rows))
-    # The braces part a row from the one before: "\\" reads on for "[2cm]" or "*".
-    lines = ["{}" + " & ".join(latex(each) for each in line) + r" \\" for line in (head, *rows)]
+    is_small = len(rows) <= _ROWS and sum(_width(each) for line in rows for each in line) <= _SIGNS_OF_ROWS
+    # A star keeps the next row on the page. Braces part rows: "\\" reads on for "[2cm]" or "*".
+    end = r" \\*" if is_small else r" \\"
+    lines = ["{}" + " & ".join(latex(each) for each in line) + end for line in (head, *rows)]
     return "\n".join(
         [
             "{\\small\\setlength{\\tabcolsep}{4pt}",
@@ -232,6 +234,7 @@ def _longtable(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]])
     )
 
 
+_ROWS, _SIGNS_OF_ROWS = 16, 2000  # of a table that stays on one page: about half of it
 _BREAKS = (24, 16, 10)  # characters above which a column is broken into lines; fewer if there is no room
 _CHARACTER, _GAP = 0.0105, 0.018  # of the width of a line
 _LEAST = 0.09  # of the width of a line, for a column that is broken

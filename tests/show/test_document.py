@@ -6,6 +6,7 @@ Generator: the payloads of test_outside and those of Markdown and LaTeX, in ever
 import re
 import shutil
 import subprocess
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -137,8 +138,8 @@ def test_no_sign_at_the_start_of_a_row_is_read_by_the_command_before_it():
     table = TableBlock("a table", ["[1cm] head", "n"], [[f"{sign}2cm]", "1"] for sign in signs])
     written = Document("t", [table]).latex()
     rows = re.search(r"\\toprule.*longtable", written, re.DOTALL)[0]
-    # A command reads on, across the line's end, for an argument in brackets or a star.
-    assert not re.search(r"\\(\\|[a-z]+)\s*[\[*]", rows)
+    # A command reads on, across the line's end, for an argument in brackets or a star of its own.
+    assert not re.search(r"\\(\\\*?|[a-z]+)\s*\[|\\(\\\*|\\\s|[a-z]+)\s*\*", rows)
     assert "[2cm]" in rows
     assert "*2cm]" in rows
 
@@ -151,6 +152,29 @@ def test_latex_sets_every_hostile_text_and_runs_none(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=240)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.skipif(
+    not (shutil.which("pdflatex") and shutil.which("pdftotext")), reason="There is no LaTeX on this machine."
+)
+def test_a_small_table_stays_on_one_page_wherever_it_begins(tmp_path):
+    rng, blocks, sizes = Random(1), [], (2, 5, 9, 12, 16, 4, 16, 7, 11, 16)
+    for table, rows in enumerate(sizes):
+        cells = [[f"t{table}r{row}", *["7.767 ± 6.797 (n = 10)"] * 4] for row in range(rows)]
+        blocks += [
+            Paragraph("words " * rng.randrange(60, 420)),
+            TableBlock("Means of 4 metrics", ["model", *"abcd"], cells),
+        ]
+    (tmp_path / "report.tex").write_text(Document("Small tables", blocks).latex(), "utf-8")
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
+    for _ in range(2):  # widths of columns are those of the first time
+        subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, timeout=240)
+    text = subprocess.run(["pdftotext", "-layout", "report.pdf", "-"], cwd=tmp_path, capture_output=True)
+    pages = text.stdout.decode().split("\f")
+    found = [sorted(map(int, re.findall(r"\bt(\d+)r\d", page))) for page in pages]
+    assert sum(map(len, found)) == sum(sizes)
+    assert all(page.count(table) == sizes[table] for page in found for table in page)
+    assert len(pages) > 3
 
 
 def test_no_figure_of_a_report_floats_so_that_long_tables_end_above_the_foot_of_a_page():
