@@ -173,11 +173,18 @@ def _split(word: str) -> Iterator[str]:
 def quoted(prompt: str) -> str:
     """Return the words in quotes, which a sign or a poster shows; empty if there are none.
 
-    >>> quoted('a poster that says "Open late"')
-    'Open late'
+    >>> quoted('a poster that says "Open late"'), quoted("the dog's sign with 'No cats' on it")
+    ('Open late', 'No cats')
     """
-    found = re.search(r"[\"\u201c\u201e\u00ab]([^\"\u201c\u201d\u00bb]{1,80})[\"\u201c\u201d\u00bb]", prompt)
-    return found[1].strip() if found else ""
+    found = QUOTED.search(prompt)
+    return next(filter(None, found.groups())).strip() if found else ""
+
+
+QUOTED = re.compile(
+    '["\u201c\u201e\u00ab]([^"\u201c\u201d\u00bb]{1,80})["\u201c\u201d\u00bb]'
+    "|(?<!\\w)['\u2018]([^'\u2018\u2019]{1,80})['\u2019](?!\\w)"
+)
+"""Quotation marks; a single one stands before or after a word, an apostrophe within it."""
 
 
 def read(prompt: str) -> Reading:

@@ -210,6 +210,8 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
                 count = count if term.value.startswith("beside") else None
             case "mood" if term.value == "bearded":
                 colours = []
+            case "unknown" if _qualifies(at, reading):
+                pass  # "ten massive windmills": what is not known says how they are
             case "setting" | "unknown" | "camera":
                 colours, count = [], None
                 is_after_setting = term.tag == "setting"
@@ -224,6 +226,12 @@ def cast_of(reading: Reading) -> tuple[Actor, ...]:
     if found and colours and not found[-1].colours and _is_apposition(reading, colours[0]):
         found[-1] = _coloured(found[-1], colours, reading)
     return tuple(_bespectacled(found)[:MOST_ACTORS])
+
+
+def _qualifies(at: int, reading: Reading) -> bool:
+    """Return whether an unknown word stands right before a thing that is drawn, as adjectives do."""
+    after = (term.tag for term in reading.terms[at + 1 :] if term.tag not in ("unknown", "noise", "mood"))
+    return next(after, "") == "subject"
 
 
 def _is_body(term: Term) -> bool:
@@ -288,7 +296,7 @@ def _actors(
 
 
 TURNED = ("on", "under", "behind", "front", "left", "right")
-LIMBS = ("ear", "nose", "mouth", "head", "foot", "tooth")
+LIMBS = ("ear", "nose", "mouth", "head", "foot", "tooth", "leg", "tongue", "wing")
 OF_A_BODY = ("beside", "holding", "in", "wearing")  # "a girl with blue eyes": no eye of its own
 
 
@@ -357,7 +365,9 @@ def _usual_place(home: str, cast: Sequence[Actor], reading: Reading) -> str:
     if home == "portrait":
         people = people_of(cast[0], reading)
         alone = cast[0].count == 1 and people in (("man",), ("woman",))
-        return home if alone and not weather and not hour else figures()[people[0]].kind
+        acts = str(table("lexicon.toml", "body")["acts"]).split(", ")
+        sits = alone and not any(term.text in acts for term in reading.terms)
+        return home if sits and not weather and not hour else figures()[people[0]].kind
     return "landscape" if home in ("room", "studio") and (weather or (hour and home == "studio")) else home
 
 

@@ -465,6 +465,28 @@ def test_the_words_in_quotes_are_those_on_the_poster() -> None:
     assert set(painting.account.ignored) == {"poster", "says"}
 
 
+def test_a_sign_shows_the_words_in_single_quotes_and_an_apostrophe_is_none() -> None:
+    painting = paint("A driver's sign that says 'Text to Image'.", model=MODEL, size=(96, 96))
+
+    assert staged(read("a sign that says 'Hi there'"), look_of(MODEL), seed=1).text == "Hi there"
+    assert painting.scene.text == "Text to Image"
+
+
+def test_an_unknown_word_right_before_a_thing_leaves_it_its_number_and_colour() -> None:
+    for prompt, words in (
+        ("ten glimmerish windmills", ("ten", "windmills")),
+        ("a black colored car", ("black", "car")),
+        ("a red zorb on a blue car", ("blue", "car")),
+    ):
+        assert paint(prompt, model=MODEL, size=(96, 96)).account.drawn == words
+
+
+def test_who_walks_is_seen_from_head_to_foot() -> None:
+    kinds = [staged(read(p), look_of(MODEL), seed=1).kind for p in ("a man", "a man walking")]
+
+    assert kinds == ["portrait", "city"]
+
+
 @pytest.mark.parametrize(
     "text", ["déjà vu à l'été", "Übermäßig", "ñandú", "¿qué?", "x" * 300, "正义", "a\u0301" * 9]
 )
