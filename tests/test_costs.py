@@ -157,6 +157,23 @@ def test_a_recorded_picture_takes_eight_syncs(noise, tmp_path, monkeypatch):
     assert len(synced) <= 8
 
 
+LOOKS = {"stat": 26, "lstat": 27, "access": 2, "listdir": 3, "scandir": 3}
+
+
+@pytest.mark.posix
+def test_a_recorded_picture_takes_few_looks_at_its_store(tmp_path, monkeypatch):
+    """A store is checked before each write, but not listed each time for what an earlier process has left."""
+    with Faulty(images(b64(SMALL))) as server:
+        session = session_at(server, tmp_path)
+        session.generate("one to make the folders", model="flux-2.0")
+        looked = {name: counted(monkeypatch, os, name, lambda path, *_: str(path)) for name in LOOKS}
+        session.generate("a fox", model="flux-2.0", take="another")
+    store = str(tmp_path / "beluga_store")
+    found = {name: sum(path.startswith(store) for path in paths) for name, paths in looked.items()}
+    assert {name: count for name, count in found.items() if count > LOOKS[name]} == {}
+    assert found["stat"] > 10, "they are counted"
+
+
 def test_a_picture_in_base64_is_redacted_without_looking_at_each_byte(noise, monkeypatch):
     key = redaction.Secret("bapi_SENTINEL-SENTINEL-1234", "test")
     text = b'{"data": [{"b64_json": "%b", "revised_prompt": "a fox %b"}]}'

@@ -152,12 +152,19 @@ def write(path: Path, data: bytes, *, root: Path, durable: bool = True) -> None:
 
 def _parts_of(root: Path) -> Path:
     """Return the folder of temporary files: `tmp/`, or the store's own where that cannot be written."""
+    parts = root / TEMPORARY
     with contextlib.suppress(OSError):
-        check_inside(root / TEMPORARY, root)
-        make(root / TEMPORARY, root)
-        if os.access(root / TEMPORARY, os.W_OK | os.X_OK):
-            return root / TEMPORARY
+        check_inside(parts, root)
+        if not _may_write_in(parts):
+            make(parts, root)
+            if not _may_write_in(parts):
+                return root
+        return parts
     return root
+
+
+def _may_write_in(folder: Path) -> bool:
+    return os.access(os.path.join(folder, ""), os.W_OK | os.X_OK)  # with the slash, only a folder
 
 
 def _check_replaceable(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +37,9 @@ _GIT_FILES = {
     ".gitattributes": "blobs/** -text\nrecords/** merge=union\n",
     ".gitignore": "".join(f"{folder}/\n" for folder in sorted(files.PRIVATE_FOLDERS)),
 }
+
+_SWEPT_EVERY = 60.0
+"""Seconds between two looks for temporary files of writers that died."""
 
 _OLDER_GIT_FILES = {".gitattributes": "blobs/** -text\n"}  # as earlier versions wrote them
 
@@ -355,6 +359,12 @@ class Store:
     def _blob_path(self, name: str, suffix: str) -> Path:
         return self.folder / BLOBS.folder / name[:2] / f"{name}{suffix}"
 
+    def _sweep(self) -> None:
+        # What is removed is an hour old, so it need not be looked for at each write.
+        if time.monotonic() >= self.__dict__.get("_next_sweep", 0.0):
+            self.__dict__["_next_sweep"] = time.monotonic() + _SWEPT_EVERY
+            files.sweep(self.folder)
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Make an empty folder a store; turn what fails in the block into `StoreError`."""
@@ -364,7 +374,7 @@ class Store:
             for name, text in _GIT_FILES.items():
                 if _is_missing(self.folder / name):
                     files.write(self.folder / name, text.encode(), root=self.folder)
-            files.sweep(self.folder)
+            self._sweep()
             yield
         except files.NotAStoreError as error:
             raise _not_a_store(self.folder, error) from None
@@ -384,9 +394,11 @@ def _sha256(data: bytes) -> str:
 def _is_missing(path: Path) -> bool:
     """Whether a file for git is not there, or is as an older version wrote it."""
     older = _OLDER_GIT_FILES.get(path.name, "").encode()
-    if path.is_symlink():
-        return False
-    return not path.exists() or (bool(older) and has_content(path, older))
+    try:
+        size = path.lstat().st_size  # a link is left alone
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    return bool(older) and size == len(older) and not path.is_symlink() and has_content(path, older)
 
 
 def _not_a_store(folder: Path, error: files.NotAStoreError) -> StoreError:
