@@ -179,11 +179,12 @@ class Gallery(Mapping[str, Figure]):
         for name, source in self.sources.items():
             entries = _header_of(source)
             for language in LANGUAGES:
-                # A prompt is read without its hyphens and apostrophes.
-                listed = str(entries.get(language, "")).lower()
-                for sign in "-'’":
-                    listed = listed.replace(sign, " ")
-                yield language, [word.strip() for word in listed.split(",") if word], name
+                if language in entries:
+                    # A prompt is read without its hyphens and apostrophes.
+                    listed = str(entries[language]).lower()
+                    for sign in "-'’":
+                        listed = listed.replace(sign, " ")
+                    yield language, [*map(str.strip, listed.split(","))], name
 
 
 def figures(environ: Mapping[str, str] = os.environ) -> Gallery:
