@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from beluga_nb.painter.figure import figures
 from beluga_nb.painter.lettering import covered
-from beluga_nb.painter.reading import Reading, Term, quoted, setting_kinds, table
+from beluga_nb.painter.reading import Reading, Term, furnishes, lexicon, quoted, setting_kinds, table
 from beluga_nb.painter.register import Cover
 from beluga_nb.painter.scene import LAND, OUTDOORS, Actor, Scene
 
@@ -117,7 +117,7 @@ def _is_drawn(term: Term, scene: Scene, reading: Reading) -> bool:
         case "setting":
             if term.value == "arctic":
                 return scene.kind in (*LAND, "coast", "underwater")
-            return setting_kinds().get(term.value) == scene.kind
+            return setting_kinds().get(term.value) == scene.kind and not _replaced(term, scene)
         case "time":
             return term.value == scene.time and scene.kind not in ("studio", "space")
         case "weather":
@@ -132,6 +132,12 @@ def _is_drawn(term: Term, scene: Scene, reading: Reading) -> bool:
         case "colour" | "material":
             return scene.tint is not None and scene.medium != "ink"
     return False
+
+
+def _replaced(term: Term, scene: Scene) -> bool:
+    """Return whether a word names furniture of a room that other furniture takes the place of."""
+    furnished = any(furnishes(("subject", actor.subject)) for actor in scene.cast)
+    return furnished and any(map(furnishes, lexicon().get(term.text, ())))
 
 
 def _scenery(subject: str, scene: Scene) -> bool:

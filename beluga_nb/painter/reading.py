@@ -236,10 +236,10 @@ Match = tuple[str, tuple[tuple[str, str], ...]]
 def _chosen(matches: list[Match]) -> Iterator[Term]:
     """Take the first subject as one; where a later one may also mean a setting, it does.
 
-    A colour that is also a thing, such as orange, is a colour where a noun follows. One that is also a mood,
-    such as noir, is a colour after a noun.
+    Beside other furniture, a sofa is a thing, not a part of the room. A colour that is also a thing, such as
+    orange, is a colour where a noun follows. One that is also a mood, such as noir, is a colour after a noun.
     """
-    subject_seen = is_after_noun = False
+    subject_seen = is_after_noun = furnished = False
     for at, (text, known) in enumerate(matches):
         meanings = list(known)
         tags = [tag for tag, _ in meanings]
@@ -249,12 +249,19 @@ def _chosen(matches: list[Match]) -> Iterator[Term]:
             meanings = [
                 m for m in meanings if m[0] == ("colour" if _noun_follows(matches[at + 1 :]) else "subject")
             ]
-        elif subject_seen and "setting" in tags:
+        elif subject_seen and "setting" in tags and not (furnished and furnishes(meanings[0])):
             meanings = [m for m in meanings if m[0] == "setting"]
         tag, value = meanings[0]
+        furnished = furnished or furnishes(meanings[0])
         subject_seen = subject_seen or tag == "subject"
         is_after_noun = tag in ("subject", "setting")
         yield Term(text, tag, value)
+
+
+def furnishes(meaning: tuple[str, str]) -> bool:
+    """Return whether a meaning is a piece of furniture, in whose room no other is drawn as a part of it."""
+    tag, value = meaning
+    return tag == "subject" and figures()[value].stance == "floor"
 
 
 def _noun_follows(matches: list[Match]) -> bool:

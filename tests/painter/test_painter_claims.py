@@ -96,6 +96,16 @@ def test_a_small_thing_in_ink_is_called_drawn_whatever_the_sample() -> None:
         assert str(account) == "drawn: owl, with, teddy bear, on, sled, ink"
 
 
+def test_a_sofa_is_called_drawn_where_it_is() -> None:
+    for prompt, names in (
+        ("a couch on the left of a chair", ("couch (as sofa)", "on the left of", "chair")),
+        ("a chair next to a couch", ("chair", "couch (as sofa)")),
+        ("a cat on a sofa", ("cat", "sofa")),
+        ("a cat on a sofa and a chair", ("cat", "chair")),
+    ):
+        assert paint(prompt, model=MODEL, size=SIZE).account.drawn == names
+
+
 @pytest.mark.parametrize(
     "prompt",
     [
