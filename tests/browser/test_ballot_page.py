@@ -154,6 +154,7 @@ def test_axe_finds_nothing_in_light_and_dark(browser, study):
         page.fill("#name", f"axe {scheme}")
         page.get_by_role("button", name="I agree, begin").click()
         compared(page, 0)
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Two pictures"
         found.append((scheme, "vote", violations(page)))
         if scheme == "dark":
             for count in range(1, 7):

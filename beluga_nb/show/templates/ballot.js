@@ -96,7 +96,7 @@ const STAGES = {
     byId("invited").hidden = !root;
     byId("code").textContent = next.voter ?? "";
   },
-  vote(next, images) {
+  vote(next, images, changed) {
     byId("vote").hidden = false;
     zoom(false);
     for (const [number, side] of ["left", "right"].entries()) {
@@ -105,6 +105,7 @@ const STAGES = {
     }
     tell(images.length ? `Pair ${Math.min(next.done + 1, next.total)} of ${next.total}` : "These pictures cannot be shown. Skip them.");
     shownAt = performance.now();
+    if (changed) byId("vote").focus();  // else a screen reader would begin again at the top
   },
   end(next, _, changed) {
     byId("end").hidden = false;
