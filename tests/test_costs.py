@@ -17,6 +17,7 @@ from beluga_nb import images as images_module
 from beluga_nb import images as pictures
 from beluga_nb import redaction
 from beluga_nb.api import answers, body, spool, transport
+from beluga_nb.config.settings import Settings
 from beluga_nb.redaction import RedactedStream
 from beluga_nb.request import Request
 from beluga_nb.session.session import Session
@@ -155,6 +156,15 @@ def test_a_recorded_picture_takes_eight_syncs(noise, tmp_path, monkeypatch):
         synced = counted(monkeypatch, os, "fsync", lambda _: None)
         session.generate("a fox", model="flux-2.0", take="another")
     assert len(synced) <= 8
+
+
+def test_a_call_checks_its_settings_five_times_at_most(tmp_path, monkeypatch):
+    """Once for each place that sets one, and not for each that sets none."""
+    with Faulty(images(b64(SMALL))) as server:
+        session = session_at(server, tmp_path, max_in_flight=8)
+        checked = counted(monkeypatch, Settings, "__post_init__", lambda _: None)
+        session.generate("a fox", model="flux-2.0")
+    assert 0 < len(checked) <= 5
 
 
 LOOKS = {"stat": 26, "lstat": 27, "access": 2, "listdir": 3, "scandir": 3}

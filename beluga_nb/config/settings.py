@@ -289,7 +289,7 @@ class Settings:
         updated = self if untrusted else self._without_remarks(*values)
         places = {**self.places, **dict.fromkeys(values, place)}
         updated = replace(updated, **values, places=places)  # type: ignore[arg-type]  # Settings checks them
-        if "store" in values and not untrusted:
+        if "store" in values and not untrusted and updated.counted_store:
             updated = replace(updated, counted_store=None)
         priced = "" if updated.prices is None else updated.places.get("prices", "")
         if "max_cost" in values and not untrusted and is_untrusted_file(priced):
@@ -300,7 +300,10 @@ class Settings:
     def _without_remarks(self, *names: str) -> Settings:
         """Return the settings without the remarks on files' values for these, which the user has set."""
         ignored = tuple(each for each in self.ignored if each.name not in names)
-        return replace(self, ignored=ignored, claimed="" if "base_url" in names else self.claimed)
+        claimed = "" if "base_url" in names else self.claimed
+        if (ignored, claimed) == (self.ignored, self.claimed):
+            return self
+        return replace(self, ignored=ignored, claimed=claimed)
 
 
 def names() -> list[str]:
