@@ -18,7 +18,7 @@ from beluga_nb.painter.stream import Stream
 MODEL = "gpt-image-2"
 SIZE = 128, 128
 SHARP = 512, 512
-LEAST = 0.001  # of the picture, for a subject that is called drawn
+LEAST = 0.0008  # of the picture, for what is called drawn: half of what the painter asks, as rims are soft
 MOST = 0.004  # of the picture, for one that is called ignored: more of it is hidden by others
 COVERED = 0.35  # of a subject's pixels, of which fewer show when others hide it
 COLOURED = 0.1  # of a subject's pixels, in the colour that is called drawn
