@@ -55,7 +55,7 @@ class Cluster:
         for worker in self.workers:
             worker.wait(30)
 
-    def start(self, start="", *words, count=1):
+    def start(self, start="", *words, count=1, **environ):
         """Start workers, in which Python runs some code before anything else."""
         before = len(self.client.nthreads())
         folder = self.folder / f"start-{next(self.starts)}"
@@ -65,8 +65,8 @@ class Cluster:
         command = [sys.executable, *WORKER, self.address, "--no-dashboard", "--nthreads=1", *words]
         with (folder / "log").open("w") as log:
             for _ in range(count):
-                environ = clean_environment(PYTHONPATH=path, **IDLE, **self.environ)
-                self.workers.append(subprocess.Popen(command, env=environ, stderr=log, cwd=folder))
+                whole = clean_environment(PYTHONPATH=path, **IDLE, **self.environ | environ)
+                self.workers.append(subprocess.Popen(command, env=whole, stderr=log, cwd=folder))
         self.client.wait_for_workers(before + count, timeout=60)
 
     def end_last(self):

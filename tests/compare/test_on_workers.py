@@ -730,7 +730,7 @@ class Striking:
         self.struck.set()
 
 
-def hunted(folder, base_url, animals=HUNTED, style=("oil", "ink"), max_images=CAP):
+def hunted(folder, base_url, animals=HUNTED, style=("oil", "ink"), max_images=CAP, **more):
     session = Session(
         folder=folder,
         environ={"BELUGA_API_KEY": KEY, "BELUGA_BASE_URL": base_url},
@@ -739,6 +739,7 @@ def hunted(folder, base_url, animals=HUNTED, style=("oil", "ink"), max_images=CA
         budget="store",
         max_images=max_images,
         progress=False,
+        **more,
     )
     return grid_of(session, animals, style, model="flux-2.0")
 
@@ -887,6 +888,70 @@ def test_what_a_client_that_is_killed_had_reserved_counts_in_the_next_one(number
         assert grid.counts["done"] == engine.posts.total() == len(grid), (
             "what workers kept is not bought again"
         )
+        assert set(engine.posts.values()) == {1}
+        reach_cap(engine, budget, grid_in, cluster.client)
+
+
+MACHINE = ("HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+"""The variables that lead to the folders of a machine."""
+
+
+def machine(folder):
+    """The environment of a machine of its own, which has nothing on disk."""
+    folder.mkdir()
+    return {name: str(folder / name) for name in MACHINE}
+
+
+@pytest.fixture
+def address(tmp_path, monkeypatch):
+    """The address of a store that machines share, and nothing else."""
+    s3 = pytest.importorskip("s3")
+    pytest.importorskip("s3fs")
+    with s3.S3().running() as server:
+        here = machine(tmp_path / "here")
+        for name, value in (s3.CREDENTIALS | here | {"AWS_ENDPOINT_URL": server.url}).items():
+            monkeypatch.setenv(name, value)
+        s3.close_drivers()
+        yield "s3://bucket/study"
+        s3.close_drivers()
+
+
+SHARING = CAPPED.replace("max_images", "style=sys.argv[4:6], store=sys.argv[6], max_images")
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("victim", ["worker", "all workers", "client"])
+@pytest.mark.parametrize("number", rounds_of("machines"))
+def test_a_cap_is_exact_over_machines_that_share_no_disk(number, victim, tmp_path, address):
+    pytest.importorskip("distributed")
+    engine = Gated(600 + number)
+    with ExitStack() as stack:
+        cluster = stack.enter_context(Cluster(tmp_path / "cluster", BELUGA_API_KEY=KEY))
+        for each in range(2):
+            cluster.start("", "--nanny", "--nthreads=2", **machine(tmp_path / f"worker {each}"))
+        base_url = stack.enter_context(on_a_port(with_call_ids(create_app(engine, key=KEY))))
+
+        def client(folder, *styles):
+            words = cluster.address, tmp_path / folder, base_url, *styles, address
+            return stack.enter_context(child_with(SHARING, *words, **machine(tmp_path / folder)))
+
+        children = [client("one", "oil", "ink"), client("other", "chalk", "lead")]
+        pids = list(cluster.client.run(os.getpid).values())
+        victims = {"worker": pids[:1], "all workers": pids, "client": [children[0].pid]}
+        engine.arm(lambda: kill(victims[victim]))
+        engine.may.set()
+        assert engine.struck.wait(60)
+        for child in children:
+            child.wait(120)
+        cluster.client.wait_for_workers(2, timeout=60)
+
+        def grid_in(*styles, animals=HUNTED[:5]):
+            more = {"store": address, "max_images": SHARED_CAP}
+            return hunted(tmp_path / "here", base_url, animals, styles, **more)
+
+        grid = grid_in("pen")
+        budget = grid._runner.resources.budget_of(grid._runner.workspace().settings)
+        assert engine.posts.total() <= budget.spent.images <= SHARED_CAP
         assert set(engine.posts.values()) == {1}
         reach_cap(engine, budget, grid_in, cluster.client)
 
