@@ -11,10 +11,8 @@ from beluga_nb.painter.reading import Reading, Term, furnishes, lexicon, quoted,
 from beluga_nb.painter.register import Cover
 from beluga_nb.painter.scene import LAND, OUTDOORS, Actor, Scene
 
-LEAST_SHARE = 0.0015
-"""The least share of a picture that shows a subject that is called drawn: 40 x 40 pixels of 1024 x 1024."""
-LEAST_VISIBLE = 0.2
-"""The least share of a subject that others leave uncovered when it is called drawn."""
+LEAST_SHARE = 0.0118
+"""The least share of a picture that shows a subject that is called drawn: a hundredth, and a map's error."""
 LEAST_DYED = 0.2
 """The least share of a visible subject in its own colour for the colour to be called drawn."""
 STRONG = 96
@@ -53,7 +51,7 @@ def account_of(reading: Reading, scene: Scene, covers: Sequence[Cover]) -> Accou
     shown = {
         number
         for actor, cover in zip(scene.cast, covers, strict=True)
-        if cover.share >= max(LEAST_SHARE, LEAST_VISIBLE * cover.whole)
+        if cover.share >= LEAST_SHARE
         for number in actor.terms
         if reading.terms[number].tag not in ("colour", "material") or _wears(cover, actor, scene)
     }

@@ -147,7 +147,8 @@ def paint(
     """
     reading, look = read(prompt), look_of(model)
     scene = staged(reading, look, seed=seed_of(VERSION, model, take, sample))
-    register = Register(len(scene.cast))
+    left, top, right, bottom = window(size, look)
+    register = Register(len(scene.cast), (right - left) * (bottom - top) / prod(size))
     image = drawn(scene, look, size, fine=quality == "hd", register=register)
     return Painting(tagged(image), scene, account_of(reading, scene, register.covers))
 

@@ -28,15 +28,16 @@ class Cover(NamedTuple):
 class Register:
     """Follows the marks as they are painted; ask for the covers when all of them are."""
 
-    def __init__(self, actors: int) -> None:
-        """Keep an account for this many actors."""
+    def __init__(self, actors: int, share: float = 1.0) -> None:
+        """Keep an account for this many actors; share is how much of the picture the marks cover."""
+        self._share = share
         self._whole = [0.0] * actors
         self._map = Image.new("L", (1, 1))
 
     @property
     def covers(self) -> list[Cover]:
         """Return how much of the picture shows each actor."""
-        counts, size = self._map.histogram(), prod(self._map.size)
+        counts, size = self._map.histogram(), prod(self._map.size) / self._share
         plain, dyed = ([n / size for n in counts[first::2]] for first in (2, 3))
         return [Cover(p + d, d, whole) for p, d, whole in zip(plain, dyed, self._whole, strict=False)]
 

@@ -58,29 +58,26 @@ def _numbered(planned: Iterable[Mark], start: int) -> Iterator[Mark]:
 
 
 class Without(Register):
-    """Lets all marks through but those of some subjects: what differs in the picture is what shows them."""
+    """Lets all marks through but those of a subject: what differs in the picture is what shows it."""
 
-    def __init__(self, actors: int, *numbers: int) -> None:
-        """Leave out the subjects with these numbers, from 1."""
+    def __init__(self, actors: int, number: int) -> None:
+        """Leave out the subject with this number, from 1."""
         super().__init__(actors)
-        self._numbers = numbers
+        self._number = number
 
     def noting(self, marks: Iterable[Mark], width: float, height: float) -> Iterator[Mark]:
         """Yield the other marks."""
-        left = (m for m in marks if not (isinstance(m, Shape) and m.owner in self._numbers))
+        left = (m for m in marks if not (isinstance(m, Shape) and m.owner == self._number))
         yield from super().noting(left, width, height)
 
 
-def difference(scene: Scene, look: Look, size: tuple[int, int], number: int, *, alone: bool = False) -> float:
-    """Return the share of the picture that changes when a subject is left out; alone: no other covers it."""
-    others = [n for n in range(1, len(scene.cast) + 1) if n != number] if alone else []
-    pictures = (
-        np.asarray(
-            drawn(scene, look, size, fine=False, register=Without(len(scene.cast), *left_out)), dtype=np.int16
-        )
-        for left_out in (others, (*others, number))
+def difference(scene: Scene, look: Look, size: tuple[int, int], number: int) -> float:
+    """Return the share of the picture that changes when a subject is left out."""
+    registers = (Register(len(scene.cast)), Without(len(scene.cast), number))
+    whole, without = (
+        np.asarray(drawn(scene, look, size, fine=False, register=each), dtype=np.int16) for each in registers
     )
-    return float((np.abs(next(pictures) - next(pictures)).max(axis=2) > SEEN).mean())
+    return float((np.abs(whole - without).max(axis=2) > SEEN).mean())
 
 
 SEEN = 24  # of 256 levels of a channel

@@ -18,9 +18,8 @@ from beluga_nb.painter.stream import Stream
 MODEL = "gpt-image-2"
 SIZE = 128, 128
 SHARP = 512, 512
-LEAST = 0.0008  # of the picture, for what is called drawn: half of what the painter asks, as rims are soft
-MOST = 0.004  # of the picture, for one that is called ignored: more of it is hidden by others
-COVERED = 0.35  # of a subject's pixels, of which fewer show when others hide it
+LEAST = 0.01  # of the picture, for a subject that is called drawn
+MOST = 0.0125  # of the picture, for one that is called ignored: it is hidden, or as good as a speck
 COLOURED = 0.1  # of a subject's pixels, in the colour that is called drawn
 SMALL = 0.05  # of the picture: a subject as small has more rim than body
 COLOURED_WHEN_SMALL = 0.05
@@ -45,10 +44,8 @@ def test_each_claim_is_true_of_the_pixels(seed: int) -> None:
         share = mask.mean()
         if name in drawn and names.count(name) == 1:  # a family is several actors with one name
             assert share >= LEAST, (prompt, actor.subject)
-        if name not in drawn and share >= MOST:
-            number = cast.index(actor) + 1
-            whole = difference(painting.scene, look, size, number, alone=True)
-            assert share < COVERED * whole, (prompt, actor.subject)
+        if name not in drawn:
+            assert share < MOST, (prompt, actor.subject)
         colours = [t for t in (reading.terms[n] for n in actor.terms) if t.tag in ("colour", "material")]
         # Of a colour that is named twice, the caption says once that it is drawn.
         colours = [term for term in colours if [t.text for t in reading.terms].count(term.text) == 1]
@@ -59,6 +56,8 @@ def test_each_claim_is_true_of_the_pixels(seed: int) -> None:
     assert not _lost(reading, (*painting.account.drawn, *painting.account.ignored)), prompt
 
 
+LEAST_CHANGE = 0.005  # of the picture: in ink, what a subject covers may be as white as what is behind it
+MOST_CHANGE = 0.03  # of the picture: a style also changes what is around it
 RELATED = ("on", "under", "behind", "in front of", "left of", "above", "holding", "with", "riding", "wearing")
 STYLES = ("", ", ink", ", line drawing", ", woodcut", ", watercolour", ", anime", ", neon style")
 
@@ -80,9 +79,9 @@ def test_what_changes_the_picture_is_called_drawn_and_what_does_not_is_ignored(s
     for number, name in enumerate(names, 1):
         changed = difference(scene, look, size, number)
         if name in drawn:
-            assert changed >= LEAST, (prompt, name)
-        elif changed >= MOST:
-            assert changed < COVERED * difference(scene, look, size, number, alone=True), (prompt, name)
+            assert changed >= LEAST_CHANGE, (prompt, name)
+        else:
+            assert changed < MOST_CHANGE, (prompt, name)
     assert drawn.isdisjoint(account.ignored)
     assert not [name for name in (*drawn, *account.ignored) if name.split()[-1] in ("a", "an")]
 

@@ -1,18 +1,21 @@
 """An ensemble: several subjects as one group, each where the words put it: on, under, beside, holding."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from beluga_nb.painter.figure import figures
-from beluga_nb.painter.layers.formula import Formula, formula
+from beluga_nb.painter.layers.formula import Formula, constant, formula
 from beluga_nb.painter.marks import Shape, placed
 from beluga_nb.painter.reading import table
+from beluga_nb.painter.register import Register
 
 WIDEST = 1.15  # of a group, for a height of one
+LEAST_AREA = 0.032  # of a subject, in a group about one unit high: a hundredth of the picture
+MOST_ENLARGED = 2.0  # by so much, at most, is a subject larger beside others than it would be
 LONGEST = 4.6  # of a row of equal things, for a height of one: few rows, so that all stand on the ground
 
 
@@ -27,6 +30,8 @@ class Block:
     bottom: float
     anchors: Mapping[str, tuple[float, ...]]
     subject: str
+    more: float = 1.0
+    """How many times as large as in the world it is beside others."""
 
     @property
     def middle(self) -> float:
@@ -117,17 +122,24 @@ def _rules() -> Mapping[str, Mapping[str, Formula]]:
 def related(a: Block, b: Block, relation: str) -> Block:
     """Return two blocks as one, each as large and where the relation puts it; a's anchors are kept."""
     names = {"like": "", "b_moves": False, "behind": False, **_names(a, b)}
+    if like := _rules()[relation].get("like", constant(""))(names):
+        return related(a, b, like)
+    common = min(a.more, b.more)
+    more = a.more / common, b.more / common
     for key, value in _rules()[relation].items():
+        if key == "x":  # Sizes are known: what would be too small to see is now larger than its rule has it.
+            a, b = a.enlarged(more[0]), b.enlarged(more[1])
+            names |= _names(a, b)
         names[key] = value(names)
         if key in ("a", "b"):
             a, b = (a.enlarged(names["a"]), b) if key == "a" else (a, b.enlarged(names["b"]))
             names |= _names(a, b)
-    if names["like"]:
-        return related(a, b, names["like"])
     places = [(x, -names["y"]) for x in np.atleast_1d(names["x"]).tolist()]
     if names["b_moves"]:
-        return a.with_(*(b.standing(*place) for place in places), behind=bool(names["behind"]))
-    return a.standing(*places[0]).with_(b, behind=not names["behind"])
+        group = a.with_(*(b.standing(*place) for place in places), behind=bool(names["behind"]))
+    else:
+        group = a.standing(*places[0]).with_(b, behind=not names["behind"])
+    return replace(group, more=common)
 
 
 def _names(a: Block, b: Block) -> dict[str, Any]:
@@ -147,7 +159,28 @@ def _names(a: Block, b: Block) -> dict[str, Any]:
 
 
 def joined(blocks: Sequence[Block], relations: Sequence[str]) -> tuple[Shape, ...]:
-    """Return the blocks as one group about one unit high, its foot at the origin."""
+    """Return the blocks as one group about one unit high, its foot at the origin, and all large enough."""
+    group = _group(blocks, relations)
+    for _ in range(3):  # what one gains, the others lose
+        areas = _areas(group, len(blocks))
+        sizes = [min(MOST_ENLARGED, max(1.0, (LEAST_AREA / max(area, 1e-9)) ** 0.5)) for area in areas]
+        if max(sizes) == 1:
+            break
+        blocks = [replace(each, more=each.more * size) for each, size in zip(blocks, sizes, strict=True)]
+        group = _group(blocks, relations)
+    return group.shapes
+
+
+def _areas(group: Block, actors: int) -> list[float]:
+    """Return how much of a square unit each actor would cover if no other one covered it."""
+    register = Register(actors)
+    frame = max(group.width, 0.01), max(group.height, 0.01)
+    for _ in register.noting(placed(group.shapes, -group.left, -group.top, 1), *frame):
+        pass
+    return [cover.whole * frame[0] * frame[1] for cover in register.covers]
+
+
+def _group(blocks: Sequence[Block], relations: Sequence[str]) -> Block:
     group = blocks[0]
     for following, relation in zip(blocks[1:], relations, strict=True):
         if relation.endswith("<"):
@@ -158,4 +191,4 @@ def joined(blocks: Sequence[Block], relations: Sequence[str]) -> tuple[Shape, ..
         else:
             group = related(group, following, relation)
     size = 1 / max(group.height, group.width / WIDEST)
-    return group.at(0, 0, size).standing(0.0).shapes
+    return group.at(0, 0, size).standing(0.0)
