@@ -112,7 +112,7 @@ class Store:
         if self.mirror:
             return self.mirror.has(self.record_path(name))
         try:
-            os.stat(f"{self.folder}/{RECORDS.place(name)}")  # A path object for each would take longer.
+            os.stat(f"{self.folder}/{self.place(name)}")  # A path object for each would take longer.
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -314,9 +314,13 @@ class Store:
         with self.writing(), self.editing(path):
             files.add(path, redact_bytes(line), root=self.folder)
 
+    def place(self, name: str) -> str:
+        """Return where in the store the record of that key is, or would be."""
+        return RECORDS.place(name)
+
     def record_path(self, name: str) -> Path:
         """Where the record of that key is, or would be."""
-        return RECORDS.path(self, name)
+        return self.folder / self.place(name)
 
     def blob_path(self, blob: Blob) -> Path:
         """Where bytes are, or would be."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import beluga_nb.chat as chat
@@ -81,9 +80,9 @@ VERDICTS = Collection(
 class Verdicts(Store):
     """A store as engines read and write it for questions: answers in place of pictures."""
 
-    def record_path(self, name: str) -> Path:
-        """Where the verdict of that key is, or would be."""
-        return VERDICTS.path(self, name)
+    def place(self, name: str) -> str:
+        """Return where in the store the verdict of that key is, or would be."""
+        return VERDICTS.place(name)
 
     def read(self, request: Request, *, provider: str) -> Picture | APIStatusError | None:
         """Return the first answer to a question, the refusal that came instead, or None: not recorded."""
