@@ -14,8 +14,7 @@ PLACEHOLDER = r"\{\{\s*[^\W\d]\w*\s*\}\}"
 """The pattern of a `{{name}}`."""
 
 _PLACEHOLDER = re.compile(PLACEHOLDER)
-_IN_BRACES = re.compile(r"\{\{[^{}\n]{1,80}\}\}|\{[^{}\n]{1,80}\}")
-_WORD = re.compile(r"[^\W\d]\w*")
+_IN_BRACES = re.compile(r"\{\{\s*[^{}\s][^{}]{0,80}\}\}|\{[^{}\n]{1,80}\}")
 
 
 @lru_cache(maxsize=100)
@@ -56,24 +55,27 @@ def filled(prompt: str, values: Mapping[str, object]) -> str:
 
 
 def not_filled(prompt: str, values: Mapping[str, object]) -> list[str]:
-    """Return a sentence for each text in braces that mentions a value and is not replaced by it.
+    """Return a remark for each `{name}` that has a value, and one for all `{{expressions}}`: none is filled.
 
     >>> not_filled("a {animal}, {1}, {{animal}}", {"animal": "fox"})
     ['{animal} is sent as it is; write {{animal}} to fill in its value.']
-    >>> not_filled("{{animal * 2}}", {"animal": "fox"})
-    ['{{animal * 2}} is sent as it is; only a name by itself is filled in.']
+    >>> print(*not_filled("a {{animal * 2}}", {"animal": "fox"}))
+    Sent as typed: {{animal * 2}}. Only a name by itself is filled in.
+    Assign what you mean to a variable first (value = …), and write {{value}}.
     """
     found = dict.fromkeys(_IN_BRACES.findall(_PLACEHOLDER.sub("", prompt)))
-    return [words for each in found if (words := _remark(each, values))]
-
-
-def _remark(text: str, values: Mapping[str, object]) -> str:
-    sent = f"{sanitize(text, 90)} is sent as it is;"
-    if not text.startswith("{{"):
-        name = text.strip("{ }")
-        return f"{sent} write {{{{{name}}}}} to fill in its value." if name in values else ""
-    mentioned = any(word in values for word in _WORD.findall(text))
-    return f"{sent} only a name by itself is filled in." if mentioned else ""
+    expressions = [each for each in found if each.startswith("{{")]
+    remarks = [
+        f"{each} is sent as it is; write {{{{{name}}}}} to fill in its value."
+        for each in found
+        if each not in expressions and (name := each.strip("{ }")) in values
+    ]
+    if expressions:
+        remarks.append(
+            f"Sent as typed: {sanitize(', '.join(expressions), 90)}. Only a name by itself is filled in.\n"
+            "Assign what you mean to a variable first (value = …), and write {{value}}."
+        )
+    return remarks
 
 
 def _name(placeholder: str) -> str:

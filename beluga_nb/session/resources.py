@@ -251,7 +251,7 @@ class Resources:
         settings = load(mode=mode, embed=embed, bridge=bridge, progress=progress)
         text = prompt if values is None else filled(prompt, values)
         request, remarks = self.request(text, settings, **arguments)
-        for remark in [*remarks, *(not_filled(prompt, values) if values else [])]:
+        for remark in [*remarks, *(not_filled(prompt, values) if values is not None else [])]:
             self.notify(remark)
         tally = tally or Tally()
         call = replace(self.call(request, settings), tally=tally)
