@@ -65,7 +65,7 @@ _NUMBERS = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-num
 _STYLES = {
     Kind.NONE: "text-align:left",
     Kind.CODE: "text-align:left;white-space:nowrap",
-    Kind.ID: "text-align:left;white-space:normal;min-width:9em;overflow-wrap:anywhere",
+    Kind.ID: "text-align:left;white-space:normal;min-width:7em;overflow-wrap:anywhere",
     Kind.NUMBER: _NUMBERS,
     Kind.NUMBERS: _NUMBERS.replace("nowrap", "normal"),
     Kind.SHORT: "text-align:left;white-space:nowrap;font-variant-numeric:tabular-nums",

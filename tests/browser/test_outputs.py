@@ -232,22 +232,6 @@ def test_a_finger_opens_a_picture_goes_on_and_closes(shown, grid):
     dialog.wait_for(state="detached")
 
 
-@pytest.mark.parametrize(
-    ("prompt", "name"),
-    [
-        ("a whale by the sea", "a-whale-by-the-sea-local-preview-not-model-output"),
-        ("a whale by the sea in watercolour", "a-whale-by-the-sea-in-watercolour-local-preview-not-model"),
-        ("鲸" * 100, "鲸" * 60),
-    ],
-)
-def test_the_name_of_a_download_ends_with_a_word_where_it_is_cut(shown, tmp_path, prompt, name):
-    result = Session(environ={}, folder=tmp_path).generate(prompt)
-    page = shown([nbformat.v4.new_output("display_data", data=bundle(result))], "light", 1400).page
-    page.locator("img").first.click()
-    link = page.get_by_role("dialog").get_by_role("link", name="Download")
-    assert link.get_attribute("download") == f"{name}.jpeg"
-
-
 def test_pictures_open_again_after_the_page_removed_the_open_dialog(shown, grid, tmp_path):
     grid.to_html(tmp_path / "cats.html")
     page = shown((tmp_path / "cats.html").read_text("utf-8"), "own", 1400).page
