@@ -389,7 +389,7 @@ def _device(named: str | None) -> Any:
     except Exception as error:  # each kind of device raises another class
         raise RequestError(
             f"The device '{sanitize(named, 60)}' cannot be used: {sanitize(str(error), 200).rstrip('.')}.",
-            'Leave device out, or name one that torch has here, such as device="cpu".',
+            'Leave device out, or name one that torch has here, such as "cpu".',
         ) from error
 
 
