@@ -64,7 +64,9 @@ def account_of(reading: Reading, scene: Scene, covers: Sequence[Cover]) -> Accou
             continue
         if term.tag == "relation" and (at not in shown or term.value.startswith("beside")):
             continue
-        if at in shown if at in painted else _is_drawn(term, scene, reading):
+        if at and (term.tag, term.value) == ("subject", reading.terms[at - 1].value):
+            shown |= shown & {at - 1} and {at}  # "a tabby cat" is one
+        if at in shown or (at not in painted and _is_drawn(term, scene, reading)):
             drawn.setdefault(term, names.get(at, term.text))
         else:
             ignored.append(term.text)

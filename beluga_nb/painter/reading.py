@@ -193,7 +193,18 @@ def read(prompt: str) -> Reading:
     >>> [t.value for t in read("a red bicycle on a beach, no rain").all("subject", "setting", "weather")]
     ['bicycle', 'beach']
     """
-    return Reading(tuple(_negated(_chosen([*_matches(words_of(prompt))]))), prompt)
+    return Reading(tuple(_negated(_chosen(_phrases_of(prompt)))), prompt)
+
+
+def _phrases_of(prompt: str) -> list["Match"]:
+    """Return the phrases of a prompt; words in quotes after others are letters, not things to be drawn."""
+    found = QUOTED.search(prompt)
+    if not found or not words_of(prompt[: found.start()]):
+        return [*_matches(words_of(prompt))]
+    letters = [(word, (("unknown", word),)) for word in words_of(found[0])]
+    around = (_matches(words_of(part)) for part in (prompt[: found.start()], prompt[found.end() :]))
+    before, after = map(list, around)
+    return [*before, *letters, *after][:WORDS_READ]
 
 
 def _matches(words: list[str]) -> Iterator["Match"]:

@@ -18,6 +18,7 @@ from beluga_nb.painter.stream import Stream
 MODEL = "gpt-image-2"
 SIZE = 128, 128
 SHARP = 512, 512
+MOST_HELD = 0.75  # of its holder's height, for the width of what is held
 LEAST = 0.01  # of the picture, for a subject that is called drawn
 MOST = 0.0125  # of the picture, for one that is called ignored: it is hidden, or as good as a speck
 COLOURED = 0.1  # of a subject's pixels, in the colour that is called drawn
@@ -258,6 +259,59 @@ def test_there_are_as_many_as_the_prompt_says(name: str, count: int) -> None:
     mask = masks(scene, look, (256, 256))[0]
 
     assert pieces(mask, int(0.3 * mask.sum() / count)) == count
+
+
+COMPACT = ("cat", "horse", "apple", "robot", "penguin", "book", "house", "chair", "woman")
+
+
+@pytest.mark.parametrize("count", range(2, 7))
+@pytest.mark.parametrize("name", some(COMPACT, 3))
+def test_as_many_are_around_one_as_the_prompt_says(name: str, count: int) -> None:
+    look = look_of(MODEL)
+    plural = "women" if name == "woman" else f"{name}s"
+    scene = staged(read(f"a candle between {count} {plural}"), look, seed=count)
+    mask = masks(scene, look, (256, 256))[1]
+
+    assert pieces(mask, int(0.3 * mask.sum() / count)) == count
+
+
+@pytest.mark.parametrize("count", range(2, 9))
+@pytest.mark.parametrize("name", some(("car", "motorcycle", "airplane", "crocodile", "bus"), 2))
+def test_long_things_are_not_one_above_another(name: str, count: int) -> None:
+    look = look_of(MODEL)
+    scene = staged(read(f"{count} {name}s"), look, seed=count)
+    left, top, right, bottom = _box(masks(scene, look, SIZE)[0])
+
+    assert right - left > bottom - top
+
+
+@pytest.mark.parametrize("name", some(NAMES, 12))
+def test_what_is_held_is_smaller_than_who_holds_it(name: str) -> None:
+    look = look_of(MODEL)
+    scene = staged(read(f"a woman holding a {name}"), look, seed=1)
+    if len(scene.cast) < 2 or scene.cast[1].relation != "holding":
+        return
+    holder, held = (_box(mask) for mask in masks(scene, look, (256, 256)))
+
+    assert held[2] - held[0] <= MOST_HELD * (holder[3] - holder[1])
+
+
+def test_a_thing_that_two_words_name_is_drawn_by_both() -> None:
+    for prompt, drawn in (
+        ("a tabby cat", ("tabby (as cat)", "cat")),
+        ("a poodle dog on a sled", ("poodle (as dog)", "dog", "on", "sled")),
+    ):
+        account = paint(prompt, model=MODEL, size=SIZE).account
+        assert (account.drawn, account.ignored) == (drawn, ())
+
+
+@pytest.mark.parametrize("word", some(NAMES, 6))
+def test_words_in_quotes_are_letters_not_things(word: str) -> None:
+    painting = paint(f"a zorb which says '{word}'", model=MODEL, size=SIZE)
+
+    assert (painting.scene.cast, painting.scene.text) == ((), word)
+    assert {*words_of(word)} <= {*painting.account.drawn}
+    assert paint(f"'{word}'", model=MODEL, size=SIZE).scene.kind != "poster"
 
 
 def test_what_is_between_has_one_on_either_side() -> None:

@@ -1,5 +1,6 @@
 """The cast: the subjects' figures, coloured, and placed in the scene."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -43,15 +44,27 @@ def _drawn(scene: Scene, subject: str, colour: RGB | None, stream: Stream, owner
 
 def _together(scene: Scene) -> tuple[Shape, ...]:
     """Return several subjects as one group, where the prompt puts them."""
-    blocks = []
+    blocks: list[Block] = []
+    relations: list[str] = []
+    following = [actor.relation for actor in scene.cast[1:]]
     for number, actor in enumerate(scene.cast, 1):
 
         def one(member: int, number: int = number, actor: Actor = actor) -> Block:
             stream = scene.stream.child(f"cast{number}").child(member)
             return block(actor.subject, _drawn(scene, actor.subject, actor.colour(member), stream, number))
 
-        blocks.append(rows(one, actor.count, stacked=actor.stacked))
-    group = joined(blocks, [actor.relation for actor in scene.cast[1:]])
+        is_around = actor.relation == "between" and following[number - 1 : number] != ["beside"]
+        left = actor.count // 2 if is_around else 0  # half on either side
+        if left:
+            blocks.append(rows(one, left))
+            relations.append("between")
+
+        def rest(member: int, left: int = left, one: Callable[[int], Block] = one) -> Block:
+            return one(left + member)
+
+        blocks.append(rows(rest, actor.count - left, stacked=actor.stacked))
+        relations.append("beside" if left else actor.relation)
+    group = joined(blocks, relations[1:])
     # Flipping or mirroring a scene must not turn left into right.
     group = placed(group, 0, 0, 1, flip=True) if scene.reversed else group
     if scene.stance not in ("air", "float") and scene.kind != "underwater":

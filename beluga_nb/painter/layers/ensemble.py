@@ -100,7 +100,8 @@ def rows(one: Callable[[int], Block], count: int, *, stacked: bool = False) -> B
         return tower
     found = [one(k) for k in range(count)]
     wide, high = 1.08 * max(each.width for each in found), 1.06 * max(each.height for each in found)
-    lines = next((n for n in range(1, 4) if -(-count // n) * wide <= LONGEST * high), min(4, count))
+    fitting = (n for n in range(1, 4) if -(-count // n) * wide <= LONGEST * high and count // n > 1)
+    lines = next(fitting, max(1, min(4, count // 2)))  # one above another looks like a stack
     columns = -(-count // lines)
     for k, each in enumerate(found):
         line, at = divmod(k, columns)
@@ -162,7 +163,7 @@ def joined(blocks: Sequence[Block], relations: Sequence[str]) -> tuple[Shape, ..
     """Return the blocks as one group about one unit high, its foot at the origin, and all large enough."""
     group = _group(blocks, relations)
     for _ in range(3):  # what one gains, the others lose
-        areas = _areas(group, len(blocks))
+        areas = _areas(group, [each.shapes[0].owner for each in blocks])
         sizes = [min(MOST_ENLARGED, max(1.0, (LEAST_AREA / max(area, 1e-9)) ** 0.5)) for area in areas]
         if max(sizes) == 1:
             break
@@ -171,23 +172,25 @@ def joined(blocks: Sequence[Block], relations: Sequence[str]) -> tuple[Shape, ..
     return group.shapes
 
 
-def _areas(group: Block, actors: int) -> list[float]:
+def _areas(group: Block, owners: Sequence[int]) -> list[float]:
     """Return how much of a square unit each actor would cover if no other one covered it."""
-    register = Register(actors)
+    register = Register(max(owners))
     frame = max(group.width, 0.01), max(group.height, 0.01)
     for _ in register.noting(placed(group.shapes, -group.left, -group.top, 1), *frame):
         pass
-    return [cover.whole * frame[0] * frame[1] for cover in register.covers]
+    wholes = [cover.whole * frame[0] * frame[1] for cover in register.covers]
+    return [wholes[owner - 1] for owner in owners]
 
 
 def _group(blocks: Sequence[Block], relations: Sequence[str]) -> Block:
     group = blocks[0]
-    for following, relation in zip(blocks[1:], relations, strict=True):
+    others = list(zip(blocks[1:], relations, strict=True))
+    while others:
+        following, relation = others.pop(0)
         if relation.endswith("<"):
             group = related(following, group, relation[:-1])
-        elif relation == "between" and len(blocks) == 3:
-            group = related(related(following, group, "beside"), blocks[2], "beside")
-            break
+        elif relation == "between" and others and others[0][1] == "beside":
+            group = related(related(following, group, "beside"), others.pop(0)[0], "beside")
         else:
             group = related(group, following, relation)
     size = 1 / max(group.height, group.width / WIDEST)
