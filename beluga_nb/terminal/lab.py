@@ -208,12 +208,13 @@ def copy(source: Path, folder: Path) -> Copied:
 
 
 def files(source: Path) -> Iterator[Path]:
-    """Yield the shared files, as paths below the source; no checkpoints, and nothing that git ignores."""
+    """Yield the shared files, as paths below the source; what is hidden only for git, not what it ignores."""
     for name in SHARED:
         top = source / name
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             inner = path.relative_to(source)
-            if path.is_file() and not {".ipynb_checkpoints", *NOT_FOR_GIT} & set(inner.parts):
+            is_hidden = any(part.startswith(".") and not part.startswith(".git") for part in inner.parts)
+            if path.is_file() and not is_hidden and not {*NOT_FOR_GIT} & {*inner.parts}:
                 yield inner
 
 

@@ -267,7 +267,8 @@ def source(tmp_path):
     for name in ("README.md", "docs/a.md", "notebooks/01-a.ipynb", "notebooks/beluga_store/store.json"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"ours: {name}")
-    for name in ("notebooks/.ipynb_checkpoints/x.ipynb", "notebooks/beluga_store/tmp/half", "pyproject.toml"):
+    hidden = ("notebooks/.ipynb_checkpoints/x.ipynb", "notebooks/.ruff.toml", "docs/.cache/x")
+    for name in (*hidden, "notebooks/beluga_store/tmp/half", "pyproject.toml"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("not to be copied")
     return folder
