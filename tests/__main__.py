@@ -93,8 +93,12 @@ def marked(mark: str) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in files if f"mark.{mark}" in path.read_text("utf-8")]
 
 
+# On A4, nbconvert cuts a cell's lines after some 75 characters.
+FOR_PAPER = ("--line-length", "75", "--config", "format.exclude=[]")
+
 CHECKS = {
     "formatting": ("ruff", "format", "--check", "."),
+    "formatting of cells": ("ruff", "format", "--check", *FOR_PAPER, "notebooks"),
     "lint": ("ruff", "check", "."),
     "types": ("mypy",),
     **{
@@ -113,14 +117,19 @@ CHECKS = {
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
 }
 
-BESIDE = {"lint", "tests in other environments", *(name for name in CHECKS if name.startswith("types"))}
+BESIDE = {
+    "formatting of cells",
+    "lint",
+    "tests in other environments",
+    *(name for name in CHECKS if name.startswith("types")),
+}
 """Checks that begin at the same time as the one before them, and print when they end."""
 
 NEXT = {name for name in CHECKS if name.startswith("notebooks")}
 """Checks that begin when the one before them has ended, beside what still runs, and print when they end."""
 
 QUICK = {
-    **{name: CHECKS[name] for name in ("formatting", "lint", "types")},
+    **{name: CHECKS[name] for name in ("formatting", "formatting of cells", "lint", "types")},
     "tests": (*ALONE, *LEAN, "-n", "2", f"--basetemp={LEFT}", "-k", NOT_QUICK, *QUICK_TESTS),
 }
 """What a change breaks most often, in less than a minute, by `python -m tests quick`."""
