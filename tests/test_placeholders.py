@@ -88,7 +88,7 @@ def test_an_expression_in_double_braces_is_sent_as_typed_and_told_with_what_to_w
     for values in ({"city": "Rome", "n": 2}, {}):
         assert filled(prompt, values) == prompt
         [remark] = not_filled(f"{prompt} {{{{ n }}}}", values)
-        told, remedy = remark.splitlines()
-        assert told.startswith(" ".join(f"Sent as typed: {{{{{space}{expressions[0]}".split()))
-        assert told.endswith(". Only a name by itself is filled in.")
+        problem, remedy = remark.splitlines()
+        assert problem.startswith(" ".join(f"Sent as typed: {{{{{space}{expressions[0]}".split()))
+        assert problem.endswith(". Only a name by itself is filled in.")
         assert remedy == "Assign what you mean to a variable first (value = …), and write {{value}}."

@@ -225,11 +225,11 @@ def test_a_click_while_a_cell_runs_buys_what_the_page_said_then_or_says_that_it_
     wait_until((app.work / "held").exists)
     if chance.random() < 0.5:
         change("prompt", "n")
-    shown, told = dict(wanted), desk.panel.locator(".beluga-clicks textarea")
+    shown, reported = dict(wanted), desk.panel.locator(".beluga-clicks textarea")
     for _ in range(chance.choice([1, 1, 2])):
         desk.go.click()
     if chance.random() < 0.7:
-        wait_until(lambda: told.input_value())
+        wait_until(lambda: reported.input_value())
     change("prompt", "n")
     (app.work / "go").touch()
     app.cell(2).locator(app.prompt).filter(has_text=re.compile(r"\d")).wait_for()
@@ -491,8 +491,8 @@ AT = """number => {
 """Whether the picture of this number, from 0 or from the end, has the focus and is seen."""
 
 HEARD = """() => {
-    const told = JSON.parse(document.querySelector('.beluga-clicks textarea').value).at(-1);
-    return document.querySelector('.beluga-heard').textContent.trim().endsWith(` ${told.number}`);
+    const report = JSON.parse(document.querySelector('.beluga-clicks textarea').value).at(-1);
+    return document.querySelector('.beluga-heard').textContent.trim().endsWith(` ${report.number}`);
 }"""
 """Whether the kernel has heard of every click."""
 

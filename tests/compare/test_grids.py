@@ -125,9 +125,9 @@ def test_a_cell_asks_for_what_a_call_asks_for_and_remarks_are_the_same(own, size
         for name in ("localai", "sdcpp")
     }
     models = ["flux-2.0"] if own else ["flux-2.0", "gpt-image-2", "localai:m", "sdcpp:m"]
-    told, expected = [], []
+    notices, expected = [], []
     session = Session(
-        environ={}, folder=tmp_path, engine=own, notify=told.append, endpoints={} if own else endpoints
+        environ={}, folder=tmp_path, engine=own, notify=notices.append, endpoints={} if own else endpoints
     )
     grid = session.grid("a {{word}}", word=words, model=models, size=size, **more)
     fixed = {name: value for name, value in more.items() if name not in grid.axes}
@@ -138,7 +138,7 @@ def test_a_cell_asks_for_what_a_call_asks_for_and_remarks_are_the_same(own, size
         )
         assert cell.request == request
         expected += remarks
-    assert told == list(dict.fromkeys(expected))
+    assert notices == list(dict.fromkeys(expected))
 
 
 def test_running_again_and_in_another_session_buys_nothing(session, engine):

@@ -15,7 +15,7 @@ from beluga_nb.painter.register import Register
 
 WIDEST = 1.15  # of a group, for a height of one
 LEAST_AREA = 0.032  # of a subject, in a group about one unit high: a hundredth of the picture
-MOST_ENLARGED = 2.0  # by so much, at most, is a subject larger beside others than it would be
+MOST_ENLARGED = 2.0  # times as large, at most, does each of three passes make a subject
 LONGEST = 4.6  # of a row of equal things, for a height of one: few rows, so that all stand on the ground
 
 

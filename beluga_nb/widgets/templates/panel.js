@@ -103,8 +103,8 @@ if (root && !root.belugaReady) {
   const unconfirmed = [];
   let clicks = 0;
   const subjectOf = (element) => {
-    const told = element.closest('.beluga-tile')?.querySelector('[class*=beluga-of-]') ?? element.closest('[class*=beluga-of-]');
-    return /beluga-of-(\w+)/.exec(told?.className)?.[1] ?? '';
+    const marked = element.closest('.beluga-tile')?.querySelector('[class*=beluga-of-]') ?? element.closest('[class*=beluga-of-]');
+    return /beluga-of-(\w+)/.exec(marked?.className)?.[1] ?? '';
   };
   const report = (button, held, turn, subject = subjectOf(button)) => {
     const [page, arrived] = textOf('heard').split(' ');

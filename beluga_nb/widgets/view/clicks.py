@@ -81,9 +81,9 @@ def about(box: widgets.Box, subject: str, *, on: widgets.DOMWidget | None = None
 
     Others may have equal words.
     """
-    told = on or box
-    others = (each for each in told._dom_classes if not each.startswith(_ABOUT))
-    told._dom_classes = (*others, f"{_ABOUT}{subject}")
+    marked = on or box
+    others = (each for each in marked._dom_classes if not each.startswith(_ABOUT))
+    marked._dom_classes = (*others, f"{_ABOUT}{subject}")
     for each in _actions(box):
         each.subject = subject
 
