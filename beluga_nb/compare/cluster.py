@@ -7,13 +7,15 @@ library, which every worker has; and so is each that joins later.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
+import math
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor, wait
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -33,22 +35,66 @@ LOOK_EVERY = 1.0
 EMPTY_FOR = 60.0
 """Seconds that a cluster may be without workers; one that died may be restarted in that time."""
 
+CLOSED = {"closing", "closed"}
+"""The states of a Dask client that answers nothing any more."""
+
+CLOSED_CHECK = 0.5
+"""Seconds between two checks whether a client that has not answered yet was closed."""
+
 _CONNECTING = ProcessLock()  # Two threads of a worker would both connect, and one connection be lost.
 
 
 @runtime_checkable
 class Cluster(Protocol):
-    """The methods of a `dask.distributed.Client` that are used."""
+    """The members of a `dask.distributed.Client` that are used."""
+
+    asynchronous: bool
+    loop: Any
+    status: str
 
     def get_executor(self, *, pure: bool) -> Executor: ...
 
     def submit(self, function: Callable[..., object], *args: object, **options: object) -> Any: ...
 
-    def run(
-        self, function: Callable[..., object], *args: object, workers: list[str], on_error: str
-    ) -> Mapping[str, object]: ...
+    def run(self, function: Callable[..., object], *args: object, **options: object) -> Any: ...
 
-    def nthreads(self) -> Mapping[str, int]: ...
+    def nthreads(self) -> Any: ...
+
+
+def reply(
+    client: Cluster,
+    method: Callable[..., Any],
+    *arguments: object,
+    timeout: float | None = None,
+    **options: object,
+) -> Any:
+    """Return what a method of a client, or of one of its objects, returns; call it outside the client's loop.
+
+    Dask itself waits for ever where another thread closes the client meanwhile. This raises `ConnectionError`
+    then, and `TimeoutError` after `timeout` seconds.
+    """
+
+    async def on_its_loop() -> Any:
+        return await method(*arguments, **options)  # On the client's own loop, its methods return awaitables.
+
+    replying = on_its_loop()
+    try:
+        future = asyncio.run_coroutine_threadsafe(replying, client.loop.asyncio_loop)
+    except RuntimeError:  # The loop has ended.
+        replying.close()
+        raise
+    until = time.monotonic() + (math.inf if timeout is None else timeout)
+    try:
+        while not wait([future], CLOSED_CHECK).done:
+            if client.status in CLOSED:
+                raise ConnectionError("The client was closed.")
+            if time.monotonic() > until:
+                raise TimeoutError(f"There was no answer within {timeout:g} seconds.")
+        return future.result()
+    except CancelledError:  # Its loop cancels all tasks when it ends.
+        raise ConnectionError("The client was closed.") from None
+    finally:
+        future.cancel()  # It has no effect on one that has ended.
 
 
 @dataclass(frozen=True)
@@ -57,11 +103,18 @@ class SchedulerTicket:
 
     name: str
 
-    def issue(self, client: object) -> Callable[[], None]:
+    def issue(self, client: Cluster) -> Callable[[], None]:
         """Give it to the scheduler; return a function that removes it when its task has ended."""
-        queue = import_module("distributed").Queue(self.name, client=client)  # A client has imported it.
-        queue.put(1)
-        return cast(Callable[[], None], queue.close)
+
+        async def issued() -> Any:
+            # A client has imported the module. To await the queue itself would begin it twice, so that one
+            # `close` would not remove it.
+            queue = import_module("distributed").Queue(self.name, client=client)
+            await queue._started
+            await queue.put(1)
+            return queue
+
+        return cast(Callable[[], None], reply(client, issued).close)
 
     def take(self, client: Any = None) -> bool:
         """Take it, on a worker or with a client; return whether it was still there."""
@@ -70,7 +123,7 @@ class SchedulerTicket:
         try:
             # As `Queue.get`, which would first ask the scheduler for a queue. This returns what is there, and
             # does not wait.
-            found = client.sync(client.scheduler.queue_get, name=self.name, batch=True)
+            found = reply(client, client.scheduler.queue_get, name=self.name, batch=True)
         except KeyError:  # It was removed.
             return False
         return bool(found)
@@ -146,7 +199,7 @@ class ClusterWorkers:
     def _run(
         self, workers: list[str], function: Callable[..., object], *arguments: object
     ) -> Mapping[str, object]:
-        found = self._cluster.run(function, *arguments, workers=workers, on_error="return")
+        found = run_on(self._cluster, workers, function, *arguments)
         gone = found.keys() - present_in(self._cluster) if any(map(_is_error, found.values())) else set()
         # An error of Dask itself means that the worker has ended, or cannot be reached.
         return {
@@ -200,10 +253,19 @@ def _check_not_in_task() -> None:
 
 def present_in(cluster: Cluster) -> Mapping[str, int]:
     """Return the workers of a cluster and their threads; raise `RequestError` for an asynchronous client."""
-    found = cluster.nthreads()
-    if inspect.isawaitable(found):
-        found.close()  # type: ignore[attr-defined]  # a coroutine that is not awaited would warn
+    if cluster.asynchronous:
         raise RequestError("The client is asynchronous.", "Pass one made without asynchronous=True.")
+    found: Mapping[str, int] = reply(cluster, cluster.nthreads)
+    return found
+
+
+def run_on(
+    cluster: Cluster, workers: list[str], function: Callable[..., object], *arguments: object
+) -> Mapping[str, object]:
+    """Return what a function returns, or the error that it raises, on each of some workers."""
+    found: Mapping[str, object] = reply(
+        cluster, cluster.run, function, *arguments, workers=workers, on_error="return"
+    )
     return found
 
 

@@ -27,7 +27,15 @@ from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from beluga_nb.api.endpoint import Endpoint
-from beluga_nb.compare.cluster import LOOK_EVERY, Cluster, ClusterWorkers, SchedulerTicket, present_in
+from beluga_nb.compare.cluster import (
+    LOOK_EVERY,
+    Cluster,
+    ClusterWorkers,
+    SchedulerTicket,
+    present_in,
+    reply,
+    run_on,
+)
 from beluga_nb.compare.executors import (
     Workers,
     check_not_within,
@@ -66,12 +74,6 @@ WITHDRAWAL_TIMEOUT = 0.6
 
 RESULT_TIMEOUT = 300.0
 """Seconds that fetching the result of a task that has ended may last."""
-
-FIRST_TIMEOUT = 5.0
-"""Seconds of the first attempt to fetch a result; each further one may last twice as long."""
-
-CLOSED = {"closing", "closed"}
-"""The states of a Dask client that fetches nothing any more."""
 
 ACKNOWLEDGED_AT_ONCE = 64
 """Calls whose answers are removed from the workers together."""
@@ -248,24 +250,16 @@ class DaskPool:
         with _reachable():
             remove = ticket.issue(self._client)
             there = self._client.submit(worker.perform, task, **self._options)
+        # The call may have begun: where the client is closed just now, `look` finds the cluster lost.
+        with suppress(Exception):
             # Not by Dask's own executor: its futures never end where the scheduler is lost with the result.
             there.add_done_callback(partial(_end, ended, remove))
         return Sent(task, ended)
 
     def result(self, sent: Sent) -> Delivery:
         """Return the delivery of a task, from the worker that has it."""
-        until, seconds = time.monotonic() + RESULT_TIMEOUT, FIRST_TIMEOUT
-        while True:
-            try:
-                delivery: Delivery = sent.future.result().result(timeout=seconds)
-            except TimeoutError:
-                # A client that was closed meanwhile would be waited for until the end. Each attempt begins
-                # anew, so that a slow connection needs longer ones.
-                if getattr(self._client, "status", "") in CLOSED or time.monotonic() > until:
-                    raise
-                seconds *= 2
-            else:
-                return delivery
+        delivery: Delivery = reply(self._client, sent.future.result().result, timeout=RESULT_TIMEOUT)
+        return delivery
 
     def withdraw(self, sent: Sent) -> bool:
         """Take a task back, by its ticket: Dask does not tell whether a task has begun."""
@@ -362,7 +356,7 @@ class WorkerTable:
             return cls((worker.describe([] if here else assignments),))
         describe = partial(worker.describe, [Assignment.of(each, is_sent=True) for each in backends])
         with _reachable():
-            found = client.run(describe, workers=sorted(present_in(client)), on_error="return")
+            found = run_on(client, sorted(present_in(client)), describe)
         return cls(tuple(_described(name, about) for name, about in found.items()))
 
     def __repr__(self) -> str:

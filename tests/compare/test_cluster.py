@@ -1,13 +1,18 @@
 """The workers of a real Dask cluster are asked first: what is missing there is two lines here, at once."""
 
 import asyncio
+import concurrent.futures
 import importlib
+import os
+import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import dots
 import pytest
-from clusters import Cluster
+from clusters import Cluster, Scheduler
 from conftest import drawn
 
 from beluga_nb import __version__
@@ -211,3 +216,48 @@ def test_a_client_that_is_asynchronous_is_two_lines(two_workers):
                 measured(client, sharpness)
 
     asyncio.run(asked())
+
+
+WAITS = {
+    "the workers": lambda client, _: cluster.present_in(client),
+    "a function on workers": lambda client, _: cluster.run_on(client, ["tcp://127.0.0.1:1"], os.getpid),
+    "a ticket that is issued": lambda client, ticket: ticket.issue(client),
+    "a ticket that is taken": lambda client, ticket: ticket.take(client),
+    "a result": lambda client, _: cluster.reply(client, client.submit(os.getpid).result),
+}
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory):
+    with Scheduler(tmp_path_factory.mktemp("scheduler")) as running:
+        yield running
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize("is_late", [False, True], ids=["before", "while it ends"])
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_who_waits_for_a_client_is_told_when_another_thread_closes_it(wait, is_late, scheduler, monkeypatch):
+    monkeypatch.setattr(cluster, "CLOSED_CHECK", 0.05)
+    ended = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        client = distributed.Client(scheduler.address, set_as_default=False)
+
+        def end():
+            """Do what `close` does at its end, and let the loop run on for a while, as it may."""
+            asyncio.get_running_loop().run_in_executor(None, ended.wait)
+            client.status = "closed"
+            client.loop.stop()
+
+        try:
+            os.kill(scheduler.process.pid, signal.SIGSTOP)  # It answers nothing.
+            if is_late:
+                client.loop.add_callback(end)
+            waiting = pool.submit(wait, client, cluster.SchedulerTicket("a call"))
+            if not is_late:
+                assert not concurrent.futures.wait([waiting], 4 * cluster.CLOSED_CHECK).done
+                client.loop.add_callback(end)
+            with pytest.raises(ConnectionError, match="The client was closed"):
+                waiting.result(SOON)
+        finally:
+            ended.set()
+            os.kill(scheduler.process.pid, signal.SIGCONT)
