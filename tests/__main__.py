@@ -27,6 +27,8 @@ ROOT = Path(__file__).parent.parent
 PYTEST = ("pytest", "-q")
 # The tests themselves do not use these plugins, and each process would import them for two seconds.
 LEAN = ("-p", "no:nbval", "-p", "no:schemathesis")
+# A test that waits for ever fails, with the stacks of all threads, and runs once more by itself.
+ENDING = ("--timeout=600",)
 # Kernels, browsers and servers make a test wait, so that two cores have work for four, and for the tests in
 # other environments beside them: measured, four take 6 % less time than three.
 FOUR_AT_A_TIME = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
@@ -105,9 +107,9 @@ CHECKS = {
         f"types, {system}": ("mypy", "--platform", system, f"--cache-dir=.mypy_cache/{system}")
         for system in ("win32", "darwin", "emscripten")
     },
-    "tests": (*PYTEST, *LEAN, *FOUR_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
+    "tests": (*PYTEST, *LEAN, *ENDING, *FOUR_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
     "tests in other environments": (
-        *(*PYTEST, *LEAN, *noting("tests in other environments"), f"--basetemp={LEFT}-environments"),
+        *(*PYTEST, *LEAN, *ENDING, *noting("tests in other environments"), f"--basetemp={LEFT}-environments"),
         *("-m", "environment", *marked("environment")),
     ),
     "notebooks, nbval": (*NBVAL, "notebooks"),
@@ -182,7 +184,7 @@ def passes_again(name: str, took: dict[str, float]) -> bool:
     if not 0 < len(failed) <= FEW:
         return False
     again = f"{name} again"
-    command = (*PYTEST, *LEAN, *noting(again), f"--basetemp={LEFT}-again", "-m", "", *failed)
+    command = (*PYTEST, *LEAN, *ENDING, *noting(again), f"--basetemp={LEFT}-again", "-m", "", *failed)
     return run(again, command, took, at_once=True) == 0
 
 
