@@ -68,6 +68,19 @@ class Cluster:
                 whole = clean_environment(PYTHONPATH=path, **IDLE, **self.environ | environ)
                 self.workers.append(subprocess.Popen(command, env=whole, stderr=log, cwd=folder))
         self.client.wait_for_workers(before + count, timeout=60)
+        if "--nanny" in words:
+            self._wait_for_nannies()
+
+    def _wait_for_nannies(self):
+        """Wait until each worker that ends from now on is started again: before, its nanny would end too."""
+
+        def status(dask_worker):
+            return dask_worker.status.name
+
+        deadline = time.monotonic() + 60
+        while {*self.client.run(status, nanny=True).values()} != {"running"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def end_last(self):
         """End the worker that was started last, and wait until it is gone."""
