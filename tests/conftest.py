@@ -164,6 +164,17 @@ def frozen():
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def closed():
+    """Close the widgets of a test, which ipywidgets keeps, and with them keys.
+
+    Every output is searched for all keys that are in use: a hundred would make each error ten times as slow.
+    """
+    yield
+    if widgets := sys.modules.get("ipywidgets"):
+        widgets.Widget.close_all()
+
+
 HEAVY = (
     *("browser/test_panel.py", "test_engine_room.py", "test_notebooks.py", "browser/test_committed.py"),
     *("compare/test_on_workers.py", "widgets/test_controller.py", "browser/test_prose.py", "test_text.py"),
