@@ -269,10 +269,12 @@ def test_a_stranger_sees_the_grid_and_enlarges_a_picture_before_running_anything
     assert all(alt.endswith("(local preview, not model output)") for alt in pictures)
     before, after, found = enlarged(lab.page)
     assert after > 2 * before
-    assert "prompt A lighthouse in fog, a flat illustration" in found
+    assert "prompt A lighthouse in fog, a watercolour" in found
     assert "sha256" in found
     heads = lab.page.locator("th").all_inner_texts()
-    assert {"gpt-image-2", "flux-2.0", "seedream-4.5", "flat", "ink"} <= {head.strip() for head in heads}
+    assert {"gpt-image-2", "flux-2.0", "seedream-4.5", "watercolour", "ink"} <= {
+        head.strip() for head in heads
+    }
 
 
 def test_running_the_study_again_gives_the_same_bytes_and_the_grid_fits_the_width(study, lab):
@@ -286,7 +288,7 @@ def test_running_the_study_again_gives_the_same_bytes_and_the_grid_fits_the_widt
     assert beyond <= 0
     assert not scrolls
     fourth, fifth = opened_and_closed(lab.page)
-    assert "A lighthouse in fog, a flat illustration" in fourth
+    assert "A lighthouse in fog, a watercolour" in fourth
     assert fourth != fifth
     assert outputs(lab.save()) == outputs(study)
     assert sorted((lab.work / "beluga_store").rglob("*")) == before
@@ -339,7 +341,7 @@ def exported(tmp_path):
     grid = session.grid(
         PROMPT,
         subject=["lighthouse", "sailing boat"],
-        style={"flat": "a flat illustration", "ink": "an ink drawing"},
+        style={"watercolour": "a watercolour", "ink": "an ink drawing"},
         model=["gpt-image-2", "flux-2.0", "seedream-4.5"],
         n=2,
         size="16:9",
@@ -364,14 +366,14 @@ def test_the_exported_page_filters_hides_columns_and_enlarges_without_a_network(
     page.get_by_label("ink").uncheck()
     assert seen.count() == 8
     page.get_by_label("flux-2.0").check()
-    page.get_by_role("searchbox").fill("sailing flat")
+    page.get_by_role("searchbox").fill("sailing watercolour")
     assert seen.count() == 6
     page.get_by_role("searchbox").fill("nothing like it")
     assert seen.count() == 0
     page.get_by_role("searchbox").fill("")
     seen.nth(1).click()
     dialog = page.get_by_role("dialog")
-    assert "A lighthouse in fog, a flat illustration" in dialog.inner_text()
+    assert "A lighthouse in fog, a watercolour" in dialog.inner_text()
     assert dialog.locator("img").bounding_box()["width"] == 512
     page.keyboard.press("ArrowLeft")
     dialog.get_by_text("1 of 12 · ").wait_for()
