@@ -21,6 +21,7 @@ from beluga_nb.compare.sample import Sample
 from beluga_nb.errors import RequestError, StoreError, UnknownNameError
 from beluga_nb.result import MissingPicture
 from beluga_nb.session.session import Session
+from beluga_nb.show.scores import scores_head, scores_rows
 from beluga_nb.store.votes import Box, votes
 
 MODELS = ("flux-2.0", "gpt-image-2", "seedream-4.5")
@@ -63,6 +64,17 @@ def test_any_function_of_an_image_is_a_metric_and_is_asked_once_for_each_picture
     assert (scores.name, scores.version, width.calls) == ("width", "1", 12)
     assert list(foxes(session).score("width", width)) == [96] * 12
     assert width.calls == 12
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_score_names_the_number_of_its_picture_where_a_cell_has_several(session, n):
+    pictures = session.gallery(
+        *(session.generate(f"a {each}", model="flux-2.0", n=n) for each in ("fox", "cat"))
+    )
+    scores = pictures.score("width", Counted())
+    head = scores_head(scores)
+    assert ("number" in head) == (n > 1)
+    assert {len(row) for row in scores_rows(scores)} == {len(head)}
 
 
 def test_scores_replay_without_the_metric_and_in_another_session(session, open_session):

@@ -77,7 +77,7 @@ def test_a_value_in_single_braces_is_told(text, count):
 
 
 EXPRESSION = st.from_regex(
-    r"(a|city|'x'|2)(\.b|\[0\]|\(x\)|\|upper|!r|:>9| [*+]\s2| if n else n)|[2-9]|\(n\)|-city", fullmatch=True
+    r"(a|city|'x'|2)(\.b|\[0\]|\(x\)|\|upper|!r|:>9| [*+] 2| if n else n)|[2-9]|\(n\)|-city", fullmatch=True
 )
 
 

@@ -45,7 +45,7 @@ def scores_head(scores: Scores) -> tuple[str, ...]:
     """Return the heads of the columns of `scores_rows`."""
     return (
         *(sanitize(name, _LONGEST) for name in _names(scores)),
-        "number",
+        *(["number"] if _are_numbered(scores) else []),
         "picture",
         *(sanitize(name, _LONGEST) for name in scores.parts[:COLUMNS] or [scores.name]),
         *([_REASON] if _has_reasons(scores) else []),
@@ -55,8 +55,9 @@ def scores_head(scores: Scores) -> tuple[str, ...]:
 def scores_rows(scores: Scores) -> list[tuple[str, ...]]:
     """Return a row of text for each of the first pictures."""
     names, parts, reasons = _names(scores), scores.parts[:COLUMNS], _has_reasons(scores)
+    numbered = _are_numbered(scores)
     return [
-        (*_labels(row, names), *_values(row, parts), *([row.reason] if reasons else []))
+        (*_labels(row, names, numbered), *_values(row, parts), *([row.reason] if reasons else []))
         for row in scores.rows[:LISTED]
     ]
 
@@ -72,9 +73,14 @@ def _has_reasons(scores: Scores) -> bool:
     return any(row.reason for row in scores.rows)
 
 
-def _labels(row: Scored, names: Sequence[str]) -> tuple[str, ...]:
+def _are_numbered(scores: Scores) -> bool:
+    """Return whether a cell has several pictures."""
+    return any(row.number for row in scores.rows)
+
+
+def _labels(row: Scored, names: Sequence[str], numbered: bool = True) -> tuple[str, ...]:
     labels = (sanitize(row.labels.get(name, ""), _LONGEST) for name in names)
-    return (*labels, str(row.number), row.sha256[:_HASH])
+    return (*labels, *([str(row.number)] if numbered else []), row.sha256[:_HASH])
 
 
 def _values(row: Scored, parts: Sequence[str]) -> list[str]:
