@@ -75,7 +75,8 @@ _LONG_CAPTION = 60
 _MANY = 8  # columns that A4 has room for at full size; a long one counts as four
 
 
-_CODE = {Kind.CODE: "nowrap", Kind.ID: "normal"}
+_CODES = {Kind.CODE, Kind.ID}
+_UNBROKEN = 16  # characters of an id, such as "gpt-image-2", that stand on one line on paper too
 
 
 def table(
@@ -199,7 +200,8 @@ def _row(row: Sequence[Cell], kinds: Sequence[Kind], align: str) -> str:
 
 def _cell(cell: Cell, kind: Kind, align: str, *, is_head: bool) -> str:
     text = outside(cell.text)
-    words = f'<code style="white-space:{_CODE[kind]}">{text}</code>' if text and kind in _CODE else text
+    space = "nowrap" if kind is Kind.CODE or len(cell.text) <= _UNBROKEN else "normal"
+    words = f'<code style="white-space:{space}">{text}</code>' if text and kind in _CODES else text
     title = f' title="{outside(cell.title, _LONGEST_TITLE)}"' if cell.title else ""
     style = f'style="{_CELL};vertical-align:{align};border-bottom:{_HAIRLINE};{_STYLES[kind]}'
     inner = f"{cell.before}{words}{cell.after}"
