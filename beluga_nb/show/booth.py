@@ -55,6 +55,9 @@ _LABELS = {
 }
 _ZOOMED = "beluga-booth-zoomed"
 _TEXT = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
+_LEFT = "This vote is not at its end. Run this cell again to go on: every answer is in the store."
+"""What a notebook says that was saved before the ranking was shown, where the booth was."""
+
 _TOOLTIP = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo, z: zoom"
 
 
@@ -76,6 +79,7 @@ class Booth:
         self._clock = clock
         self._shown_at = float("-inf")
         self._handles: list[DisplayHandle] = []
+        self._stills: list[DisplayHandle] = []
         self._ended: Bundle | None = None
         self._is_damaged = False  # A picture of the pair cannot be shown.
         self.head = widgets.HTML()
@@ -147,6 +151,8 @@ class Booth:
         self._ended = self._contest.ranking()._repr_mimebundle_()
         for handle in self._handles:
             handle.update(dict(self._ended), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types
+        for still in self._stills:
+            still.update({"text/plain": "", "text/html": ""}, raw=True)  # type: ignore[no-untyped-call]
         # Voilà does not update what a cell has displayed: there the ranking stands in the booth's place.
         self.view.children = (widgets.HTML(self._ended["text/html"]),)
 
@@ -228,6 +234,9 @@ class Booth:
         shown = bundle(self.view, repr(self))
         handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
         self._handles.append(handle)
+        # CSS hides these words while the booth lives, and afterwards the error that JupyterLab shows for it.
+        left = {"text/plain": "", "text/html": fill("show/still.html", html=f"<p>{outside(_LEFT)}</p>")}
+        self._stills.append(display(left, raw=True, display_id=True))  # type: ignore[no-untyped-call]
         self._focus()
 
 

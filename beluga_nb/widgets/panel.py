@@ -114,7 +114,7 @@ class Panel:
         html = shown.get("text/html") or f"<pre>{lines}</pre>"
         # Its style hides what JupyterLab and NbClassic show above it until there is a panel: that it is being
         # loaded, or the error that it cannot be, if the kernel is gone.
-        return {**shown, "text/html": fill("widgets/still.html", html=html)}
+        return {**shown, "text/html": fill("show/still.html", html=html)}
 
 
 @named_arguments

@@ -103,6 +103,15 @@ def test_who_cannot_see_the_booth_hears_its_parts_in_order_and_saves_from_its_fi
         assert lab.page.evaluate(ICONS.replace("panel", "booth")) == 0
         said = booth.evaluate("it => getComputedStyle(it, '::after').content")
         assert "Run this cell again" in said
+        still = lab.page.get_by_text("This vote is not at its end. Run this cell again to go on")
+        expect(still).to_be_hidden()
+        # A notebook that was saved before the end says so, and shows neither an error nor which is which.
+        lab.save()
+        lab.shut_down()
+        lab.visit()
+        expect(still).to_be_visible()
+        expect(lab.page.get_by_text("Error displaying widget")).to_be_hidden()
+        assert not any(model in lab.page.locator(".jp-OutputArea").last.inner_html() for model in MODELS)
         lab.run_all()
         compared(lab.page, 1)
         for count in range(2, 7):
@@ -182,7 +191,8 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
             lab.picture(f"{folder}/booth-3.png")
         saved = lab.save()
 
-        [output] = saved.cells[1].outputs
+        output, still = saved.cells[1].outputs
+        assert still.data == {"text/html": "", "text/plain": ""}
         assert set(output.data) == {"text/html", "image/png", "text/plain"}
         assert ": 3 votes. Fewer than 4 " in output.data["text/plain"]
         assert "1 vote found 'both bad'" in output.data["text/plain"]

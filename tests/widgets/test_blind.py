@@ -176,11 +176,12 @@ def test_alternatives_and_tooltips_speak_of_sides_alone(vote):
 
 
 def test_after_the_vote_the_cell_shows_the_ranking_with_its_names(vote):
-    [shown] = [
+    shown, words = [
         each["content"]["data"]
         for each in vote["revealed"]
         if each["header"]["msg_type"] == "update_display_data"
     ]
+    assert words == {"text/html": "", "text/plain": ""}
     for model in MODELS:
         assert model in shown["text/plain"]
         assert model in shown["text/html"]
