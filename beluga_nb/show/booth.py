@@ -55,7 +55,7 @@ _LABELS = {
 }
 _ZOOMED = "beluga-booth-zoomed"
 _TEXT = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
-_LEFT = "This vote is not at its end. Run this cell again to go on: every answer is in the store."
+_LEFT = "This vote has not ended. Run this cell again to go on: every answer is in the store."
 """What a notebook says that was saved before the ranking was shown, where the booth was."""
 
 _TOOLTIP = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo, z: zoom"

@@ -103,7 +103,7 @@ def test_who_cannot_see_the_booth_hears_its_parts_in_order_and_saves_from_its_fi
         assert lab.page.evaluate(ICONS.replace("panel", "booth")) == 0
         said = booth.evaluate("it => getComputedStyle(it, '::after').content")
         assert "Run this cell again" in said
-        still = lab.page.get_by_text("This vote is not at its end. Run this cell again to go on")
+        still = lab.page.get_by_text("This vote has not ended. Run this cell again to go on")
         expect(still).to_be_hidden()
         # A notebook that was saved before the end says so, and shows neither an error nor which is which.
         lab.save()
