@@ -32,9 +32,7 @@ _LONGEST = 60
 
 def scores_bundle(scores: Scores) -> Bundle:
     """Return a line for each picture: its labels, its score or error, and the reason if there are any."""
-    head: tuple[str | Column, ...] = scores_head(scores)
-    if _has_reasons(scores):
-        head = (*head[:-1], Column(_REASON, Kind.LONG))
+    head = [Column(name, _KINDS[name]) if name in _KINDS else name for name in scores_head(scores)]
     return noted(
         table(scores_rows(scores), head, "Scores", nothing="There are no pictures to score yet."),
         scores_note(scores),
@@ -63,6 +61,7 @@ def scores_rows(scores: Scores) -> list[tuple[str, ...]]:
 
 
 _REASON = "reason"
+_KINDS = {"model": Kind.ID, _REASON: Kind.LONG}
 
 
 def _names(scores: Scores) -> list[str]:

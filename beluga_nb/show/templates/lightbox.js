@@ -56,7 +56,7 @@ background:#131316;color:#eee;font:14px/1.5 system-ui;overflow-wrap:anywhere;
     large.src = link.href = image.src;
     dialog.ariaLabel = large.alt = image.alt;
     recipe.replaceChildren(...[shared, lines].flatMap(each => each ? [...each.cloneNode(true).childNodes] : []));
-    link.download = (image.alt.match(/[\p{L}\p{N}]+/gu) || ['picture']).join('-').slice(0, 60)
+    link.download = (image.alt.match(/[\p{L}\p{N}]+/gu) || ['picture']).slice(0, 9).join('-')
       + '.' + image.src.match(/\.(\w+)$|image.(\w+);/)?.slice(1).join('');
     copy.hidden = !image.dataset.cell;
   };
