@@ -168,7 +168,7 @@ def percent(share: float) -> str:
     return "none" if math.isnan(share) else f"{share:.1%}"
 
 
-def win_rates(studies: int = 500) -> Iterator[str]:
+def win_rates(studies: int = 2000) -> Iterator[str]:
     """Yield how often the interval of a win rate contains the true one, where there is an interval."""
     yield "| prompts | voters | pictures | tastes | covered: half of the votes | covered: two thirds |"
     yield "|--:" * 6 + "|"
@@ -239,7 +239,7 @@ def power(effect: float, prompts: int, voters: int, pictures: float, tastes: flo
     return float(np.mean(after.apart))
 
 
-KINDS = ("alike", "one varies more", "one is skewed")
+KINDS = ("alike", "one varies more", "one is skewed", "one has a long tail")
 """How scores of different names vary between prompts."""
 
 DRAWS = 999
@@ -253,6 +253,8 @@ def scores_of(kind: str, rng: np.random.Generator, prompts: int, names: int) -> 
         found[:, 0] *= 4
     if kind == "one is skewed":
         found[:, 0] = 4 * (rng.exponential(size=prompts) - 1)
+    if kind == "one has a long tail":
+        found[:, 0] = 4 * (rng.lognormal(size=prompts) - math.exp(0.5))
     return found
 
 

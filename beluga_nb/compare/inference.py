@@ -154,8 +154,9 @@ def two_way(
     share = 0.5 if level >= LEVEL else 1.0
     variance = max(of_prompts + of_voters - of_cells, share * max(of_prompts, of_voters))
     divisor = of_prompts**2 / (prompts - 1) + of_voters**2 / max(voters - 1, 1)
-    # Rounded first, since the last digits differ between machines.
-    effective = math.floor(round(variance**2 / divisor, 6)) if divisor else 0
+    # To the nearest: rounded down, 4 prompts and 30 voters without effects covered up to 98.4 %. Rounded to
+    # six digits first, since the last ones differ between machines.
+    effective = math.floor(round(variance**2 / divisor, 6) + 0.5) if divisor else 0
     return variance, max(effective, min(prompts, voters) - 1, 1)
 
 
