@@ -111,10 +111,9 @@ class Cluster:
         home = {name: str(folder) for name in ("HOME", worker.STATE, "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
         path = {"PYTHONPATH": str(ROOT)} if python == sys.executable else {}
         environ = {"PATH": os.environ["PATH"], LOG: str(self.log_name)} | home | path
-        with (folder / "output").open("a") as output:
-            return subprocess.Popen(
-                [python, *words], env=environ, cwd=folder, stderr=output, **{"stdout": output} | options
-            )
+        with (folder / "output").open("ab") as output:
+            into: dict[str, Any] = {"stdout": output} | options
+            return subprocess.Popen([python, *words], env=environ, cwd=folder, stderr=output, **into)
 
     def start(self) -> None:
         """Start the scheduler and all workers."""
@@ -185,7 +184,8 @@ def grid(file: str, folder: str, cells: str, cap: str, *, to_cap: bool) -> None:
         made = session.grid(f"{Path(folder).name} {{{{number}}}}", number=range(cells), model="flux-2.0")
         with suppress(BelugaError):
             made.run(executor=client)
-        spent = made._runner.resources.budget_of(made._runner.workspace().settings).spent.images
+        runner: Any = made._runner
+        spent = int(runner.resources.budget_of(runner.workspace().settings).spent.images)
         print(made.counts["done"], spent)
         return spent
 

@@ -236,13 +236,17 @@ def test_the_interval_of_a_win_rate_is_at_least_that_of_many_more_independent_vo
 
 @pytest.mark.parametrize("votes", [16, 17, 24, 40])
 def test_the_interval_of_one_vote_on_each_prompt_is_that_of_wilson(votes):
-    """The chance that it contains the true share is a sum over the wins. With Student's t it was up to 98.7 %."""
+    """The chance that it holds the true share is a sum over the wins. With Student's t it was 98.7 %."""
     found = [
         estimate_of_wins(votes_on([[p < won] for p in range(votes)], bool), "a") for won in range(1, votes)
     ]
     for share in (0.5, 0.6, 0.63, 0.655, 0.67):
-        chances = [math.comb(votes, won) * share**won * (1 - share) ** (votes - won) for won in range(1, votes)]
-        held = sum(chance for chance, each in zip(chances, found, strict=True) if each.low <= share <= each.high)
+        chances = [
+            math.comb(votes, won) * share**won * (1 - share) ** (votes - won) for won in range(1, votes)
+        ]
+        held = sum(
+            chance for chance, each in zip(chances, found, strict=True) if each.low <= share <= each.high
+        )
         assert 0.92 <= held / sum(chances) <= 0.981
 
 

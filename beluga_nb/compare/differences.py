@@ -13,9 +13,9 @@ where all were alike, where one varied four times as much, and where one was ske
 to 98 % of the studies; without the longer side, in 89 to 91 % of those of two names of which one is skewed.
 The bootstrap of the largest t held in 92 to 100 %, with wide intervals on few prompts, and needs a seed; a
 multivariate t with the correlations of the differences held in as few as 44 %, since few prompts say little
-of them. Where one has a long tail, as a log-normal score has, all intervals held in 88 to 95 %, and 95 % is not
-claimed: few prompts do not show the tail. Tukey's range needs equal variances (Maxwell, "Pairwise Multiple
-Comparisons in Repeated Measures Designs", Journal of Educational Statistics 5, 1980).
+of them. Where one has a long tail, as a log-normal score has, all intervals held in 88 to 95 %, and 95 % is
+not claimed: few prompts do not show the tail. Tukey's range needs equal variances (Maxwell, "Pairwise
+Multiple Comparisons in Repeated Measures Designs", Journal of Educational Statistics 5, 1980).
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ def _half_of_wins(
             voters=voters,
         )
     elif len(moves) == mean.degrees + 1:
-        # One vote on each prompt: the share says how votes vary. With Student's t, 16 votes covered up to 98.4 %.
+        # One vote on each prompt: the share says how votes vary. With Student's t, 16 votes covered up to
+        # 98.4 %.
         degrees = math.inf
     least = _MIN_VARIANCE * math.fsum(move**2 for *_, move in moves)
     normal = t_quantile(math.inf)
