@@ -18,7 +18,6 @@ import argparse
 import asyncio
 import os
 import random
-import signal
 import site
 import subprocess
 import sys
@@ -139,7 +138,7 @@ class Cluster:
         numbers = {"worker": [rng.randrange(WORKERS)], "all workers": list(range(WORKERS))}.get(victim, [])
         others = {"scheduler": [self.scheduler], "notebook": [notebook]}.get(victim, [])
         for process in [*(self.workers[number] for number in numbers), *others]:
-            process.send_signal(signal.SIGKILL)
+            process.kill()
         for number in numbers:
             self.workers[number].wait()
             self.workers[number] = self.worker(number)
