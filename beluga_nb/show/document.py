@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from statistics import fmean
 from typing import TypeAlias
 
@@ -97,7 +97,10 @@ class Document:
 
     def latex(self) -> str:
         """Return an article for pdfLaTeX, XeLaTeX or LuaLaTeX; figures are files in `figures/`."""
-        body = "\n\n".join(map(_latex, self.blocks))
+        body = "\n\n".join(
+            _room(block, following) + _latex(block)
+            for block, following in zip_longest(self.blocks, self.blocks[1:])
+        )
         return fill("show/report.tex", title=latex(self.title), body=body) + "\n"
 
 
@@ -211,11 +214,28 @@ def latex(text: str) -> str:
     return r"\allowbreak{}".join(_SIGNS.sub(lambda sign: _COMMANDS[sign[0]], piece) for piece in pieces)
 
 
+def _room(block: Block, following: Block | None) -> str:
+    """Return what begins a page where a heading would be parted from a small table below it."""
+    if not isinstance(block, Heading):
+        return ""
+    lines = 10.0  # the heading, and a caption with the head of a table
+    if isinstance(following, TableBlock) and _is_small(following.rows):
+        lines += max(len(following.rows), _ROWS * _signs(following.rows) / _SIGNS_OF_ROWS)
+    return f"\\room{{{lines:.0f}}}"
+
+
+def _signs(rows: Sequence[Sequence[str]]) -> int:
+    return sum(_width(each) for line in rows for each in line)
+
+
+def _is_small(rows: Sequence[Sequence[str]]) -> bool:
+    return len(rows) <= _ROWS and _signs(rows) <= _SIGNS_OF_ROWS
+
+
 def _longtable(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     columns = "".join(_columns(head, rows))
-    is_small = len(rows) <= _ROWS and sum(_width(each) for line in rows for each in line) <= _SIGNS_OF_ROWS
     # A star keeps the next row on the page. Braces part rows: "\\" reads on for "[2cm]" or "*".
-    end = r" \\*" if is_small else r" \\"
+    end = r" \\*" if _is_small(rows) else r" \\"
     lines = ["{}" + " & ".join(latex(each) for each in line) + end for line in (head, *rows)]
     return "\n".join(
         [

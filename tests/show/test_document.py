@@ -157,12 +157,13 @@ def test_latex_sets_every_hostile_text_and_runs_none(tmp_path):
 @pytest.mark.skipif(
     not (shutil.which("pdflatex") and shutil.which("pdftotext")), reason="There is no LaTeX on this machine."
 )
-def test_a_small_table_stays_on_one_page_wherever_it_begins(tmp_path):
+def test_a_small_table_and_its_heading_stay_on_one_page_wherever_they_begin(tmp_path):
     rng, blocks, sizes = Random(1), [], (2, 5, 9, 12, 16, 4, 16, 7, 11, 16)
     for table, rows in enumerate(sizes):
         cells = [[f"t{table}r{row}", *["7.767 ± 6.797 (n = 10)"] * 4] for row in range(rows)]
         blocks += [
             Paragraph("words " * rng.randrange(60, 420)),
+            Heading(f"heading{table}"),
             TableBlock("Means of 4 metrics", ["model", *"abcd"], cells),
         ]
     (tmp_path / "report.tex").write_text(Document("Small tables", blocks).latex(), "utf-8")
@@ -175,6 +176,8 @@ def test_a_small_table_stays_on_one_page_wherever_it_begins(tmp_path):
     assert sum(map(len, found)) == sum(sizes)
     assert all(page.count(table) == sizes[table] for page in found for table in page)
     assert len(pages) > 3
+    headings = [re.findall(r"\bheading(\d)", page) for page in pages]
+    assert headings == [re.findall(r"\bt(\d)r0\b", page) for page in pages]
 
 
 def test_no_figure_of_a_report_floats_so_that_long_tables_end_above_the_foot_of_a_page():
