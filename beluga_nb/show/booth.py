@@ -55,7 +55,7 @@ _LABELS = {
 }
 _ZOOMED = "beluga-booth-zoomed"
 _TEXT = "A booth for blind votes, in JupyterLab or Notebook; the ranking is shown here at its end."
-_LEFT = "This vote has not ended. Run this cell again to go on: every answer is in the store."
+_UNFINISHED = "This vote has not ended. Run this cell again to go on: every answer is in the store."
 """What a notebook says that was saved before the ranking was shown, where the booth was."""
 
 _TOOLTIP = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo, z: zoom"
@@ -235,8 +235,11 @@ class Booth:
         handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types
         self._handles.append(handle)
         # CSS hides these words while the booth lives, and afterwards the error that JupyterLab shows for it.
-        left = {"text/plain": "", "text/html": fill("show/still.html", html=f"<p>{outside(_LEFT)}</p>")}
-        self._stills.append(display(left, raw=True, display_id=True))  # type: ignore[no-untyped-call]
+        unfinished = {
+            "text/plain": "",
+            "text/html": fill("show/still.html", html=f"<p>{outside(_UNFINISHED)}</p>"),
+        }
+        self._stills.append(display(unfinished, raw=True, display_id=True))  # type: ignore[no-untyped-call]
         self._focus()
 
 

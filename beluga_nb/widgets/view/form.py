@@ -13,7 +13,7 @@ from beluga_nb.widgets.view.parts import box, button, choices, field, fold, line
 _QUALITIES = [("default", DEFAULT), ("standard", "standard"), ("hd", "hd")]
 
 EXAMPLES = (
-    "a lighthouse on a cliff at dusk, watercolour",
+    "a lighthouse on a cliff at dusk, flat illustration",
     "a red fox in the snow, ink drawing",
     "a bowl of lemons on a blue table, oil painting",
 )
