@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from beluga_nb.painter.figure import figures
 from beluga_nb.painter.lettering import covered
-from beluga_nb.painter.reading import Reading, Term, furnishes, lexicon, quoted, setting_kinds, table
+from beluga_nb.painter.reading import (
+    Reading,
+    Term,
+    furnishes,
+    lexicon,
+    quoted,
+    setting_kinds,
+    table,
+    words_of,
+)
 from beluga_nb.painter.register import Cover
 from beluga_nb.painter.scene import LAND, OUTDOORS, Actor, Scene
 
@@ -46,8 +55,11 @@ def _named(words: Sequence[str]) -> str:
     return named + (f" and {len(words) - WORDS_NAMED} more" if len(words) > WORDS_NAMED else "")
 
 
-def account_of(reading: Reading, scene: Scene, covers: Sequence[Cover]) -> Account:
-    """Return what became of each content word, by how much of the picture each actor covers."""
+def account_of(reading: Reading, scene: Scene, covers: Sequence[Cover], *, lettered: bool = False) -> Account:
+    """Return what became of each content word, by how much of the picture each actor covers.
+
+    `lettered` says whether the words in quotes are set on one of the actors.
+    """
     shown = {
         number
         for actor, cover in zip(scene.cast, covers, strict=True)
@@ -59,6 +71,7 @@ def account_of(reading: Reading, scene: Scene, covers: Sequence[Cover]) -> Accou
     drawn: dict[Term, str] = {}
     ignored: list[str] = []
     names = dict(_names(reading, scene))
+    letters = {word for word in words_of(scene.letters) if covered(word)} if lettered else set()
     for at, term in enumerate(reading.terms):
         if term.absent or term.tag in ("glue", "negation"):
             continue
@@ -66,7 +79,8 @@ def account_of(reading: Reading, scene: Scene, covers: Sequence[Cover]) -> Accou
             continue
         if at and (term.tag, term.value) == ("subject", reading.terms[at - 1].value):
             shown |= shown & {at - 1} and {at}  # "a tabby cat" is one
-        if at in shown or (at not in painted and _is_drawn(term, scene, reading)):
+        is_set = term.tag == "unknown" and term.text in letters
+        if at in shown or is_set or (at not in painted and _is_drawn(term, scene, reading)):
             drawn.setdefault(term, names.get(at, term.text))
         else:
             ignored.append(term.text)

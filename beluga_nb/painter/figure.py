@@ -327,7 +327,7 @@ def _numbers(text: str) -> list[Floats]:
 
 KEYS = (
     *("fill", "across", "soft", "alpha", "within", "name", "ink", "when", "joint", "mirror"),
-    *("repeat", "spin", "widths"),
+    *("repeat", "spin", "widths", "board"),
 )
 
 
@@ -359,6 +359,7 @@ def _part(
         soft=float(str(entry.get("soft", 0))) / unit,
         alpha=float(str(entry.get("alpha", 1))),
         ink=bool(entry.get("ink", True)),
+        board=bool(entry.get("board", False)),
     )
     fill = tuple(paint_of(token) for token in str(entry.get("fill", "base")).split())
     return Part(shape, fill, names[within] if within else None, str(entry.get("when", "")), joint)

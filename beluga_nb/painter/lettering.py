@@ -7,12 +7,14 @@ from functools import cache, lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from beluga_nb.painter.colour import RGB
-from beluga_nb.painter.marks import Sheet
+from beluga_nb.painter.colour import RGB, brightness
+from beluga_nb.painter.marks import Shape, Sheet
 
 MEASURE = 100  # pixels at which text is measured
 LEADING = 1.08  # from line to line, of the size
 LARGEST = 0.3
+SMALLEST = 0.02  # of the picture's short edge: smaller letters cannot be read
+INSET = 0.07  # of a board's width and height, on each side
 MOST_LETTERS = 140
 SPELLED = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "—": "-", "–": "-"})
 MORE = "©«°±´·»‘’“”…‹›⁄™"
@@ -83,7 +85,7 @@ def fitted(text: str, width: float, height: float) -> tuple[list[str], float]:
     text = text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS].rsplit(" ", 1)[0] + " ..."
     words = letters(text).split() or [""]
     size = LARGEST
-    while size > 0.02:
+    while size > SMALLEST:
         lines = lines_of(words, width, size)
         if len(lines) * LEADING * size <= height and max(map(width_of, lines)) * size <= width:
             break
@@ -148,3 +150,18 @@ class Lettering:
         if accent in ACCENTS:
             points = [(x + a * wide, y - b * pixels) for a, b in ACCENTS[accent]]
             draw.line(points, 255, thick, joint="curve")
+
+
+def lettered(board: Shape, text: str) -> Iterator[Lettering]:
+    """Yield the lines of a text in the middle of a board; none if they would be too small to read."""
+    left, top, right, bottom = board.ends()
+    width, height = (right - left) * (1 - 2 * INSET), (bottom - top) * (1 - 2 * INSET)
+    lines, size = fitted(text, round(width, 3), round(height, 3))
+    if not text or size < SMALLEST:
+        return
+    is_light = sum(map(brightness, board.fill)) > 0.5 * len(board.fill)
+    first = (top + bottom - LEADING * size * len(lines)) / 2
+    for k, line in enumerate(lines):
+        x = (left + right - width_of(line) * size) / 2
+        colour = (28, 26, 34) if is_light else (250, 248, 242)
+        yield Lettering(line, x, first + k * LEADING * size, size, colour, 0.02)

@@ -242,6 +242,7 @@ class Shape:
     ink: bool = True
     owner: int = 0  # the number of the subject that it shows a part of
     dyed: bool = False  # in the subject's own colour, which a prompt may name
+    board: bool = False  # the words in quotes of the prompt are set on it
 
     def put(self, sheet: Sheet) -> None:
         """Fill the shape, edges smoothed, and draw its contour when the sheet has a pen."""

@@ -150,14 +150,15 @@ def paint(
     left, top, right, bottom = window(size, look)
     register = Register(len(scene.cast), (right - left) * (bottom - top) / prod(size))
     image = drawn(scene, look, size, fine=quality == "hd", register=register)
-    return Painting(tagged(image), scene, account_of(reading, scene, register.covers))
+    account = account_of(reading, scene, register.covers, lettered=register.lettered)
+    return Painting(tagged(image), scene, account)
 
 
 def drawn(
     scene: Scene, look: Look, size: tuple[int, int], *, fine: bool, register: Register | None = None
 ) -> Image.Image:
     """Return the scene as an image, without its tag; the register learns how much of it each actor covers."""
-    look = replace(look, mirror=0.0) if scene.kind == "poster" else look  # letters stay readable
+    look = replace(look, mirror=0.0) if scene.written else look
     left, top, right, bottom = window(size, look)
     inner = right - left, bottom - top
     unit = min(inner)

@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageDraw
 
+from beluga_nb.painter.lettering import Lettering
 from beluga_nb.painter.marks import Mark, Mirror, Panes, Shape, Wash
 from beluga_nb.painter.outline import Outline
 
 UNIT = 288  # pixels of the map for a unit
 OPAQUE = 0.8  # what covers others
 SEEN = 0.5  # what shows of an actor: more than what lies behind it
+WHOLE = 0.95  # of what showed of an actor, where its letters are not covered
 SOFT = 0.02  # what is softer covers nothing for sure
 
 
@@ -33,6 +35,7 @@ class Register:
         self._share = share
         self._whole = [0.0] * actors
         self._map = Image.new("L", (1, 1))
+        self._boards: set[int] = set()
 
     @property
     def covers(self) -> list[Cover]:
@@ -40,6 +43,12 @@ class Register:
         counts, size = self._map.histogram(), prod(self._map.size) / self._share
         plain, dyed = ([n / size for n in counts[first::2]] for first in (2, 3))
         return [Cover(p + d, d, whole) for p, d, whole in zip(plain, dyed, self._whole, strict=False)]
+
+    @property
+    def lettered(self) -> bool:
+        """Return whether words are set on an actor that nothing covers."""
+        covers = self.covers
+        return any(covers[n - 1].share >= WHOLE * covers[n - 1].whole for n in self._boards)
 
     def noting(self, marks: Iterable[Mark], width: float, height: float) -> Iterator[Mark]:
         """Yield the marks; what each covers is noted."""
@@ -55,6 +64,8 @@ class Register:
                 least = OPAQUE if mark.within or not mark.owner else SEEN
                 if anyone and mark.alpha > least and mark.soft < SOFT:
                     self._note(draw, mark)
+            elif isinstance(mark, Lettering) and last:
+                self._boards.add(last)
             elif anyone and isinstance(mark, Wash | Mirror):
                 top = mark.top if isinstance(mark, Wash) else mark.y
                 draw.rectangle((0, top * UNIT, self._map.width, mark.bottom * UNIT), 0)

@@ -95,6 +95,7 @@ class Scene:
     flip: bool
     seed: int
     text: str = ""
+    letters: str = ""  # the words in quotes
     tint: RGB | None = None
     mirrored: bool = False
 
@@ -104,9 +105,14 @@ class Scene:
         return Stream(self.seed)
 
     @property
+    def written(self) -> bool:
+        """Return whether it shows letters, which stay readable: no look mirrors it."""
+        return self.kind == "poster" or bool(self.letters)
+
+    @property
     def reversed(self) -> bool:
         """Return whether what is drawn is seen the other way round."""
-        return self.flip != self.mirrored
+        return self.flip != (self.mirrored and not self.written)
 
     @property
     def night(self) -> bool:
@@ -126,6 +132,7 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
     weather = reading.first("weather") or "clear"
     own, around = colours_of(reading)
     closer, lower = shot_of(reading)
+    letters = quoted(reading.prompt)
     return Scene(
         kind=kind,
         subject=subject,
@@ -151,7 +158,8 @@ def staged(reading: Reading, look: Look, *, seed: int) -> Scene:
         seed=seed,
         tint=around,
         mirrored=bool(look.mirror),
-        text=quoted(reading.prompt) or " ".join(reading.prompt.split()),
+        text=letters or " ".join(reading.prompt.split()),
+        letters=letters,
     )
 
 
@@ -165,7 +173,8 @@ def moods_of(reading: Reading) -> tuple[str, ...]:
     old = any(t.text.startswith(aging) for t in reading.all("subject"))
     aged = ("aged", "bearded") if old and people == {"man"} else ("aged",) if old else ()
     dark = ("dark",) if any(t.text == "black background" for t in reading.all("setting")) else ()
-    return (*(t.value for t in reading.all("mood")), *royal, *people, *worn, *aged, *dark)
+    lettered = ("lettered",) if quoted(reading.prompt) else ()
+    return (*(t.value for t in reading.all("mood")), *royal, *people, *worn, *aged, *dark, *lettered)
 
 
 def sun_of(look: Look, stream: Stream) -> float:

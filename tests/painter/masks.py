@@ -29,7 +29,7 @@ def masks(scene: Scene, look: Look, size: tuple[int, int]) -> list[Mask]:
 
 def _three(scene: Scene, look: Look, size: tuple[int, int], start: int) -> list[Mask]:
     """Return the masks of three actors: one for each channel of a picture."""
-    look = replace(look, mirror=0.0) if scene.kind == "poster" else look
+    look = replace(look, mirror=0.0) if scene.written else look
     box = window(size, look)
     inner = box[2] - box[0], box[3] - box[1]
     unit = min(inner)

@@ -462,7 +462,7 @@ def test_the_words_in_quotes_are_those_on_the_poster() -> None:
 
     assert painting.scene.text == "Open late"
     assert painting.account.drawn == ("open", "late")
-    assert set(painting.account.ignored) == {"poster", "says"}
+    assert set(painting.account.ignored) == {"poster"}
 
 
 def test_a_sign_shows_the_words_in_single_quotes_and_an_apostrophe_is_none() -> None:

@@ -1,6 +1,7 @@
 """What the painter says of its pictures, against the pixels: random prompts in six languages."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from masks import Mask, difference, masks, pieces, shown
 from prompts import random_prompt
 from sampling import rounds, some
 
+from beluga_nb.catalog import models
 from beluga_nb.painter import paint
 from beluga_nb.painter.figure import figures
 from beluga_nb.painter.look import look_of
+from beluga_nb.painter.painting import drawn
 from beluga_nb.painter.reading import Reading, colour_of, read, words_of
 from beluga_nb.painter.scene import staged
 from beluga_nb.painter.stream import Stream
@@ -297,12 +300,12 @@ def test_what_is_held_is_smaller_than_who_holds_it(name: str) -> None:
 
 
 def test_a_thing_that_two_words_name_is_drawn_by_both() -> None:
-    for prompt, drawn in (
+    for prompt, named in (
         ("a tabby cat", ("tabby (as cat)", "cat")),
         ("a poodle dog on a sled", ("poodle (as dog)", "dog", "on", "sled")),
     ):
         account = paint(prompt, model=MODEL, size=SIZE).account
-        assert (account.drawn, account.ignored) == (drawn, ())
+        assert (account.drawn, account.ignored) == (named, ())
 
 
 @pytest.mark.parametrize("word", some(NAMES, 6))
@@ -312,6 +315,39 @@ def test_words_in_quotes_are_letters_not_things(word: str) -> None:
     assert (painting.scene.cast, painting.scene.text) == ((), word)
     assert {*words_of(word)} <= {*painting.account.drawn}
     assert paint(f"'{word}'", model=MODEL, size=SIZE).scene.kind != "poster"
+
+
+BOARDS = sorted(name for name, figure in figures().items() if "board = true" in figure.drawn.text)
+PLACES = ("", "large ", "two ", "red ")
+AROUND = ("", " in the snow", " at night", " behind an elephant", " next to a fox", " on a beach")
+LEAST_LETTERED = 0.001  # of the picture, in pixels of letters
+PLAINLY = 48  # of 255, in one channel
+
+
+@pytest.mark.parametrize("seed", range(rounds(8, 300)))
+def test_words_in_quotes_that_are_called_drawn_are_seen(seed: int) -> None:
+    stream = Stream(seed)
+    board, place = stream.pick("board", BOARDS), stream.pick("place", AROUND)
+    prompt = f"a {stream.pick('size', PLACES)}{board} that says 'Wow'{place}{stream.pick('style', STYLES)}"
+    painting, look = paint(prompt, model=MODEL, size=SHARP), look_of(MODEL)
+    plain = drawn(replace(painting.scene, letters=""), look, SHARP, fine=False)
+    changed = np.abs(np.asarray(painting.image).astype(int) - np.asarray(plain)).max(axis=2) > PLAINLY
+
+    assert ("wow" in painting.account.drawn) != ("wow" in painting.account.ignored)
+    if "wow" in painting.account.drawn:
+        assert changed.mean() >= LEAST_LETTERED, prompt
+    else:
+        assert "behind" in prompt, prompt
+
+
+@pytest.mark.parametrize("model", [model.id for model in models()])
+def test_words_in_quotes_are_never_mirrored(model: str) -> None:
+    painting = paint("a shop that says 'Fox'", model=model, size=SHARP)
+    unmirrored = drawn(painting.scene, replace(look_of(model), mirror=0.0), SHARP, fine=False)
+
+    assert "fox" in painting.account.drawn
+    above_the_tag = slice(SHARP[1] * 3 // 4)
+    assert np.array_equal(np.asarray(painting.image)[above_the_tag], np.asarray(unmirrored)[above_the_tag])
 
 
 def test_what_is_between_has_one_on_either_side() -> None:

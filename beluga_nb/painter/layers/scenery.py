@@ -12,7 +12,7 @@ from beluga_nb.painter.forms import FORMS
 from beluga_nb.painter.layers import cast
 from beluga_nb.painter.layers.formula import Formula, constant, formula
 from beluga_nb.painter.layers.functions import names_of
-from beluga_nb.painter.lettering import Lettering
+from beluga_nb.painter.lettering import Lettering, lettered
 from beluga_nb.painter.marks import Glow, Mark, Mirror, Mist, Panes, Shape, Wash, placed, recoloured
 from beluga_nb.painter.scene import OUTDOORS, Frame, Scene
 
@@ -203,7 +203,10 @@ class Scenery:
         shapes = recoloured(self._glyph, lambda c: under(c, lamp)) if lamp else self._glyph
         shapes = placed(shapes, 0, lift, 1) if lift else shapes
         shapes = recoloured(shapes, lambda c: mix(c, haze, 0.04)) if haze else shapes
-        yield from placed(shapes, x, y, size, **{"flip": self._scene.flip, **values})
+        for shape in placed(shapes, x, y, size, **{"flip": self._scene.flip, **values}):
+            yield shape
+            if shape.board:
+                yield from lettered(shape, self._scene.letters)
 
     def _shape(
         self, part: Part, names: dict[str, Any], given: Any, fill: Any, values: dict[str, Any]
