@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     )
     from beluga_nb.request import Request
     from beluga_nb.result import Engine, IncompleteError, Picture, Recipe, Result
-    from beluga_nb.session.session import (
-        Session,
+    from beluga_nb.session.default import (
         agenerate,
         check,
         gallery,
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
         submit,
         use,
     )
+    from beluga_nb.session.session import Session
     from beluga_nb.widgets.panel import panel
 
 __version__ = "0.2.0"
@@ -123,17 +123,17 @@ _MODULES = {
     "Result": "result",
     "Session": "session.session",
     "Settings": "config.settings",
-    "agenerate": "session.session",
-    "check": "session.session",
+    "agenerate": "session.default",
+    "check": "session.default",
     "expand": "compare.dynamic",
-    "gallery": "session.session",
-    "generate": "session.session",
-    "grid": "session.session",
-    "open": "session.session",
+    "gallery": "session.default",
+    "generate": "session.default",
+    "grid": "session.default",
+    "open": "session.default",
     "panel": "widgets.panel",
     "plan_votes": "compare.vote_plan",
-    "submit": "session.session",
-    "use": "session.session",
+    "submit": "session.default",
+    "use": "session.default",
 }
 """The module of each public name that is no error; all are imported when they are used, and `%load_ext` waits
 for none."""
@@ -159,7 +159,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take them away again, and end what they started: what `%unload_ext beluga_nb` calls."""
     from beluga_nb.magics import unregister
-    from beluga_nb.session.session import default
+    from beluga_nb.session.default import default
 
     unregister(shell)
     default.close()

@@ -33,7 +33,8 @@ from beluga_nb.redaction import Environment, Secret
 from beluga_nb.request import Request
 from beluga_nb.server.app import create_app
 from beluga_nb.server.child import Server
-from beluga_nb.session.session import Session, default
+from beluga_nb.session.default import default
+from beluga_nb.session.session import Session
 from beluga_nb.widgets.panel import panel
 
 cloudpickle = pytest.importorskip("cloudpickle")

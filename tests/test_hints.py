@@ -72,7 +72,6 @@ PYTHON_ALONE = {
     "engines/own.py",
     "engines/imported.py",
     "engines/worker.py",
-    "session/session.py",
     "engines/backend.py",
     "config/preferences.py",
     "compare/cluster.py",

@@ -274,7 +274,7 @@ TYPED = """
 import pty, os, sys
 pid, terminal = pty.fork()
 if not pid:
-    code = "from beluga_nb.session import session; session.default.login()"
+    code = "from beluga_nb.session.default import default; default.login()"
     os.execv(sys.executable, [sys.executable, "-c", code])
 output = b""
 while b"not shown" not in output:

@@ -110,7 +110,7 @@ def kernel(bridge, tmp_path_factory):
     (folder / "beluga.toml").write_text(f'bridge = "{bridge}"')
     with Kernel(folder, BELUGA_API_KEY=KEY, BELUGA_MODEL="flux-2.0") as running:
         assert (
-            running.run("%load_ext beluga_nb\nimport asyncio, os, beluga_nb.session.session").status == "ok"
+            running.run("%load_ext beluga_nb\nimport asyncio, os, beluga_nb.session.default").status == "ok"
         )
         yield running
 
@@ -260,15 +260,15 @@ def test_r42_a_picture_whose_decoding_was_interrupted_is_kept(kernel, service):
 
 
 def test_r41_an_interrupted_back_off_was_not_billed(kernel, service):
-    before = int(kernel.run("beluga_nb.session.session.default.budget.images").texts[0])
+    before = int(kernel.run("beluga_nb.session.default.default.budget.images").texts[0])
     stopped(kernel, "beluga_nb.generate('busy')", service.reached)
     assert unfinished(kernel) == []
     assert service.posts == ["busy"]
-    assert kernel.run("beluga_nb.session.session.default.budget.images").texts == [str(before)]
+    assert kernel.run("beluga_nb.session.default.default.budget.images").texts == [str(before)]
 
 
 def test_r41_an_interrupted_connecting_has_sent_nothing(kernel, service):
-    before = int(kernel.run("beluga_nb.session.session.default.budget.images").texts[0])
+    before = int(kernel.run("beluga_nb.session.default.default.budget.images").texts[0])
     with deaf() as base_url:
         kernel.run(f"os.environ['BELUGA_BASE_URL'], kept = {base_url!r}, os.environ['BELUGA_BASE_URL']")
         connecting = threading.Event()
@@ -276,7 +276,7 @@ def test_r41_an_interrupted_connecting_has_sent_nothing(kernel, service):
         stopped(kernel, "beluga_nb.generate('a fox')", connecting)
         kernel.run("os.environ['BELUGA_BASE_URL'] = kept")
     assert (unfinished(kernel), service.posts) == ([], [])
-    assert kernel.run("beluga_nb.session.session.default.budget.images").texts == [str(before)]
+    assert kernel.run("beluga_nb.session.default.default.budget.images").texts == [str(before)]
     goes_on(kernel, service)
 
 

@@ -15,7 +15,7 @@ from beluga_nb.magics.shown import display, shown, silent
 from beluga_nb.magics.typed import check_no_key
 from beluga_nb.placeholders import filled
 from beluga_nb.result import IncompleteError, Result
-from beluga_nb.session.session import default
+from beluga_nb.session.default import default
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -10,7 +10,7 @@ from beluga_nb.commands.table import COMMANDS, CommandCall, function
 from beluga_nb.errors import StoreError
 from beluga_nb.hints import Surface, on
 from beluga_nb.magics.shown import display, print_text, shown
-from beluga_nb.session.session import default
+from beluga_nb.session.default import default
 from beluga_nb.terminal.actions import Findings
 from beluga_nb.text import plural
 

@@ -13,7 +13,7 @@ from beluga_nb.errors import RequestError, UnknownNameError
 from beluga_nb.hints import Code, Hint
 from beluga_nb.magics.parse import Comparison
 from beluga_nb.magics.shown import display, shown, silent
-from beluga_nb.session.session import default
+from beluga_nb.session.default import default
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

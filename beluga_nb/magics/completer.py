@@ -90,7 +90,7 @@ def _offered(shell: InteractiveShell, before: str, after: str) -> Offer | None:
     if "%beluga" not in before:
         return None
     from beluga_nb.magics.complete import Known, offer
-    from beluga_nb.session.session import default
+    from beluga_nb.session.default import default
 
     try:
         known = Known(default.preferences.choices, variables(shell), default.preferences.folder)

@@ -39,7 +39,7 @@ class Setting(_Trait):
 
 
 def _default() -> Any:
-    from beluga_nb.session.session import default
+    from beluga_nb.session.default import default
 
     return default
 

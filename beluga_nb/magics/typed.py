@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from beluga_nb.errors import RequestError
 from beluga_nb.hints import Code, Hint
 from beluga_nb.key_check import holds_key
-from beluga_nb.session.session import default
+from beluga_nb.session.default import default
 
 if TYPE_CHECKING:
     from IPython.core.history import HistoryManager
@@ -30,7 +30,7 @@ _INSTEAD = "# This cell held a key, which is not kept."
 
 def check_no_key(shell: InteractiveShell, line: str, cell: str | None) -> None:
     """Raise `RequestError` for a key in a line or cell, before anything is parsed, filled in or sent."""
-    default.watch()
+    default.resources.watch()
     if not (is_key(line) or holds_key(f"{line}\n{cell or ''}")):
         return
     forgotten = _forget(shell)

@@ -26,6 +26,7 @@ from beluga_nb.compare.tables import axis_of
 from beluga_nb.errors import ImpossibleCombinationError, RequestError, UnknownArgumentError
 from beluga_nb.key_check import check_no_key, may_hold_key
 from beluga_nb.placeholders import names, not_filled
+from beluga_nb.progress.watched import messages_stay
 from beluga_nb.request import Request
 from beluga_nb.session.grid_run import SessionRunner
 from beluga_nb.session.resources import Resources
@@ -43,6 +44,7 @@ class GridMaker:
     resources: Resources
     fixed: Mapping[str, Any]
 
+    @messages_stay()
     def make(
         self,
         template: str | Sequence[str] | Mapping[str, str],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from beluga_nb.config.settings import Settings
 from beluga_nb.console import cannot_ask, surface
+from beluga_nb.errors import RequestError
 from beluga_nb.hints import Hint, Remedy
 from beluga_nb.interrupted import explained
 from beluga_nb.paths import absolute_path, path_of
@@ -80,13 +81,15 @@ class Library:
         """
         return self._recalled(self.resources.settings(), run)
 
-    def newest(self) -> Result | None:
-        """Return the recorded pictures of the newest run that has some."""
+    def newest(self) -> Result:
+        """Return the recorded pictures of the newest run that has some; raise `RequestError` if none has."""
         from beluga_nb.store.runs import runs
 
         settings = self.resources.settings()
-        run = next((run for run in runs(self.resources.store(settings)) if run.count), None)
-        return self._recalled(settings, run.name) if run else None
+        for run in runs(self.resources.store(settings)):
+            if run.count:
+                return self._recalled(settings, run.name)
+        raise RequestError("There is no picture yet.", Hint("Ask for one: ", Remedy("generate")))
 
     def _recalled(self, settings: Settings, run: str) -> Result:
         from beluga_nb.store.runs import recall

@@ -30,6 +30,7 @@ from beluga_nb.config.settings import Settings, SettingsOptions
 from beluga_nb.console import check_yes
 from beluga_nb.engines.backend import Backend, backend_of
 from beluga_nb.engines.call import Call, Calls, Missing, Tally
+from beluga_nb.engines.own import own_engine
 from beluga_nb.engines.pipeline import build, source_of
 from beluga_nb.engines.recorder import Recorder
 from beluga_nb.engines.room import EngineRoom, engine_room
@@ -109,7 +110,17 @@ class Resources:
         self._budgets: dict[str, Budget] = {}  # of stores, by their real paths
         self._notified: set[str] = set()
 
-    # Settings and keys.
+    # Settings, keys and who answers.
+
+    def use(self, engine: Engine | str | None, provider: str | None) -> None:
+        """Let an engine of the user's own answer from here on, or the service again; see `Session.use`."""
+        if engine is None and provider is not None:
+            raise SettingsError(
+                "A provider names an engine, but no engine is given.",
+                "Give the engine too, or leave out the provider.",
+            )
+        own = None if engine is None else own_engine(engine, provider, make_preview=small)
+        self.preferences.own_engine = own
 
     def settings(self, folder: Path | None = None, /, **options: object) -> Settings:
         """Load the settings, for the session's folder or another one, with the options of a call."""

@@ -19,21 +19,16 @@ from beluga_nb.config.preferences import Preferences
 from beluga_nb.config.settings import Settings, SettingsOptions, check_names
 from beluga_nb.console import ask, ask_hidden, tell
 from beluga_nb.engines.call import Tally
-from beluga_nb.engines.own import own_engine
-from beluga_nb.errors import RequestError, SettingsError
-from beluga_nb.hints import Hint, Remedy
 from beluga_nb.key_check import refuses_keys
 from beluga_nb.paths import absolute_path, path_of
-from beluga_nb.progress.watched import messages_stay
 from beluga_nb.redaction import Environment, Secret
 from beluga_nb.result import Engine, Result
 from beluga_nb.runtime import Job, awaitable, blocking
 from beluga_nb.session.options import CallOptions
 from beluga_nb.session.resources import Resources
 from beluga_nb.session.serving import Serving
-from beluga_nb.session.watching import Watching, calling, left_of
+from beluga_nb.session.watching import calling, left_of
 from beluga_nb.show.figures import bundle
-from beluga_nb.show.preview import small
 from beluga_nb.signatures import named_methods, named_options
 
 # Lazy imports in the methods: the first picture of a kernel needs none of these.
@@ -45,10 +40,6 @@ if TYPE_CHECKING:
     from beluga_nb.session.library import Library
 
 
-def _watch(session: Session, tally: Tally | None) -> Watching:
-    return calling(session.resources, tally)
-
-
 @named_methods
 class Session:
     """Settings, keys, a store and a budget, and what asks, replays and compares with them.
@@ -56,7 +47,7 @@ class Session:
     Settings are read anew at each call: defaults < `beluga.toml` < `BELUGA_*` < the options given here < the
     call. Nothing is read, opened or started before the first. The folder of the notebook is the one that is
     current then; a later change of folder moves no store. With an `engine`, that answers in place of all
-    services; see `use`.
+    services; see `use`. `preferences` are what can be changed while it runs, and where each comes from.
     """
 
     def __init__(
@@ -90,20 +81,14 @@ class Session:
             hidden=hidden,
             regenerate=self.generate,
         )
+        self.preferences: Preferences = self.resources.preferences
         self._serving = Serving()
         self.use(engine, provider=provider)
         if options:  # Set again: this checks them, now that the engine is known.
             self.preferences.set(**options)
 
     def __reduce__(self) -> str:
-        if self is not default or self.preferences.own_engine:
-            raise TypeError("A session is not copied or pickled: make one where it is wanted.")
-        return "default"  # the same there, with the key and the settings of that place
-
-    @property
-    def preferences(self) -> Preferences:
-        """The settings of this session that can be changed while it runs, and where each comes from."""
-        return self.resources.preferences
+        raise TypeError("A session is not copied or pickled: make one where it is wanted.")
 
     @property
     def budget(self) -> Budget:
@@ -128,14 +113,7 @@ class Session:
         workers of a grid. With None, the service answers again. Raises `SettingsError` for what is no engine,
         or no name for one.
         """
-        if engine is None and provider is not None:
-            raise SettingsError(
-                "A provider names an engine, but no engine is given.",
-                'Give both: engine=my_engine, provider="my-engine".',
-            )
-        self.preferences.own_engine = (
-            None if engine is None else own_engine(engine, provider, make_preview=small)
-        )
+        self.resources.use(engine, provider)
 
     @refuses_keys
     @named_options(CallOptions)
@@ -180,7 +158,7 @@ class Session:
         left = partial(left_of, self.resources, call.tally)
         return self.resources.start(call, assume_yes=assume_yes, left=left)
 
-    generate = blocking("generate", submit, watch=_watch)
+    generate = blocking("generate", submit, watch=lambda session, tally: calling(session.resources, tally))
     agenerate = awaitable("agenerate", submit)
 
     @refuses_keys
@@ -234,13 +212,10 @@ class Session:
         from beluga_nb.session.grid_maker import GridMaker
 
         fixed = {"n": n, "output_format": output_format, "output_compression": output_compression}
-        maker = GridMaker(self.resources, fixed | {"allow_unknown_model": allow_unknown_model})
+        make = GridMaker(self.resources, fixed | {"allow_unknown_model": allow_unknown_model}).make
         # The model comes last, which makes it the columns.
         axes |= {"size": size, "quality": quality, "take": take, "model": model}
-        with messages_stay():
-            return maker.make(
-                template, axes, replace=replace, pairs=pairs, sample=sample, seed=seed, values=values
-            )
+        return make(template, axes, replace=replace, pairs=pairs, sample=sample, seed=seed, values=values)
 
     def gallery(self, *results: Result) -> Gallery:
         """Return some results side by side, to be scored, voted on and ranked."""
@@ -277,17 +252,11 @@ class Session:
 
         Raises `RequestError` where there is none.
         """
-        if newest := self.resources.latest or self.store.newest():
-            return newest
-        raise RequestError("There is no picture yet.", Hint("Ask for one: ", Remedy("generate")))
+        return self.resources.latest or self.store.newest()
 
     def settings(self, **options: Unpack[SettingsOptions]) -> Settings:
         """Return the settings as they stand now, with the options of a call."""
         return self.resources.settings(**options)
-
-    def watch(self) -> None:
-        """Look at every key that may be in use, so that no output from here on holds one."""
-        self.resources.watch()
 
     def status(self) -> dict[str, str]:
         """Return, in words, who would answer now and where pictures are kept."""
@@ -328,19 +297,3 @@ class Session:
         """
         self.stop_serving()
         self.resources.close()
-
-
-default = Session()
-"""The session behind `beluga_nb.generate` and the magics; it starts nothing before the first call."""
-
-# A forked child spends from the budget of its parent.
-default.resources.budget = Budget.inherited()
-
-generate = default.generate
-agenerate = default.agenerate
-submit = default.submit
-use = default.use
-grid = default.grid
-gallery = default.gallery
-check = default.check
-open = default.open  # noqa: A001  as in PIL.Image.open

@@ -14,7 +14,8 @@ from beluga_nb.console import shown_on
 from beluga_nb.errors import BelugaError, NotConfirmedError
 from beluga_nb.hints import Surface, on
 from beluga_nb.redaction import redact
-from beluga_nb.session.session import Session, default
+from beluga_nb.session.default import default
+from beluga_nb.session.session import Session
 from beluga_nb.show.history import history_text
 from beluga_nb.store.runs import History
 from beluga_nb.terminal.actions import Findings
@@ -38,7 +39,7 @@ def main(words: Sequence[str], *, session: Session = default) -> int:
     )
     try:
         with shown_on(Surface.TERMINAL):
-            session.watch()
+            session.resources.watch()
             value = function(COMMANDS[name].run)(session, call)
     except BelugaError as error:
         _print(f"{PROGRAM} {name}: {error}", file=sys.stderr)

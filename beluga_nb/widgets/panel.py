@@ -8,7 +8,8 @@ from IPython.core.getipython import get_ipython
 from IPython.display import DisplayHandle, display
 
 from beluga_nb.result import Result
-from beluga_nb.session.session import Session, default
+from beluga_nb.session.default import default
+from beluga_nb.session.session import Session
 from beluga_nb.show.figures import NO_PICTURE
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill

@@ -890,7 +890,7 @@ def test_a_call_and_a_display_load_the_settings_once(session, engine, tmp_path, 
 def test_the_key_of_a_server_that_nothing_names_yet_is_watched(tmp_path, loads):
     key = "another-key-of-another-server-7"
     session = Session(environ={"BELUGA_LAB_API_KEY": key}, folder=tmp_path)
-    session.watch()
+    session.resources.watch()
     assert loads == []
     assert key not in redact(f"It is {key}.")
 

@@ -214,7 +214,7 @@ def test_a_store_of_another_folder_hides_no_key_of_this_one(tmp_path):
     with lab(tmp_path):
         environ = {"BELUGA_TRUST": str(tmp_path)}
         asked = Session(environ=environ, folder=tmp_path)
-        asked.watch()
+        asked.resources.watch()
         asked.store.open(other)
         environ["BELUGA_LAB_API_KEY"] = KEY
         with pytest.raises(RequestError, match="key"):

@@ -197,7 +197,7 @@ def test_a_key_is_typed_unseen_and_shown_nowhere(kernel):
     [status] = kernel.run("%beluga").texts
     assert "%beluga login, ending in wxyz" in status
     assert "0123456789" not in shown.everything + status
-    kernel.run("from beluga_nb.session.session import default; default.resources.keys._typed = None")
+    kernel.run("from beluga_nb.session.default import default; default.resources.keys._typed = None")
 
 
 def test_where_nobody_can_type_a_login_is_two_lines(kernel):

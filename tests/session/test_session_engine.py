@@ -42,7 +42,8 @@ from beluga_nb.errors import (
 )
 from beluga_nb.request import Request
 from beluga_nb.result import PROCEDURAL, ImagePayload, IncompleteError, Picture, Preview, Recipe, Result
-from beluga_nb.session.session import Session, default
+from beluga_nb.session.default import default
+from beluga_nb.session.session import Session
 from beluga_nb.store import pending
 from beluga_nb.widgets.data import PanelData
 
