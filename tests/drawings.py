@@ -20,10 +20,10 @@ def drawn(request: Request, sample: int, kind: str = "PNG", size: tuple[int, int
     return buffer.getvalue()
 
 
-async def drawing(request: Request) -> Result:
+async def drawing(request: Request, size: tuple[int, int] = (96, 64)) -> Result:
     """An engine: it draws each sample of a request, always the same."""
     answers = [
-        ImagePayload(drawn(request, sample), "image/png", f"a drawing of sample {sample}")
+        ImagePayload(drawn(request, sample, size=size), "image/png", f"a drawing of sample {sample}")
         for sample in request.samples
     ]
     return Result.of(request, answers, engine="drawing", created=1_750_000_000)

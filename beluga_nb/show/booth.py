@@ -1,8 +1,8 @@
 """The booth for blind votes: two pictures, and a key, a button or a click for the better one.
 
-ipywidgets has no key events, so a text field receives the keys, one letter at a time, and gets the focus
-after each vote; JupyterLab does not handle keys typed into a text field. It has no clickable pictures either:
-two unseen buttons lie on them. The browser receives two pictures and a caption only. At the end the
+ipywidgets has no key events, so a text field receives the keys, one letter at a time; the page's script gives
+it the focus. JupyterLab does not handle keys typed into a text field. ipywidgets has no clickable pictures
+either: two unseen buttons lie on them. The browser receives two pictures and a caption only. At the end the
 cell shows the ranking, which is what a saved notebook holds.
 """
 
@@ -24,7 +24,7 @@ from beluga_nb.result import Bundle
 from beluga_nb.show.blind import blind
 from beluga_nb.show.markup import outside
 from beluga_nb.show.template import fill, read_template, script_of
-from beluga_nb.show.widget import CAN_FOCUS, bundle
+from beluga_nb.show.widget import bundle
 from beluga_nb.store.votes import LEFT, RIGHT
 
 if TYPE_CHECKING:
@@ -58,8 +58,6 @@ _TEXT = "A booth for blind votes, in JupyterLab or Notebook; the ranking is show
 _UNFINISHED = "This vote has not ended. Run this cell again to go on: every answer is in the store."
 """What a notebook says that was saved before the ranking was shown, where the booth was."""
 
-_TOOLTIP = "Type 1 or 2 for the better picture, t: tie, b: both bad, s: skip, u: undo, z: zoom"
-
 
 class Booth:
     """Two pictures, and buttons that are keys as well; `reveal()` ends it and shows the ranking.
@@ -87,14 +85,11 @@ class Booth:
         self.status = widgets.HTML()
         self.keys = widgets.Text(
             description="Keys",
-            placeholder="1 2 t b s u z",
             continuous_update=True,
             layout=widgets.Layout(width="170px"),
             style={"description_width": "initial"},
         )
         self.keys.add_class("beluga-booth-keys")
-        if self.keys.has_trait("tooltip"):  # new in ipywidgets 8
-            self.keys.tooltip = _TOOLTIP
         self.name = widgets.Text(
             value=self._voting.voter,
             description="Your name",
@@ -136,7 +131,6 @@ class Booth:
             self._show_status(f"Not recorded. {error.message} {on(error.hint, Surface.PANEL)}")
             return
         self._show()
-        self._focus()
 
     def _answer(self, answer: str, seconds: float) -> None:
         if answer == "undo":
@@ -202,6 +196,7 @@ class Booth:
             usable = question is not None and (not self._is_damaged or answer == SKIP)
             button.disabled = not (self._voting.can_undo if answer == "undo" else usable)
             button.layout.display = "none" if question is None and answer != "undo" else None
+        self._offer_keys()
         self.end.button_style = "primary" if question is None else ""
         self.head.value = head_html(
             self._contest.question, caption, done=self._voting.done, total=self._voting.total
@@ -217,9 +212,11 @@ class Booth:
     def _zoom(self, zoomed: bool) -> None:
         (self.view.add_class if zoomed else self.view.remove_class)(_ZOOMED)
 
-    def _focus(self) -> None:
-        if CAN_FOCUS:
-            self.keys.focus()
+    def _offer_keys(self) -> None:
+        usable = [key for key, answer in KEYS.items() if not self.buttons[answer].disabled]
+        self.keys.placeholder = " ".join(usable)
+        if self.keys.has_trait("tooltip"):  # new in ipywidgets 8
+            self.keys.tooltip = ", ".join(_LABELS[KEYS[key]] for key in usable)
 
     def _show_status(self, words: str) -> None:
         self.status.value = status_html(words)
@@ -240,7 +237,6 @@ class Booth:
             "text/html": fill("show/still.html", html=f"<p>{outside(_UNFINISHED)}</p>"),
         }
         self._stills.append(display(unfinished, raw=True, display_id=True))  # type: ignore[no-untyped-call]
-        self._focus()
 
 
 def head_html(question: str, caption: str, *, done: int, total: int) -> str:
@@ -262,9 +258,7 @@ def figures_html(pictures: tuple[bytes, bytes]) -> str:
         fill("show/booth-figure.html", side=side, data=pybase64.b64encode(data).decode())
         for side, data in zip((LEFT, RIGHT), pictures, strict=True)
     )
-    # ipywidgets 7 cannot set the focus; the load event of a new <style> can.
-    focus = "" if CAN_FOCUS else read_template("show/booth-focus.html")
-    return fill("show/booth.html", figures=figures, focus=focus)
+    return fill("show/booth.html", figures=figures)
 
 
 def thanks_html(voter: str, summary: Sequence[str]) -> str:

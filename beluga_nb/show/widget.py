@@ -6,9 +6,6 @@ import ipywidgets as widgets
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
-CAN_FOCUS = hasattr(widgets.DOMWidget, "focus")
-"""Whether a widget can be given the focus: since ipywidgets 8."""
-
 
 def bundle(widget: widgets.Widget, words: str) -> dict[str, object]:
     """Return what shows a widget in a notebook; `words` stand in its place where there are no widgets."""

@@ -27,6 +27,10 @@ def notebook(*cells):
     )
 
 
+BUSY = """import ctypes
+ctypes.PyDLL(None).system(b'touch held; while [ ! -e go ]; do sleep 0.05; done')"""
+"""A cell that keeps all else in its kernel from running, from a file `held` to a file `go`."""
+
 STILL = """() => [...document.querySelectorAll('.jp-OutputArea figure img')]
     .filter(image => image.offsetParent && image.naturalWidth > 20).map(image => image.alt)"""
 """The text alternatives of the pictures that are seen in a panel's place."""
@@ -64,6 +68,10 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
+SHAPES = {"tall": (480, 1920), "wide": (1920, 480)}
+"""The pixels of a picture, by a word of its prompt."""
+
+
 class Service:
     """An engine that draws; never answers what is slow, but notices who leaves; refuses what is bad."""
 
@@ -80,7 +88,8 @@ class Service:
                 await asyncio.sleep(120)
             finally:
                 self.left.release()
-        return await drawing(request)
+        size = next((size for shape, size in SHAPES.items() if shape in request.prompt), (96, 64))
+        return await drawing(request, size)
 
 
 @contextmanager
@@ -97,10 +106,10 @@ def serving(front_end, **words):
 class Desk:
     """What a person does at a panel."""
 
-    def __init__(self, page):
+    def __init__(self, page, number=0):
         self.page = page
-        self.panel = page.locator(".beluga-panel")
-        self.tiles = page.locator(".beluga-tile:visible")
+        self.panel = page.locator(".beluga-panel").nth(number)
+        self.tiles = self.panel.locator(".beluga-tile:visible")
         self.large = self.panel.locator(".beluga-stage img")
         self.go = self.panel.locator(".beluga-generate")
 

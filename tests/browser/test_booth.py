@@ -5,9 +5,9 @@ import os
 
 import nbformat
 import pytest
-from desk import ICONS, needs_axe, violations
+from desk import BUSY, ICONS, PANEL, needs_axe, violations, wait_until
 from lab import IN_A_BROWSER, Lab
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 pytestmark = IN_A_BROWSER
 
@@ -53,29 +53,49 @@ BOX = "document.querySelector('.beluga-booth').getBoundingClientRect().height"
 
 
 READ = """
-- text: Which fits the prompt better? a fox in the snow
-- progressbar "Pairs compared"
-- text: Your name
-- textbox "Your name": Ada
-- figure:
-  - img "left picture"
-- figure:
-  - img "right picture"
-- button "The left picture is better"
-- button "The right picture is better"
-- text: Keys
-- textbox "Keys"
-- button "1 · left is better"
-- button "2 · right is better"
-- button "t · tie"
-- button "b · both bad"
-- button "s · skip"
-- button "u · undo" [disabled]
-- button "z · zoom"
-- button "End and reveal"
-- status: 0 of 6 compared. Local previews, not model output.
+- region "Blind vote":
+  - heading "Which fits the prompt better?" [level=2]
+  - text: a fox in the snow
+  - progressbar "Pairs compared"
+  - text: Your name
+  - textbox "Your name": Ada
+  - figure:
+    - img "left picture"
+  - figure:
+    - img "right picture"
+  - button "The left picture is better"
+  - button "The right picture is better"
+  - text: Keys
+  - textbox "Keys":
+    - /placeholder: 1 2 t b s z
+  - button "1 · left is better"
+  - button "2 · right is better"
+  - button "t · tie"
+  - button "b · both bad"
+  - button "s · skip"
+  - button "u · undo" [disabled]
+  - button "z · zoom"
+  - button "End and reveal"
+  - status: 0 of 6 compared. Local previews, not model output.
 """
 """Names, roles and states of the booth, in the order in which a screen reader says them."""
+
+READ_AT_THE_END = """
+- region "Blind vote":
+  - heading "Which fits the prompt better?" [level=2]
+  - progressbar "Pairs compared"
+  - text: Your name
+  - textbox "Your name": Ada
+  - paragraph: Thank you, Ada. That was all.
+  - paragraph: /You compared 6 pairs\\..*/
+  - text: Keys
+  - textbox "Keys":
+    - /placeholder: u
+  - button "u · undo"
+  - button "End and reveal"
+  - status: 6 of 6 compared. Local previews, not model output.
+"""
+"""The same when nothing is left to compare."""
 
 
 @needs_axe
@@ -119,7 +139,39 @@ def test_who_cannot_see_the_booth_hears_its_parts_in_order_and_saves_from_its_fi
             compared(lab.page, count)
         found += violations(lab.page, "at the end", ".beluga-booth")
         assert found == []
-        expect(booth.get_by_role("button")).to_have_text(["u · undo", "End and reveal"])
+        expect(booth).to_match_aria_snapshot(READ_AT_THE_END)
+
+
+def test_keys_need_no_click_however_late_the_booth_is_drawn_and_are_taken_from_nobody_who_types():
+    busy = notebook()
+    busy.cells += [nbformat.v4.new_code_cell(source) for source in (PANEL, BUSY)]
+    with Lab(busy, size=(1280, 1100)) as lab:
+        for types in (True, False):
+            for file in ("held", "go"):
+                (lab.work / file).unlink(missing_ok=True)
+            held: list[Route] = []
+            # Without these files no widget is drawn.
+            lab.page.route("**/jupyterlab-manager/**", held.append)
+            lab.menu("Run", "Run All Cells")
+            wait_until(lambda: lab.page.evaluate("true") and (lab.work / "held").exists())
+            assert held
+            if types:
+                lab.cell(0).locator(lab.source).click()
+                lab.page.keyboard.press("Control+End")
+            for route in held:
+                route.continue_()
+            lab.page.unroute_all()
+            compared(lab.page, 0)
+            lab.page.locator(".beluga-generate").wait_for(state="attached")
+            lab.page.keyboard.press("1")
+            (lab.work / "go").touch()
+            if types:
+                expect(lab.cell(0).locator(lab.source)).to_contain_text("gallery(*pictures)1")
+                assert votes(lab) == []
+                lab.shut_down()
+                lab.visit()
+        compared(lab.page, 1)
+        assert votes(lab) == ["left"]
 
 
 def votes(lab):
@@ -147,8 +199,8 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         page.locator(".beluga-booth").evaluate("booth => booth.scrollIntoView({block: 'end'})")
         assert page.evaluate(BOX) <= page.locator(".jp-WindowedPanel-outer").bounding_box()["height"]
 
-        # The field has the focus as soon as there are pictures: no click before the first key.
-        page.wait_for_function("document.activeElement.placeholder == '1 2 t b s u z'")
+        # No click before the first key.
+        page.wait_for_function("document.activeElement.placeholder == '1 2 t b s z'")
         if folder := os.environ.get("BOOTH_PICTURES"):
             lab.picture(f"{folder}/booth-1.png")
         page.keyboard.press("1")
@@ -223,3 +275,33 @@ def test_a_person_votes_with_keys_and_clicks_takes_one_back_and_sees_the_ranking
         page.get_by_text("bear no intervals").wait_for()
         if folder:
             lab.picture(f"{folder}/booth-6.png")
+
+
+def test_the_first_key_votes_on_a_slow_machine_but_not_for_who_writes_elsewhere():
+    """The booth takes the focus when it is drawn and seen, and never from an editor that holds text."""
+    slow = notebook()
+    slow.cells[1].source = f"import time; time.sleep(2)\n{slow.cells[1].source}"
+    slow.cells.append(nbformat.v4.new_code_cell("b = 1"))
+    with Lab(slow, size=(1280, 1100)) as lab:
+        page = lab.page
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": 6})
+        lab.run_all()
+        compared(page, 0)
+        page.wait_for_function("document.activeElement.closest('.beluga-booth-keys')")
+        page.keyboard.press("t")
+        compared(page, 1)
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+
+        lab.start(1)
+        editor = lab.cell(2).locator(".cm-content")
+        editor.click()
+        page.keyboard.press("End")
+        page.keyboard.type("1")
+        compared(page, 1)
+        page.wait_for_timeout(500)
+        page.keyboard.type("2")
+        expect(editor).to_have_text("b = 112")
+        compared(page, 1)
+        page.get_by_role("button", name="s · skip").click()
+        page.wait_for_function("document.activeElement.closest('.beluga-booth-keys')")

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from desk import ICONS, STILL, Desk, needs_axe, notebook, serving, violations, wait_until
+from desk import BUSY, ICONS, PANEL, STILL, Desk, needs_axe, notebook, serving, violations, wait_until
 from lab import IN_A_BROWSER, Lab, Notebook7
 from playwright.sync_api import expect
 from sampling import rounds
+
+from beluga_nb.session.session import Session
 
 pytestmark = IN_A_BROWSER
 
@@ -123,6 +125,44 @@ def test_what_is_sent_is_what_was_typed_however_fast(opened, app):
     assert "'take 3'" in app.cell(1).inner_text()
 
 
+ENLARGED = """() => {
+    const {naturalWidth, naturalHeight} = document.querySelector('.beluga-stage img');
+    return Math.max(naturalWidth, naturalHeight) > 700;
+}"""
+"""Whether the stage has its picture, and no longer the one of the tile."""
+
+
+@in_lab
+def test_the_picture_on_the_stage_takes_most_of_the_room_and_at_most_60_percent_of_the_window(opened, app):
+    desk = opened()
+    for shape in ("tall", "wide"):
+        desk.type(f"a {shape} tower")
+        desk.go.click()
+        expect(desk.large).to_have_attribute("alt", f"a {shape} tower")
+        app.page.wait_for_function(ENLARGED)
+        for width, height in ((1400, 1000), (1000, 700), (600, 900), (1280, 1500)):
+            app.page.set_viewport_size({"width": width, "height": height})
+            box, room = desk.large.bounding_box(), desk.panel.locator(".beluga-canvas").bounding_box()
+            assert box["height"] <= 0.6 * height
+            assert box["width"] <= room["width"]
+            assert box["height"] >= 0.45 * height or box["width"] >= 0.9 * min(room["width"], 960)
+
+
+@in_lab
+def test_panels_and_other_kernels_know_of_each_other(opened, app):
+    desk = opened(PANEL)
+    app.run(1)
+    other = Desk(app.page, 1).ready()
+    desk.generate("a hen")
+    other.panel.hover()
+    expect(other.tiles.filter(has_text="a hen")).to_have_count(1)
+    Session(environ=app.environment, folder=app.work).generate("an owl")
+    for each in (desk, other):
+        app.page.mouse.move(0, 0)
+        each.panel.hover()
+        expect(each.tiles.filter(has_text="an owl")).to_have_count(1)
+
+
 def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, app, tmp_path):
     desk = opened("import time\nprint('asleep')\ntime.sleep(20)")
     for prompt in ("a slow fox", "a slow whale"):
@@ -151,11 +191,6 @@ def test_two_run_at_once_and_stop_stops_while_a_cell_sleeps(opened, app, tmp_pat
         app.page.keyboard.press("i")
     app.cell(1).get_by_text("KeyboardInterrupt").first.wait_for()
     desk.generate("a fox after all")
-
-
-BUSY = """import ctypes
-ctypes.PyDLL(None).system(b'touch held; while [ ! -e go ]; do sleep 0.05; done')"""
-"""A cell that keeps all else in its kernel from running, from a file `held` to a file `go`."""
 
 
 @in_lab
@@ -278,6 +313,7 @@ def test_an_error_is_shown_in_the_panel_and_the_next_click_works(opened, tmp_pat
     trouble = desk.panel.get_by_role("alert")
     expect(trouble).to_contain_text("APIStatusError: The prompt was refused.")
     expect(trouble.locator(".beluga-badge")).to_have_text("not billed")
+    assert " not billed." in trouble.aria_snapshot(), "a sentence that ends before the next one"
     failed = desk.panel.locator(".beluga-failed")
     expect(failed).to_contain_text("not billed")
     app.picture(tmp_path / "error.png")
@@ -537,6 +573,31 @@ def test_arrows_reach_every_picture_of_a_long_filmstrip(opened, app):
     assert strip.evaluate("it => it.scrollTop") == 480
 
 
+CAPTIONS = """() => [...document.querySelectorAll('.beluga-tile > button:first-of-type')].map(it =>
+    [it.title.slice(0, it.title.lastIndexOf(', ')), it.textContent, it.scrollWidth <= it.clientWidth])"""
+"""Of each tile the prompt, its caption, and whether the caption fits."""
+
+
+@in_lab
+def test_a_long_prompt_ends_with_a_whole_word_on_its_tile_and_is_there_when_it_is_pointed_at(opened, app):
+    chance = random.Random(19)
+    words = "fox a of in lighthouse, snow; under mountains Überschwemmung 雪 impressionistic oil".split()  # noqa: SIM905
+    prompts = {" ".join(chance.choices(words, k=chance.randint(1, 14))) for _ in range(16)}
+    desk = opened(f"for prompt in {sorted(prompts)}: beluga_nb.generate(prompt)")
+    app.run(1)
+    desk.panel.hover()
+    wait_until(lambda: prompts <= {prompt for prompt, *_ in app.page.evaluate(CAPTIONS)})
+    for strip in ("a row", "rows"):
+        if strip == "rows":
+            desk.button("History").click()
+        app.page.wait_for_timeout(200)
+        for prompt, caption, fits in app.page.evaluate(CAPTIONS):
+            shown = caption.removesuffix("…")
+            assert fits or " " not in shown
+            assert caption == prompt or prompt[len(shown) :].lstrip(",;")[:1] in {" ", ""}
+            assert prompt.startswith(shown)
+
+
 @in_lab
 def test_a_note_that_waits_is_about_the_picture_that_was_on_the_stage(opened, app):
     other = "panel.controller.choose(panel.state.gallery[1])"
@@ -613,6 +674,8 @@ def test_who_cannot_see_it_can_use_it_in_light_and_dark_and_on_a_narrow_page(ope
 
 READ = """
 - region "beluga_nb panel":
+  - group "Who answers": /Answers. .* Mode. auto\\. .*/
+  - text: Prompt
   - textbox "Prompt"
   - combobox "Model"
   - radiogroup "Size"

@@ -1,8 +1,10 @@
 """What happens on the panel, without a screen: the session is real, and its service our own server."""
 
+import builtins
 import hashlib
 import io
 import json
+import keyword
 import random
 import re
 import threading
@@ -19,6 +21,7 @@ from benches import OneByOne, Patient, all_widgets, ask, fill, of_class, panel_a
 from conftest import KEY, Counting, drawing, service
 from needed import NESTED, needed
 
+from beluga_nb.catalog import find, models
 from beluga_nb.errors import APIStatusError, EngineError, RequestError
 from beluga_nb.magics.parse import parse
 from beluga_nb.result import Result
@@ -105,6 +108,22 @@ def test_before_the_click_it_says_what_it_would_take(panel):
     assert settled(panel).state.estimate == "1 to buy, 2 already in the store; the price is unknown."
     fill(panel, prompt=" ")
     assert settled(panel).state.estimate == ""
+
+
+@pytest.mark.parametrize("n", range(1, 11))
+@pytest.mark.parametrize("model", [model.id for model in models()])
+def test_pictures_are_asked_for_in_the_requests_of_a_cell(model, n, tmp_path):
+    engine = Counting()
+    with service(engine) as base_url:
+        for asks in (ask, lambda panel, *_, **request: panel.controller.session.generate("a fox", **request)):
+            folder = tmp_path / f"{len(engine.requests)}"
+            folder.mkdir()
+            asks(panel_at(base_url, folder), "a fox", model=model, n=n)
+    counts = [each.n for each in engine.requests]
+    of_the_panel, of_the_cell = counts[: len(counts) // 2], counts[len(counts) // 2 :]
+    assert sum(of_the_panel) == n
+    assert sorted(of_the_panel) == sorted(of_the_cell)
+    assert max(counts) <= find(model).n_max
 
 
 def test_more_pictures_than_a_click_may_ask_for_are_refused_and_not_cut(panel):
@@ -731,8 +750,11 @@ def test_a_picture_becomes_a_variable(base_url, tmp_path):
     ask(panel, "a fox")
     assert use(panel, " whale ")
     assert names == {"whale": panel.selected}
-    assert use(panel, "print")
-    assert "It hides Python's own print: del print brings that back." in panel.state.message
+    for name in [each for each in dir(builtins) if each.isidentifier() and not keyword.iskeyword(each)]:
+        assert use(panel, name)
+        assert f"It hides Python's own {name}: del {name} brings that back." in panel.state.message
+        assert use(panel, f"{name}_of_mine")
+        assert "hides" not in panel.state.message
     for wrong in ("class", "a b", "1x", ""):
         assert not use(panel, wrong)
         assert "is not a valid variable name" in panel.state.error[0]
@@ -926,6 +948,24 @@ def test_names_are_filled_from_the_notebook_or_refused(base_url, tmp_path):
     assert panel.result.recipe.template == "a {{animal}}"
     panel.controller.again().result()
     assert settled(panel).result.request.prompt == "a fox {{x}}"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_meter_is_the_share_of_the_cap_that_is_nearest_and_hidden_without_a_cap(seed, base_url, tmp_path):
+    chance = random.Random(seed)
+    images, cost = chance.choice([None, 3, 4, 9]), chance.choice([None, 2, 3, 7])
+    caps = {"max_images": images, "max_cost": cost}
+    lines = [f"{name} = {cap}" for name, cap in caps.items() if cap is not None]
+    (tmp_path / "beluga.toml").write_text("\n".join([*lines, '[prices]\ndate = 2026-11-01\n"flux-2.0" = 1']))
+    panel = panel_at(base_url, tmp_path, BELUGA_TRUST=str(tmp_path))
+    [meter] = of_class(panel, "meter")
+    for spent in range(min(chance.randint(1, 4), images or 4, cost or 4) + 1):
+        if spent:
+            ask(panel, f"fox {spent}")
+        shares = [spent / cap for cap in (images, cost) if cap]
+        assert (meter.layout.display == "none") is (not shares)
+        assert not shares or meter.value == pytest.approx(max(shares))
+        assert meter.bar_style == ("danger" if shares and max(shares) == 1 else "")
 
 
 def test_the_button_says_what_a_click_would_do(base_url, tmp_path):

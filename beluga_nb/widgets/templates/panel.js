@@ -10,6 +10,19 @@ if (root && !root.belugaReady) {
   const attribute = (element, name, value) => {
     if (element && element.getAttribute(name) !== value) element.setAttribute(name, value);
   };
+  // A caption ends with a word, and not within one; the tile's tooltip has all of it.
+  const ruler = document.createElement('canvas').getContext('2d');
+  const cutCaption = (button, room) => {
+    if (button.textContent !== button.belugaCut) button.belugaWhole = button.textContent;
+    const words = button.belugaWhole.split(' ');
+    let cut = button.belugaWhole;
+    while (words.length > 1 && ruler.measureText(cut).width > room) {
+      words.pop();
+      cut = words.join(' ').replace(/[,;:.]$/, '') + '…';
+    }
+    button.belugaCut = cut;
+    if (button.textContent !== cut) button.textContent = cut;
+  };
   const name = () => {
     // One tile is in the order of Tab, and arrows go on from there: else a full strip would be a hundred stops.
     const current = root.querySelector('.beluga-tile:focus-within') || root.querySelector('.beluga-chosen') || root.querySelector('.beluga-tile');
@@ -17,7 +30,11 @@ if (root && !root.belugaReady) {
       attribute(strip, 'role', 'group');
       attribute(strip, 'aria-label', 'Pictures: arrows move');
     }
+    const caption = root.querySelector('.beluga-tile button');
+    if (caption) ruler.font = `700 12px ${getComputedStyle(caption).fontFamily}`;  // the chosen one is bold
+    const room = caption ? caption.clientWidth - 8 : 0;
     for (const tile of all('.beluga-tile')) {
+      if (room > 0) cutCaption(tile.querySelector('button'), room);
       const words = tile.querySelector('button').title;
       attribute(tile.querySelector('img'), 'alt', '');
       for (const button of tile.querySelectorAll('button')) {
@@ -42,10 +59,14 @@ if (root && !root.belugaReady) {
       for (const radio of box.querySelectorAll('input')) radio.name = root.belugaName;
     }
     for (const button of all('.widget-toggle-button')) attribute(button, 'aria-expanded', String(button.classList.contains('mod-active')));
-    for (const [selector, role] of [['.beluga-message', 'status'], ['.beluga-plan', 'status'], ['.beluga-error', 'alert'], ['.beluga-grid .beluga-alt', 'status'], ['.beluga-work', 'group']])
+    for (const [selector, role] of [['.beluga-message', 'status'], ['.beluga-plan', 'status'], ['.beluga-error', 'alert'], ['.beluga-grid .beluga-alt', 'status']])
       for (const element of all(selector)) attribute(element, 'role', role);
-    // No live region: a reader would read all of it again each second.
-    for (const work of all('.beluga-work')) attribute(work, 'aria-label', 'Running and failed calls');
+    // No live regions: a reader would read all of the calls again each second.
+    for (const [selector, words] of [['.beluga-work', 'Running and failed calls'], ['.beluga-header', 'Who answers']])
+      for (const group of all(selector)) {
+        attribute(group, 'role', 'group');
+        attribute(group, 'aria-label', words);
+      }
     const opened = root.querySelector('.lm-TabBar-tab.lm-mod-current');
     for (const panel of all('.widget-tab-contents > *')) {
       attribute(panel, 'role', 'tabpanel');
