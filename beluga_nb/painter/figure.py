@@ -359,6 +359,7 @@ def _part(
         soft=float(str(entry.get("soft", 0))) / unit,
         alpha=float(str(entry.get("alpha", 1))),
         ink=bool(entry.get("ink", True)),
+        open=forms == ["ribbon"],
         board=bool(entry.get("board", False)),
     )
     fill = tuple(paint_of(token) for token in str(entry.get("fill", "base")).split())

@@ -242,6 +242,7 @@ class Shape:
     ink: bool = True
     owner: int = 0  # the number of the subject that it shows a part of
     dyed: bool = False  # in the subject's own colour, which a prompt may name
+    open: bool = False  # no contour from the last point of an outline to the first: a limb grows out of a body
     board: bool = False  # the words in quotes of the prompt are set on it
 
     def put(self, sheet: Sheet) -> None:
@@ -328,7 +329,7 @@ class Shape:
         mask = Image.new("L", ((box[2] - box[0]) * grain, (box[3] - box[1]) * grain))
         draw, width = ImageDraw.Draw(mask), max(1, round(2 * pen.width * sheet.unit * grain))
         for outline in _pixels(self.outlines, sheet.unit * grain, box, grain):
-            draw.line(outline + outline[:4], 255, width)
+            draw.line(outline if self.open else outline + outline[:4], 255, width)
         mask = mask.reduce(grain)
         return ImageChops.multiply(mask, _hard_mask(self.within, sheet, box, grain)) if self.within else mask
 
