@@ -242,7 +242,7 @@ class Shape:
     ink: bool = True
     owner: int = 0  # the number of the subject that it shows a part of
     dyed: bool = False  # in the subject's own colour, which a prompt may name
-    open: bool = False  # no contour from the last point of an outline to the first: a limb grows out of a body
+    open: bool = False  # no contour from the last point to the first: a limb grows out of a body
     board: bool = False  # the words in quotes of the prompt are set on it
 
     def put(self, sheet: Sheet) -> None:
