@@ -4,8 +4,8 @@
 every check tries some and `python -m tests whole` all; `python -m tests environments` tries all environments.
 
 Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
-the notebooks, twice with strict nbval and once with pytest-notebook, from their recordings alone, without a
-key, and without a route to another machine. It ends at the first step that fails. Where there is npm, the
+the notebooks, with strict nbval and again with pytest-notebook, from their recordings alone, without a key,
+and without a route to another machine. It ends at the first step that fails. Where there is npm, the
 openai package for Node comes first.
 
 Hundreds of tests wait for kernels, browsers and servers on a machine that may have two cores. Where up to
@@ -98,15 +98,21 @@ def marked(mark: str) -> list[str]:
 # On A4, nbconvert cuts a cell's lines after some 75 characters.
 FOR_PAPER = ("--line-length", "75", "--config", "format.exclude=[]")
 
+
+def types_on(*systems: str) -> dict[str, tuple[str, ...]]:
+    """The checks of types on other systems than this one."""
+    return {
+        f"types, {system}": ("mypy", "--platform", system, f"--cache-dir=.mypy_cache/{system}")
+        for system in systems
+    }
+
+
 CHECKS = {
     "formatting": ("ruff", "format", "--check", "."),
     "formatting of cells": ("ruff", "format", "--check", *FOR_PAPER, "notebooks"),
     "lint": ("ruff", "check", "."),
     "types": ("mypy",),
-    **{
-        f"types, {system}": ("mypy", "--platform", system, f"--cache-dir=.mypy_cache/{system}")
-        for system in ("win32", "darwin", "emscripten")
-    },
+    **types_on("win32", "emscripten"),
     "tests": (*PYTEST, *LEAN, *ENDING, *FOUR_AT_A_TIME, *noting("tests"), f"--basetemp={LEFT}", "tests"),
     "tests in other environments": (
         *(*PYTEST, *LEAN, *ENDING, *noting("tests in other environments"), f"--basetemp={LEFT}-environments"),
@@ -114,16 +120,17 @@ CHECKS = {
     ),
     "notebooks, nbval": (*NBVAL, "notebooks"),
     "notebooks, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
-    "notebooks again, nbval": (*NBVAL, "notebooks"),
     "promises": ("tests.promises", str(RAN)),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
 }
+
+WHOLE = CHECKS | types_on("darwin")
 
 BESIDE = {
     "formatting of cells",
     "lint",
     "tests in other environments",
-    *(name for name in CHECKS if name.startswith("types")),
+    *(name for name in WHOLE if name.startswith("types")),
 }
 """Checks that begin at the same time as the one before them, and print when they end."""
 
@@ -148,7 +155,7 @@ EVERYWHERE = {
 }
 """All of `tests/environments`, and NbClassic and Firefox; every check tries the oldest of everything."""
 
-KINDS = {"": CHECKS, "quick": QUICK, "whole": CHECKS, "environments": EVERYWHERE}
+KINDS = {"": CHECKS, "quick": QUICK, "whole": WHOLE, "environments": EVERYWHERE}
 
 NPM = ("install", "--prefix", "tests/node", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
 NPM_PATIENCE = 120  # seconds: without a network, npm itself would try for many minutes

@@ -32,8 +32,9 @@ _REFERENCE = re.compile(
     rb"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]{0,31};|%b)"
     % "|".join(sorted((name for name in html5 if not name.endswith(";")), key=len, reverse=True)).encode()
 )
-_DIGITS = [re.compile(rb"\\+u([0-9a-fA-F]{4})"), re.compile(rb"\\+x([0-9a-fA-F]{2})")]
-_CONTROLS = re.compile(rb"\\+[nrt]")
+# Of several backslashes the last is read here; all others are taken out afterwards.
+_DIGITS = [re.compile(rb"\\u([0-9a-fA-F]{4})"), re.compile(rb"\\x([0-9a-fA-F]{2})")]
+_CONTROLS = re.compile(rb"\\[nrt]")
 
 
 def _unquoted(data: bytes) -> bytes:
@@ -42,6 +43,10 @@ def _unquoted(data: bytes) -> bytes:
 
 def _unescaped(data: bytes) -> bytes:
     return _REFERENCE.sub(lambda found: html.unescape(found[0].decode()).encode(errors="replace"), data)
+
+
+def _with_digits_read(digits: re.Pattern[bytes], data: bytes) -> bytes:
+    return digits.sub(lambda found: chr(int(found[1], 16)).encode(errors="replace"), data)
 
 
 def spellings(key: str = KEY) -> list[bytes]:
@@ -56,14 +61,15 @@ def spellings(key: str = KEY) -> list[bytes]:
 
 def readings(data: bytes) -> Iterator[bytes]:
     """What data says, as it stands and with each kind of escape read; without what nobody sees."""
-    yield data.translate(None, _BLANK)
+    data = data.translate(None, _BLANK)
+    yield data
     if _PERCENT.search(data):
         yield _unquoted(_unquoted(data)).translate(None, _BLANK)
     if _REFERENCE.search(data):
         yield _unescaped(_unescaped(data)).translate(None, _BLANK)
     if b"\\" in data:
-        for digits in _DIGITS:
-            read = digits.sub(lambda found: chr(int(found[1], 16)).encode(errors="replace"), data)
+        # Most data has no such digits: what they leave as it is has been read.
+        for read in {data, *(_with_digits_read(digits, data) for digits in _DIGITS)}:
             yield read.translate(None, _BLANK + b"\\")
             yield _CONTROLS.sub(b"", read).translate(None, _BLANK + b"\\")
 

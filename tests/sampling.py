@@ -8,7 +8,7 @@ import random
 
 WHOLE = "TESTS_WHOLE" in os.environ
 
-FEW = 3 if "TESTS_ENVIRONMENT" in os.environ else 6
+FEW = 3 if "TESTS_ENVIRONMENT" in os.environ else 4
 """How many cases of a test function every check tries, where no mark says another number.
 
 With other versions of libraries, in `tests/environments`, a few show whether they work at all.

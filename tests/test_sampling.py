@@ -20,7 +20,7 @@ from sampling import rounds, some
 def test_a_pair(one, other):
     print("PAIR", one, other)
 
-@pytest.mark.parametrize("number", some(range(100), 5))
+@pytest.mark.parametrize("number", some(range(100), 4))
 def test_a_number(number):
     print("NUMBER", number, rounds(1, 10))
 
@@ -78,7 +78,7 @@ def test_every_check_tries_some_cases_the_same_each_time_and_each_value_of_a_sma
     assert len(pairs) == 12
     assert {one for one, _ in pairs} == set(map(str, range(10)))
     assert {other for _, other in pairs} == set("abcdefgh")
-    assert tried["NUMBER"] == [["0", "1"], ["20", "1"], ["40", "1"], ["60", "1"], ["80", "1"]]
+    assert tried["NUMBER"] == [["0", "1"], ["25", "1"], ["50", "1"], ["75", "1"]]
     assert len({letter for [letter] in tried["LETTER"]}) == FEW
     assert len(tried["MODULE"]) == 26, "each is a claim of its own"
     assert tried["RARE"] == []

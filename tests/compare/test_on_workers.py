@@ -920,6 +920,7 @@ SHARING = CAPPED.replace("max_images", "style=sys.argv[4:6], store=sys.argv[6], 
 
 
 @pytest.mark.posix
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("victim", ["worker", "all workers", "client"])
 @pytest.mark.parametrize("number", rounds_of("machines"))
 def test_a_cap_is_exact_over_machines_that_share_no_disk(number, victim, tmp_path, address):
