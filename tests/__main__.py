@@ -4,8 +4,8 @@
 every check tries some and `python -m tests whole` all; `python -m tests environments` tries all environments.
 
 Formatting, lint, types, tests (browser tests among them), a search of all that they left for their key, and
-the notebooks, with strict nbval and again with pytest-notebook, from their recordings alone, without a key,
-and without a route to another machine. It ends at the first step that fails. Where there is npm, the
+the notebooks, twice with strict nbval and once with pytest-notebook, from their recordings alone, without a
+key, and without a route to another machine. It ends at the first step that fails. Where there is npm, the
 openai package for Node comes first.
 
 Hundreds of tests wait for kernels, browsers and servers on a machine that may have two cores. Where up to
@@ -120,6 +120,7 @@ CHECKS = {
     ),
     "notebooks, nbval": (*NBVAL, "notebooks"),
     "notebooks, pytest-notebook": (*PYTEST_NOTEBOOK, "notebooks"),
+    "notebooks again, nbval": (*NBVAL, "notebooks"),
     "promises": ("tests.promises", str(RAN)),
     "keys": ("tests.leaks", str(LEFT), "notebooks"),
 }

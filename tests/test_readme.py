@@ -175,7 +175,7 @@ RUN_BY = {
     "python3 -m venv .venv && .venv/bin/python -m pip install -q -e '.[lab]'": (
         "a_stranger_sees_every_picture_before_running_anything"
     ),
-    "python3 -m venv .venv && .venv/bin/python -m pip install -q --no-compile -e '.[test]'": (
+    "python3 -m venv .venv && .venv/bin/python -m pip install -q -e '.[test]'": (
         "the_two_commands_are_there_once_each"  # CI reads it there, and runs it
     ),
     "%pip": "the_cell_for_colab_installs_and_runs_and_finds_the_key",

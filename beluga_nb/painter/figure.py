@@ -17,6 +17,8 @@ from PIL import ImageColor
 
 from beluga_nb.errors import SettingsError
 from beluga_nb.painter.colour import RGB, brightness, dark, light, rgb
+from beluga_nb.painter.flags import DATA as FLAGS
+from beluga_nb.painter.flags import flags, parts_of
 from beluga_nb.painter.forms import FORMS, Groups
 from beluga_nb.painter.marks import Shape
 from beluga_nb.painter.outline import Outline, moved, turned
@@ -202,7 +204,8 @@ def _gallery(own: str) -> Gallery:
     paths = [sorted(folder.glob("*.toml")) for folder in folders]
     # By name, whatever file a figure is in: where two share a word, the order decides.
     found = [sorted((s for path in each for s in sources(path)), key=lambda s: s.name) for each in paths]
-    return Gallery(chain.from_iterable(found))
+    cloths = (Source(str(FLAGS), name, 0, text) for name, text in flags())
+    return Gallery(chain(cloths, *found))
 
 
 PLAIN_LINE = re.compile(r'^(\w+) = (?:"([^"\\\n]*)"|([\d.]+))$', re.MULTILINE)
@@ -223,7 +226,20 @@ def header(source: Source) -> Figure:
     entries = _header_of(source)
     known = {
         *LANGUAGES,
-        *("kind", "stance", "size", "colour", "facing", "like", "unit", "joints", "poses", "worn", "holds"),
+        *(
+            "kind",
+            "stance",
+            "size",
+            "colour",
+            "facing",
+            "like",
+            "unit",
+            "joints",
+            "poses",
+            "worn",
+            "holds",
+            "flag",
+        ),
         *ANCHORS,
     }
     if strange := sorted({*entries} - known):
@@ -293,7 +309,7 @@ def _drawing(source: Source) -> Drawing:
         pose: {name: float(str(bend)) for name, bend in _table(bends).items()}
         for pose, bends in _table(entries.get("poses")).items()
     }
-    listed = entries.get("parts")
+    listed = parts_of(str(entries["flag"])) if "flag" in entries else entries.get("parts")
     if not isinstance(listed, list) or not listed:
         raise FigureError(f"{source}: it has no parts. A part is {{ellipse = '0 50 20', fill = 'base'}}.")
     rows = enumerate(source.text.split("\n"), source.before + 1)

@@ -11,6 +11,7 @@ from PIL import ImageColor
 
 from beluga_nb.painter.colour import RGB, rgb
 from beluga_nb.painter.figure import ENGLISH, figures
+from beluga_nb.painter.flags import PREFIX
 
 WORDS_READ = 400  # a prompt may have 32,000 characters, and its first words describe the picture
 
@@ -88,7 +89,9 @@ Entries = Iterator[tuple[Sequence[str], str, str]]
 
 def _entries() -> Entries:
     """Yield what is known, in six languages; a later entry wins."""
-    spoken = list(figures().words())
+    every = list(figures().words())
+    spoken = [each for each in every if not _is_country(each)]
+    yield from ((words, "country", name) for _, words, name in filter(_is_country, every))
     yield from _foreign_entries()
     yield from ((words, "subject", name) for language, words, name in spoken if language != ENGLISH)
     # English, which the lexicon is made for, wins where a word means something else in another language.
@@ -105,6 +108,12 @@ def _entries() -> Entries:
         yield _phrases(words), "subject", "bust"
     yield from _listed("relation")
     yield from _listed("material")
+
+
+def _is_country(entry: tuple[str, list[str], str]) -> bool:
+    """Return whether words of a figure name a country, whose flag it is."""
+    _, words, name = entry
+    return name.startswith(PREFIX) and words != [name.replace("-", " ")]
 
 
 def _listed(tag: str) -> Entries:
@@ -152,7 +161,7 @@ EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 def _split(word: str) -> Iterator[str]:
     """Yield the words of a text without spaces, Chinese or Japanese: the longest that the lexicon has."""
-    if not EAST_ASIAN.search(word):
+    if not EAST_ASIAN.search(word) or word in lexicon():
         yield word
         return
     at, strange = 0, ""
@@ -193,7 +202,7 @@ def read(prompt: str) -> Reading:
     >>> [t.value for t in read("a red bicycle on a beach, no rain").all("subject", "setting", "weather")]
     ['bicycle', 'beach']
     """
-    return Reading(tuple(_negated(_chosen(_phrases_of(prompt)))), prompt)
+    return Reading(tuple(_negated(_chosen(_with_flags(_phrases_of(prompt))))), prompt)
 
 
 def _phrases_of(prompt: str) -> list["Match"]:
@@ -242,6 +251,22 @@ def is_plural(term: Term) -> bool:
 
 
 Match = tuple[str, tuple[tuple[str, str], ...]]
+FLAG = ("subject", "flag")
+
+
+def _with_flags(matches: list[Match]) -> list[Match]:
+    """Take a country beside a flag, or without any thing or place, as its flag; elsewhere it is not drawn."""
+    flagged = any(FLAG in meanings for _, meanings in matches)
+    alone = not any(meanings[0][0] in ("subject", "setting") for _, meanings in matches)
+    found: list[Match] = []
+    for text, meanings in matches:
+        country = next((value for tag, value in meanings if tag == "country"), "")
+        others = tuple(meaning for meaning in meanings if meaning[0] != "country")
+        shown = country and (flagged or alone)
+        found.append((text, (("subject", country),) if shown else others or (("unknown", text),)))
+    if not any(meanings[0][1].startswith(PREFIX) for _, meanings in found):
+        return found
+    return [(text, (("glue", "glue"),) if FLAG in meanings else meanings) for text, meanings in found]
 
 
 def _chosen(matches: list[Match]) -> Iterator[Term]:

@@ -193,7 +193,7 @@ def test_fog_makes_black_things_grey() -> None:
 
 
 def test_most_figures_take_a_colour() -> None:
-    names = some(NAMES, 12)
+    names = some([name for name in NAMES if not name.startswith("flag of")], 12)
     ignored = [
         n for n in names if "purple" not in paint(f"a purple {n}", model=MODEL, size=SIZE).account.drawn
     ]
