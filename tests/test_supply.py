@@ -36,7 +36,9 @@ def test_s62_the_wheel_holds_the_package_and_its_lessons_and_nothing_else(tmp_pa
     assert sources <= set(names)
     [record] = [name for name in names if name.endswith("/RECORD")]  # a line for each file, of lessons too
     of_lessons = sizes[record] * (len(sizes) - len(names)) / len(sizes)
-    assert sum(sizes[name] for name in names) - of_lessons < 1_000_000
+    assert (
+        sum(sizes[name] for name in names) - of_lessons < 1_050_000
+    )  # a third of it is figures, with their words in six languages
     assert Path(wheel).stat().st_size < 7_700_000  # mostly the pictures in the lessons
 
 

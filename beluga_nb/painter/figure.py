@@ -99,6 +99,11 @@ class Figure:
     worn: tuple[float, ...]
     anchors: Mapping[str, tuple[float, ...]]
 
+    @property
+    def written(self) -> bool:
+        """Return whether a text of its own is set on it."""
+        return "board = '" in self.drawn.text
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -376,7 +381,7 @@ def _part(
         alpha=float(str(entry.get("alpha", 1))),
         ink=bool(entry.get("ink", True)),
         open=forms == ["ribbon"],
-        board=bool(entry.get("board", False)),
+        board=board if isinstance(board := entry.get("board"), str) else bool(board),
     )
     fill = tuple(paint_of(token) for token in str(entry.get("fill", "base")).split())
     return Part(shape, fill, names[within] if within else None, str(entry.get("when", "")), joint)

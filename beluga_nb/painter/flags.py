@@ -32,7 +32,8 @@ def flags() -> Iterator[tuple[str, str]]:
         design, *names = line.split(" / ")
         names += [""] * (len(LANGUAGES) - len(names))
         names[-1] = ", ".join(filter(None, [country.replace("-", " "), names[-1]]))
-        words = "".join(f'{lang} = "{each}"\n' for lang, each in zip(LANGUAGES, names, strict=True) if each)
+        listed = zip(LANGUAGES, (name.replace(",", "?,") for name in names), strict=True)
+        words = "".join(f'{language} = "{each}?"\n' for language, each in listed if each)
         yield PREFIX + country, f'{words}size = 0.62\nfacing = "front"\nflag = "{design}"\n'
 
 

@@ -243,7 +243,7 @@ class Shape:
     owner: int = 0  # the number of the subject that it shows a part of
     dyed: bool = False  # in the subject's own colour, which a prompt may name
     open: bool = False  # no contour from the last point to the first: a limb grows out of a body
-    board: bool = False  # the words in quotes of the prompt are set on it
+    board: bool | str = False  # the words in quotes of the prompt are set on it, or else this text
 
     def put(self, sheet: Sheet) -> None:
         """Fill the shape, edges smoothed, and draw its contour when the sheet has a pen."""

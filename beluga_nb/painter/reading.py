@@ -90,8 +90,10 @@ Entries = Iterator[tuple[Sequence[str], str, str]]
 def _entries() -> Entries:
     """Yield what is known, in six languages; a later entry wins."""
     every = list(figures().words())
-    spoken = [each for each in every if not _is_country(each)]
-    yield from ((words, "country", name) for _, words, name in filter(_is_country, every))
+    yield from (
+        ([word[:-1] for word in words if word.endswith("?")], "alone", name) for _, words, name in every
+    )
+    spoken = [(lang, [word for word in words if not word.endswith("?")], name) for lang, words, name in every]
     yield from _foreign_entries()
     yield from ((words, "subject", name) for language, words, name in spoken if language != ENGLISH)
     # English, which the lexicon is made for, wins where a word means something else in another language.
@@ -108,12 +110,6 @@ def _entries() -> Entries:
         yield _phrases(words), "subject", "bust"
     yield from _listed("relation")
     yield from _listed("material")
-
-
-def _is_country(entry: tuple[str, list[str], str]) -> bool:
-    """Return whether words of a figure name a country, whose flag it is."""
-    _, words, name = entry
-    return name.startswith(PREFIX) and words != [name.replace("-", " ")]
 
 
 def _listed(tag: str) -> Entries:
@@ -202,7 +198,7 @@ def read(prompt: str) -> Reading:
     >>> [t.value for t in read("a red bicycle on a beach, no rain").all("subject", "setting", "weather")]
     ['bicycle', 'beach']
     """
-    return Reading(tuple(_negated(_chosen(_with_flags(_phrases_of(prompt))))), prompt)
+    return Reading(tuple(_negated(_chosen(_alone(_phrases_of(prompt))))), prompt)
 
 
 def _phrases_of(prompt: str) -> list["Match"]:
@@ -254,16 +250,19 @@ Match = tuple[str, tuple[tuple[str, str], ...]]
 FLAG = ("subject", "flag")
 
 
-def _with_flags(matches: list[Match]) -> list[Match]:
-    """Take a country beside a flag, or without any thing or place, as its flag; elsewhere it is not drawn."""
+def _alone(matches: list[Match]) -> list[Match]:
+    """Take a word that ends with "?" in its figure as that figure where nothing else is to be drawn.
+
+    So is a country's name, and beside a flag it is that flag.
+    """
     flagged = any(FLAG in meanings for _, meanings in matches)
     alone = not any(meanings[0][0] in ("subject", "setting") for _, meanings in matches)
     found: list[Match] = []
     for text, meanings in matches:
-        country = next((value for tag, value in meanings if tag == "country"), "")
-        others = tuple(meaning for meaning in meanings if meaning[0] != "country")
-        shown = country and (flagged or alone)
-        found.append((text, (("subject", country),) if shown else others or (("unknown", text),)))
+        figure = next((value for tag, value in meanings if tag == "alone"), "")
+        others = tuple(meaning for meaning in meanings if meaning[0] != "alone")
+        shown = figure and (alone or (flagged and figure.startswith(PREFIX)))
+        found.append((text, (("subject", figure),) if shown else others or (("unknown", text),)))
     if not any(meanings[0][1].startswith(PREFIX) for _, meanings in found):
         return found
     return [(text, (("glue", "glue"),) if FLAG in meanings else meanings) for text, meanings in found]

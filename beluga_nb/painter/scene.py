@@ -107,7 +107,11 @@ class Scene:
     @property
     def written(self) -> bool:
         """Return whether it shows letters, which stay readable: no look mirrors it."""
-        return self.kind == "poster" or bool(self.letters)
+        return (
+            self.kind == "poster"
+            or bool(self.letters)
+            or any(figures()[actor.subject].written for actor in self.cast)
+        )
 
     @property
     def reversed(self) -> bool:

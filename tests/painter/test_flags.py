@@ -19,7 +19,7 @@ FLAG = {
     "ja": "旗: {}",
 }
 NAMED = [
-    (FLAG[language].format(word), name)
+    (FLAG[language].format(word.removesuffix("?")), name)
     for language, words, name in figures().words()
     if name.startswith(PREFIX)
     for word in words

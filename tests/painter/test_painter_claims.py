@@ -21,8 +21,9 @@ from beluga_nb.painter.stream import Stream
 MODEL = "gpt-image-2"
 SIZE = 128, 128
 SHARP = 512, 512
+HELD_ABOVE = ("umbrella", "balloon", "flag")
 MOST_HELD = 0.75  # of its holder's height, for the width of what is held
-LEAST = 0.01  # of the picture, for a subject that is called drawn
+LEAST = 0.009  # of the picture, for a subject that is called drawn: a hundredth, less its rims
 MOST = 0.0125  # of the picture, for one that is called ignored: it is hidden, or as good as a speck
 COLOURED = 0.1  # of a subject's pixels, in the colour that is called drawn
 SMALL = 0.05  # of the picture: a subject as small has more rim than body
@@ -282,13 +283,13 @@ def test_as_many_are_around_one_as_the_prompt_says(name: str, count: int) -> Non
 @pytest.mark.parametrize("name", some(("car", "motorcycle", "airplane", "crocodile", "bus"), 2))
 def test_long_things_are_not_one_above_another(name: str, count: int) -> None:
     look = look_of(MODEL)
-    scene = staged(read(f"{count} {name}s"), look, seed=count)
+    scene = staged(read(f"{count} {name}{'es' if name.endswith('s') else 's'}"), look, seed=count)
     left, top, right, bottom = _box(masks(scene, look, SIZE)[0])
 
     assert right - left > bottom - top
 
 
-@pytest.mark.parametrize("name", some(NAMES, 12))
+@pytest.mark.parametrize("name", some([name for name in NAMES if name not in HELD_ABOVE], 12))
 def test_what_is_held_is_smaller_than_who_holds_it(name: str) -> None:
     look = look_of(MODEL)
     scene = staged(read(f"a woman holding a {name}"), look, seed=1)

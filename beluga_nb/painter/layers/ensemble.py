@@ -101,7 +101,7 @@ def rows(one: Callable[[int], Block], count: int, *, stacked: bool = False) -> B
     found = [one(k) for k in range(count)]
     wide, high = 1.08 * max(each.width for each in found), 1.06 * max(each.height for each in found)
     fitting = (n for n in range(1, 4) if -(-count // n) * wide <= LONGEST * high and count // n > 1)
-    lines = next(fitting, max(1, min(4, count // 2)))  # one above another looks like a stack
+    lines = next(fitting, max(1, min(3, count // 2)))  # one above another looks like a stack
     columns = -(-count // lines)
     for k, each in enumerate(found):
         line, at = divmod(k, columns)

@@ -206,7 +206,8 @@ class Scenery:
         for shape in placed(shapes, x, y, size, **{"flip": self._scene.flip, **values}):
             yield shape
             if shape.board:
-                yield from lettered(shape, self._scene.letters)
+                own = shape.board if isinstance(shape.board, str) else ""
+                yield from lettered(shape, self._scene.letters or own)
 
     def _shape(
         self, part: Part, names: dict[str, Any], given: Any, fill: Any, values: dict[str, Any]
