@@ -11,6 +11,7 @@ from beluga_nb.painter.reading import (
     Reading,
     Term,
     furnishes,
+    is_plural,
     lexicon,
     quoted,
     setting_kinds,
@@ -104,7 +105,11 @@ def _names(reading: Reading, scene: Scene) -> Iterator[tuple[int, str]]:
             text, name = reading.terms[actor.terms[0]].text, actor.subject.replace("-", " ")
             same = name in text.split() or text in (f"{name}s", f"{name}es", name)
             yield actor.terms[0], text if same else f"{text} (as {name})"
-    yield from ((n, ARTICLE.sub("", t.text)) for n, t in enumerate(reading.terms) if t.tag == "relation")
+    for at, term in enumerate(reading.terms):
+        if term.tag == "relation":
+            yield at, ARTICLE.sub("", term.text)
+        elif term.tag == "subject" and figures()[term.value].stance == "scenery" and is_plural(term):
+            yield at, f"{term.text} (as {term.value})"  # a sky has one moon
 
 
 def _wears(cover: Cover, actor: Actor, scene: Scene) -> bool:

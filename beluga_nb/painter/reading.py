@@ -198,7 +198,15 @@ def read(prompt: str) -> Reading:
     >>> [t.value for t in read("a red bicycle on a beach, no rain").all("subject", "setting", "weather")]
     ['bicycle', 'beach']
     """
-    return Reading(tuple(_negated(_chosen(_alone(_phrases_of(prompt))))), prompt)
+    terms = [*_negated(_chosen(_alone(_phrases_of(prompt))))]
+    absent = {(term.tag, term.value) for term in terms if term.absent and term.tag == "subject"}
+    unknown = (  # "a bike rack without bicycles" shows no bicycle
+        Term(term.text, "unknown", term.text)
+        if (term.tag, term.value) in absent and not term.absent
+        else term
+        for term in terms
+    )
+    return Reading(tuple(unknown), prompt)
 
 
 def _phrases_of(prompt: str) -> list["Match"]:
@@ -260,12 +268,19 @@ def _alone(matches: list[Match]) -> list[Match]:
     found: list[Match] = []
     for text, meanings in matches:
         figure = next((value for tag, value in meanings if tag == "alone"), "")
-        others = tuple(meaning for meaning in meanings if meaning[0] != "alone")
-        shown = figure and (alone or (flagged and figure.startswith(PREFIX)))
-        found.append((text, (("subject", figure),) if shown else others or (("unknown", text),)))
+        if figure and (alone or (flagged and figure.startswith(PREFIX))):
+            found.append((text, (("subject", figure),)))
+        elif figure:  # not taken: read word by word
+            found += [(word, _but_alone(word)) for word in text.split()]
+        else:
+            found.append((text, meanings))
     if not any(meanings[0][1].startswith(PREFIX) for _, meanings in found):
         return found
     return [(text, (("glue", "glue"),) if FLAG in meanings else meanings) for text, meanings in found]
+
+
+def _but_alone(phrase: str) -> tuple[tuple[str, str], ...]:
+    return tuple(each for each in _meanings(phrase) if each[0] != "alone") or (("unknown", phrase),)
 
 
 def _chosen(matches: list[Match]) -> Iterator[Term]:

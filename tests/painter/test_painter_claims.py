@@ -359,3 +359,17 @@ def test_what_is_between_has_one_on_either_side() -> None:
         if len(scene.cast) == 2 and scene.cast[1].relation == "between":
             a, b = masks(scene, look, SIZE)
             assert _box(b)[0] < _box(a)[0] < _box(a)[2] < _box(b)[2], (one, other)
+
+
+def test_what_is_told_of_a_picture_is_no_more_than_it_shows() -> None:
+    def told(prompt: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        account = paint(prompt, model=MODEL, size=SIZE).account
+        return account.drawn, account.ignored
+
+    assert told("the moons above a lake")[0] == ("moons (as moon)", "lake")
+    assert told("a bike rack with locks but no bicycles") == (("locks",), ("bike", "rack"))
+    assert told("a box used to store apples")[0] == ("box", "apples")
+    [heart] = staged(read("corazón marrón"), look_of(MODEL), seed=1).cast
+    red, green, blue = heart.colours[0]
+    assert red > green > blue
+    assert red < 2 * green, "brown, and not a dark red"
